@@ -20,27 +20,27 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub use stamp::{BootId, Stamp};
 pub use watch::{
-    ClockEvent, ClockWatch, DARK_WAKE, DATE_TOLERANCE, LATEST_DATE, Reading, SHORTEST_SUSPENSION,
-    SMALLEST_STEP, SOURCE_DATE, StepSource,
+    ClockComparison, ClockEvent, DARK_WAKE, DATE_TOLERANCE, LATEST_DATE, Reading,
+    SHORTEST_SUSPENSION, SMALLEST_STEP, SOURCE_DATE, StepSource,
 };
 
 /// The longest that reading all clocks may take for the values to count as simultaneous.
-const ONE_MOMENT: Duration = Duration::from_millis(5);
+const MAX_READ_TIME: Duration = Duration::from_millis(5);
 
 /// The most attempts at a simultaneous reading, which fails when the process is interrupted in between.
-const READINGS: u32 = 10;
+const MAX_READ_ATTEMPTS: u32 = 10;
 
 /// The clocks of this machine. Clones share one state, so all parts of the agent agree on the time.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    watch: Arc<Mutex<ClockWatch>>,
+    watch: Arc<Mutex<ClockComparison>>,
 }
 
 impl Clock {
     /// Starts to monitor the clocks of this boot. `not_before` is a time that has certainly passed,
     /// such as that of the newest record ([`ClockWatch::new`]).
     pub fn start(boot: BootId, not_before: Timestamp) -> Self {
-        let watch = ClockWatch::new(boot, read(), not_before);
+        let watch = ClockComparison::new(boot, read(), not_before);
         Self { watch: Arc::new(Mutex::new(watch)) }
     }
 
@@ -83,7 +83,7 @@ impl Clock {
         self.lock().correction_ms()
     }
 
-    fn lock(&self) -> MutexGuard<'_, ClockWatch> {
+    fn lock(&self) -> MutexGuard<'_, ClockComparison> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -97,7 +97,7 @@ fn read() -> Reading {
         let awake = awake_time();
         let took = boot_time().saturating_sub(before);
         tries += 1;
-        if took <= ONE_MOMENT || tries == READINGS {
+        if took <= MAX_READ_TIME || tries == MAX_READ_ATTEMPTS {
             let boot_ms = milliseconds(before + took / 2);
             return Reading { boot_ms, awake_ms: milliseconds(awake), wall };
         }
@@ -164,7 +164,7 @@ pub fn local_zone() -> TimeZone {
 
 /// Reads the time zone again for the next call of [`local_zone`], because a laptop travels. It blocks
 /// on the disk, so do not call it in the event loop.
-pub fn look_at_zone() {
+pub fn refresh_local_zone() {
     let read = zone().unwrap_or(TimeZone::UTC);
     *ZONE.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
 }

@@ -32,7 +32,7 @@ use crate::{
 /// Runs the command that the command line names.
 pub fn execute(invocation: &Invocation) -> Exit {
     if invocation.daemon {
-        complain(cli::DAEMON_NOTE);
+        print_error(cli::DAEMON_NOTE);
     }
     if invocation.action == (CliAction::Config { sample: true }) {
         return print(config::write_sample);
@@ -83,20 +83,20 @@ pub fn execute(invocation: &Invocation) -> Exit {
 /// Reports the problems of the configuration, one line each.
 fn refuse(error: &ConfigError) -> Exit {
     for problem in error.problems() {
-        complain(problem);
+        print_error(problem);
     }
     Exit::Configuration
 }
 
 fn warn(loaded: &Loaded) {
     for warning in &loaded.warnings {
-        complain(format_args!("warning: {warning}"));
+        print_error(format_args!("warning: {warning}"));
     }
 }
 
 /// Reports why the command failed.
 fn fail(reason: impl fmt::Display) -> Exit {
-    complain(reason);
+    print_error(reason);
     Exit::Failure
 }
 
@@ -114,7 +114,7 @@ fn fail_without_client(error: &ClientError) -> Exit {
     }
 }
 
-fn complain(text: impl fmt::Display) {
+fn print_error(text: impl fmt::Display) {
     // When standard error cannot be written, there is nowhere left to report it.
     let _ = writeln!(PrintableWriter::new(io::stderr()), "ispmon-agent: {text}");
 }
@@ -123,7 +123,7 @@ fn complain(text: impl fmt::Display) {
 fn zone() -> TimeZone {
     clock::zone().unwrap_or_else(|| {
         if let Some(name) = env::var_os("TZ") {
-            complain(format_args!(
+            print_error(format_args!(
                 "warning: the time zone {} in the variable TZ is not known here, so times are shown in UTC.",
                 name.display()
             ));

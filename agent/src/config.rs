@@ -158,7 +158,7 @@ pub fn dotenv_settings(path: &Path) -> Result<Vec<(&'static str, String)>, Confi
 /// It is not a small regular text file that can be read.
 pub fn dotenv_key_file(from: &Path, named: &str) -> (PathBuf, io::Result<String>) {
     let origin = SettingOrigin::File { path: from.to_owned(), line: None };
-    let path = located(named, &origin, Path::new("/"));
+    let path = resolve_path(named, &origin, Path::new("/"));
     let text = key::read_text(&path).map_err(|error| io::Error::other(error.reason()));
     (path, text)
 }
@@ -233,7 +233,7 @@ fn flags(flags: &Flags) -> Layer {
 }
 
 /// A path from a source: one that begins with `./` or `../` is relative to the source's folder.
-fn located(path: &str, origin: &SettingOrigin, folder: &Path) -> PathBuf {
+fn resolve_path(path: &str, origin: &SettingOrigin, folder: &Path) -> PathBuf {
     let base = match origin {
         SettingOrigin::File { path, .. } | SettingOrigin::DotEnv { path, .. } => {
             path.parent().map_or_else(|| folder.to_owned(), |parent| folder.join(parent))

@@ -12,7 +12,7 @@ mod client;
 mod message;
 mod server;
 
-pub use client::{AskError, ask};
+pub use client::{ControlClientError, send_request};
 pub use message::{ControlAnswer, ControlRequest};
 pub use server::{BindError, Caller, ControlReply, Server};
 

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Input of all checks.
-pub struct Case {
+pub struct DoctorInput {
     /// The configuration as this user can read it.
     pub configuration: Configuration,
     /// The status of the agent, and whether it runs.
@@ -48,7 +48,7 @@ pub struct Case {
 ///
 /// Takes as long as the slowest of the network probes, which run at the same time: a few seconds if nothing
 /// answers.
-pub async fn examine(case: &Case) -> DoctorReport {
+pub async fn examine(case: &DoctorInput) -> DoctorReport {
     let settings = case.configuration.settings();
     let status = case.agent.as_ref().ok().map(|(found, presence)| (&found.status, *presence));
     let mut report = DoctorReport::default();

@@ -26,7 +26,7 @@ pub use collect::{Collector, Head, History, Unmonitored};
 pub use incident::{Downtime, PastIncident, PastSegment};
 pub use interval::Interval;
 pub use period::{Moment, MomentError, Period};
-pub use quality::{HourOfRecord, QualityPart, QualitySummary};
+pub use quality::{QualityPart, QualitySummary, RecordedHour};
 pub use ratio::Ratio;
 
 #[cfg(test)]

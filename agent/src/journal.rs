@@ -164,12 +164,14 @@ pub use crate::{
     summary::{Quantiles, Summary},
 };
 pub use files::HANDED_OVER_FILE;
-pub use flaw::{Damage, Flaw, LinePlace, Located};
+pub use flaw::{Damage, Flaw, LineLocation, Located};
 pub use handle::{Appended, Appending, Journal, JournalError, OPEN_LIMIT};
 pub use reader::{JournalReadError, JournalReader, last_alive};
 pub use record::{Digest, Entry, FORMAT, Predecessor, Record, UnknownRecord};
 pub use recovered::{LastRun, PastGap, Recovered, RecoveredPause, Start};
-pub(crate) use recovered::{ended_where_last_seen, is_same_device, is_same_kind, was_seen_at};
+pub(crate) use recovered::{
+    ended_where_last_observed, is_same_device, is_same_kind, was_observed_at,
+};
 pub use state::JournalState;
 pub use unknown::UnknownRecords;
 pub use verify::{Verified, verify};

@@ -32,13 +32,13 @@ use crate::{
     notify::ServiceManager,
     outage::{
         Evidence, FamilyState, Gap, GapCause, GraceReason, IncidentId, MachineSettings,
-        OutageMachine, StatusKey, Transition, Wanted,
+        OutageMachine, ProbePlan, StatusKey, Transition,
     },
-    probe::{Family, LinkAnswer, PerFamily, link::Links},
+    probe::{Family, LinkAnswer, PerFamily, link::LinkMonitor},
 };
 pub use histogram::Histogram;
 pub use message::{MonitorDeps, MonitorMessage, MonitorSettings, SharedTally};
-use prober::{ProbeAnswer, Prober};
+use prober::{ProbeResult, Prober};
 use recorder::Recorder;
 use schedule::{DueProbe, ProbeSchedule};
 use status_builder::StatusBuilder;
@@ -72,14 +72,14 @@ pub struct Monitor {
     machine: OutageMachine,
     schedule: ProbeSchedule,
     prober: Prober,
-    answers: mpsc::UnboundedReceiver<ProbeAnswer>,
-    links: Links,
+    results: mpsc::UnboundedReceiver<ProbeResult>,
+    links: LinkMonitor,
     tally: SharedTally,
     recorder: Recorder,
     status_builder: StatusBuilder,
     manager: ServiceManager,
     random: Rng,
-    returned: Arc<Notify>,
+    connectivity_restored: Arc<Notify>,
     mode: Mode,
     /// Results of probes sent before this time since boot (in milliseconds) are void.
     void_before_ms: u64,
@@ -87,8 +87,8 @@ pub struct Monitor {
     status_key: Option<StatusKey>,
     /// Whether the warning about blocked anchors was logged, which happens once.
     has_warned_of_blocked: bool,
-    clock_looked: Duration,
-    alive_noted: Duration,
+    clocks_read_at: Duration,
+    alive_written_at: Duration,
     hour_ends: Duration,
 }
 
@@ -106,8 +106,8 @@ impl Monitor {
             publisher,
             manager,
             state_dir,
-            returned,
-            closed,
+            connectivity_restored: returned,
+            hand_over_due: closed,
         } = deps;
         let now = clock.now();
         let mut random = Rng::new();
@@ -116,13 +116,13 @@ impl Monitor {
         let mut machine =
             OutageMachine::new(machine_settings, random.fork(), recovered.open.clone(), now);
         recovered.hours.iter().for_each(|summary| machine.learn(summary));
-        recovered.networks.iter().for_each(|facts| machine.remember(facts));
+        recovered.networks.iter().for_each(|facts| machine.restore_network(facts));
         let (sender, answers) = mpsc::unbounded_channel();
         let prober = Prober::new(&settings, clock.clone(), resolver, sender);
         let phase = settings.probe.interval.mul_f64(random.f64());
         let boot_time = Duration::from_millis(now.boot_ms);
         let tally = Tally::new(now);
-        let hour_ends = boot_time + tally.rest_of_hour(now);
+        let hour_ends = boot_time + tally.time_to_full_hour(now);
         let mut monitor = Self {
             schedule: ProbeSchedule::new(settings.probe.interval, phase, boot_time),
             status_builder: StatusBuilder::new(
@@ -138,17 +138,17 @@ impl Monitor {
             clock,
             machine,
             prober,
-            answers,
-            links: Links::new(),
+            results: answers,
+            links: LinkMonitor::new(),
             tally: SharedTally::new(tally),
             random,
-            returned,
+            connectivity_restored: returned,
             mode: Mode::Monitoring,
             void_before_ms: 0,
             status_key: None,
             has_warned_of_blocked: false,
-            clock_looked: boot_time,
-            alive_noted: Duration::ZERO,
+            clocks_read_at: boot_time,
+            alive_written_at: Duration::ZERO,
             hour_ends,
         };
         monitor.begin(&recovered, now);
@@ -168,13 +168,13 @@ impl Monitor {
         for incident in &recovered.superseded {
             self.recorder.progress(Transition::Closed(incident.clone()), now);
         }
-        let Start { gaps, pause, renews_pause } = recovered.start(now);
+        let Start { gaps, pause, must_record_pause: renews_pause } = recovered.start(now);
         for PastGap { cause, started, ended, uncertain_s } in gaps {
             self.note_gap(cause, started, ended, uncertain_s);
         }
         if let Some(pause) = pause {
             self.mode = Mode::Paused { since: pause.since, until: pause.until };
-            self.tally.lock().look_away(now);
+            self.tally.lock().stop_monitoring(now);
             if renews_pause {
                 self.recorder.write(Entry::Paused { until: pause.until }, now);
             }
@@ -194,11 +194,11 @@ impl Monitor {
                 biased;
                 message = messages.recv() => match message {
                     Some(MonitorMessage::Stop { reason, done }) => return self.stop(reason, done).await,
-                    Some(message) => self.hear(message),
+                    Some(message) => self.handle_message(message),
                     None => return,
                 },
-                () = self.recorder.settled() => self.show(),
-                Some(answer) = self.answers.recv() => self.take(answer),
+                () = self.recorder.next_written() => self.show(),
+                Some(answer) = self.results.recv() => self.handle_result(answer),
                 () = self.links.changed() => self.links_changed(),
                 () = sleep_until(deadline) => {}
             }
@@ -207,35 +207,35 @@ impl Monitor {
 
     /// Does all work that is due, and returns when to run again, as time since boot.
     fn advance(&mut self) -> Duration {
-        let now = self.look_at_clocks();
+        let now = self.read_clocks();
         let boot_time = Duration::from_millis(now.boot_ms);
         if self.deadline().is_some_and(|deadline| deadline.boot_ms <= now.boot_ms) {
-            self.learn(&Evidence::Tick, now);
+            self.observe(&Evidence::Tick, now);
         }
         if boot_time >= self.hour_ends {
             self.end_hour(now);
         }
-        if boot_time >= self.alive_noted + ALIVE_EVERY || self.alive_noted.is_zero() {
+        if boot_time >= self.alive_written_at + ALIVE_EVERY || self.alive_written_at.is_zero() {
             self.recorder.note_alive(now);
-            self.alive_noted = boot_time;
+            self.alive_written_at = boot_time;
             // A status that is not rewritten looks like that of a hung agent.
             self.show();
         }
         let (mut probes, mut next) = self.schedule.due(self.wanted(), boot_time);
         let needs_links =
             |probe: &DueProbe| matches!(probe, DueProbe::Probe(_) | DueProbe::Round(_));
-        if probes.iter().any(needs_links) && self.look_at_links(now) {
+        if probes.iter().any(needs_links) && self.look_up_links(now) {
             // A changed link may need more probes than were due before.
             let (more, again) = self.schedule.due(self.wanted(), boot_time);
             probes.extend(more);
             next = again;
         }
         for probe in probes {
-            self.prober.ask(probe);
+            self.prober.send_probe(probe);
         }
         let deadline = self.deadline().map(|at| Duration::from_millis(at.boot_ms));
-        let pulse = self.manager.pulse(boot_time);
-        [next, self.hour_ends, self.alive_noted + ALIVE_EVERY, boot_time + CLOCK_EVERY]
+        let pulse = self.manager.poll_watchdog(boot_time);
+        [next, self.hour_ends, self.alive_written_at + ALIVE_EVERY, boot_time + CLOCK_EVERY]
             .into_iter()
             .chain(deadline)
             .chain(pulse)
@@ -254,21 +254,22 @@ impl Monitor {
 
     /// Records the open incidents because monitoring stops at `now`. During a pause this has been done
     /// already.
-    fn leave(&mut self, now: Stamp) {
+    fn record_open_incidents(&mut self, now: Stamp) {
         if self.is_paused() {
             return;
         }
-        for transition in self.machine.leave(now) {
+        for transition in self.machine.stop_monitoring(now) {
             self.recorder.progress(transition, now);
         }
     }
 
     /// Reads the clocks to detect that the machine slept or its wall clock was set.
-    fn look_at_clocks(&mut self) -> Stamp {
+    fn read_clocks(&mut self) -> Stamp {
         let events = self.clock.observe();
         let now = self.clock.now();
         let boot_time = Duration::from_millis(now.boot_ms);
-        let since = boot_time.saturating_sub(std::mem::replace(&mut self.clock_looked, boot_time));
+        let since =
+            boot_time.saturating_sub(std::mem::replace(&mut self.clocks_read_at, boot_time));
         let mut slept = false;
         for event in events {
             match event {
@@ -279,9 +280,9 @@ impl Monitor {
                 ClockEvent::Stepped { by_ms, source } => {
                     self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
                     ClockStepped { by_ms, source }.emit();
-                    self.hour_ends = boot_time + self.tally.lock().rest_of_hour(now);
+                    self.hour_ends = boot_time + self.tally.lock().time_to_full_hour(now);
                     let implausible = !self.clock.is_plausible();
-                    self.learn(&Evidence::ClockImplausible(implausible), now);
+                    self.observe(&Evidence::ClockImplausible(implausible), now);
                 }
             }
         }
@@ -294,9 +295,9 @@ impl Monitor {
     /// Records a gap: nothing was monitored from `from` to `to`.
     fn unmonitored(&mut self, cause: GapCause, from: Stamp, to: Stamp) {
         let mut tally = self.tally.lock();
-        tally.look_away(from);
+        tally.stop_monitoring(from);
         if !self.is_paused() {
-            tally.watch(to);
+            tally.mark_monitored(to);
         }
         drop(tally);
         self.void_before_ms = to.boot_ms;
@@ -311,24 +312,24 @@ impl Monitor {
     fn note_gap(&mut self, cause: GapCause, started: Stamp, ended: Stamp, uncertain_s: u32) {
         let id = IncidentId::new(ended, &mut self.random);
         let gap = Gap { id, cause, started, ended, uncertain_s, reason: None };
-        self.learn(&Evidence::GapEnded(gap), ended);
+        self.observe(&Evidence::GapEnded(gap), ended);
     }
 
     /// Discards the known state and starts a grace period with a round.
     fn begin_grace(&mut self, reason: GraceReason, now: Stamp) {
-        self.learn(&Evidence::Grace(reason), now);
+        self.observe(&Evidence::Grace(reason), now);
         self.prober.forget_macs();
-        self.look_at_links(now);
-        self.forget_what_is_not_asked(now);
-        self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
+        self.look_up_links(now);
+        self.discard_unprobed(now);
+        self.observe(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
         self.schedule.resume(Duration::from_millis(now.boot_ms));
     }
 
     /// Looks up the routes to the anchors and returns whether they changed. Whichever caller detects
     /// that a link came up starts the grace period.
-    fn look_at_links(&mut self, now: Stamp) -> bool {
+    fn look_up_links(&mut self, now: Stamp) -> bool {
         let before = self.prober.links().clone();
-        let evidence = self.prober.look_at_links();
+        let evidence = self.prober.look_up_links();
         let after = self.prober.links();
         let returned = |family| {
             let (before, after) = (before[family].as_ref(), after[family].as_ref());
@@ -340,9 +341,9 @@ impl Monitor {
         };
         let has_changed = has_returned || way(after) != way(&before);
         if has_returned {
-            self.learn(&Evidence::Grace(GraceReason::LinkUp), now);
+            self.observe(&Evidence::Grace(GraceReason::LinkUp), now);
         }
-        self.learn(&evidence, now);
+        self.observe(&evidence, now);
         has_changed
     }
 
@@ -352,31 +353,31 @@ impl Monitor {
             return;
         }
         let now = self.clock.now();
-        if self.look_at_links(now) {
+        if self.look_up_links(now) {
             self.schedule.hurry();
             self.show();
         }
     }
 
     /// Handles the result of a probe.
-    fn take(&mut self, answer: ProbeAnswer) {
-        let ProbeAnswer { asked, evidence, ended } = answer;
+    fn handle_result(&mut self, answer: ProbeResult) {
+        let ProbeResult { sent: asked, evidence, ended } = answer;
         if let Some(probe) = ended {
             self.schedule.answered(probe);
         }
-        let now = self.look_at_clocks();
+        let now = self.read_clocks();
         if asked.boot_ms < self.void_before_ms || self.is_paused() {
             return;
         }
         for evidence in evidence {
             match &evidence {
                 Evidence::Probe { family, rtt, .. } if self.counts_probes(*family) => {
-                    self.tally.lock().probe(*rtt);
+                    self.tally.lock().count_probe(*rtt);
                 }
-                Evidence::Round(round) => self.tally.lock().round(round.is_answered()),
+                Evidence::Round(round) => self.tally.lock().count_round(round.is_answered()),
                 _ => {}
             }
-            self.learn(&evidence, now);
+            self.observe(&evidence, now);
         }
     }
 
@@ -387,14 +388,14 @@ impl Monitor {
     }
 
     /// Passes evidence to the machine and handles its transitions. During a pause evidence is ignored.
-    fn learn(&mut self, evidence: &Evidence, now: Stamp) {
+    fn observe(&mut self, evidence: &Evidence, now: Stamp) {
         if self.is_paused() {
             return;
         }
         let was_failing = self.machine.is_failing();
         let transitions = self.machine.observe(evidence, now);
         if was_failing && !self.machine.is_failing() {
-            self.returned.notify_one();
+            self.connectivity_restored.notify_one();
         }
         for network in self.machine.take_learned() {
             self.recorder.write(Entry::Network { network }, now);
@@ -405,7 +406,7 @@ impl Monitor {
         }
         let status_key = self.machine.status_key();
         if self.status_key != Some(status_key) {
-            self.notice(status_key);
+            self.note_status_key(status_key);
             self.show();
         } else if has_changed {
             self.show();
@@ -413,23 +414,23 @@ impl Monitor {
     }
 
     /// Discards evidence of families without anchors, and of heartbeats when none are sent.
-    fn forget_what_is_not_asked(&mut self, now: Stamp) {
+    fn discard_unprobed(&mut self, now: Stamp) {
         for family in Family::BOTH {
             if self.prober.links()[family].is_none() {
-                self.learn(&Evidence::NoAnchors { family }, now);
+                self.observe(&Evidence::NoAnchors { family }, now);
             }
         }
         if self.settings.heartbeat.is_none() {
-            self.learn(&Evidence::NoHeartbeats, now);
+            self.observe(&Evidence::NoHeartbeats, now);
         }
     }
 
     /// Counts blips, logs once that anchors are blocked, and logs when this device can no longer send probes.
-    fn notice(&mut self, status_key: StatusKey) {
+    fn note_status_key(&mut self, status_key: StatusKey) {
         let before = self.status_key.replace(status_key);
         let new = status_key.blips - before.map_or(0, |before| before.blips);
         if new > 0 {
-            self.tally.lock().blips(u32::try_from(new).unwrap_or(u32::MAX));
+            self.tally.lock().count_blips(u32::try_from(new).unwrap_or(u32::MAX));
         }
         if status_key.anchors_blocked && !std::mem::replace(&mut self.has_warned_of_blocked, true) {
             AnchorsBlocked.emit();
@@ -442,21 +443,21 @@ impl Monitor {
     }
 
     /// Handles a message from another task.
-    fn hear(&mut self, message: MonitorMessage) {
-        let now = self.look_at_clocks();
+    fn handle_message(&mut self, message: MonitorMessage) {
+        let now = self.read_clocks();
         match message {
             MonitorMessage::Heartbeat { started, outcome } => {
                 self.heartbeat(started, &outcome, now);
             }
             MonitorMessage::Pause { until, noted } => {
-                self.leave(now);
+                self.record_open_incidents(now);
                 let since = match self.mode {
                     Mode::Monitoring => now,
                     Mode::Paused { since, .. } => since,
                 };
                 self.mode = Mode::Paused { since, until };
-                self.tally.lock().look_away(now);
-                self.recorder.write_and_tell(Entry::Paused { until }, now, noted);
+                self.tally.lock().stop_monitoring(now);
+                self.recorder.write_and_notify(Entry::Paused { until }, now, noted);
             }
             MonitorMessage::Resume => {
                 if let Mode::Paused { since, .. } = self.mode {
@@ -470,15 +471,15 @@ impl Monitor {
                 let (sender, answers) = mpsc::unbounded_channel();
                 let resolver = self.prober.resolver();
                 self.prober = Prober::new(&settings, self.clock.clone(), resolver, sender);
-                self.answers = answers;
+                self.results = answers;
                 let boot_time = Duration::from_millis(now.boot_ms);
                 self.schedule =
                     ProbeSchedule::new(settings.probe.interval, settings.probe.interval, boot_time);
-                self.status_builder.change(&settings);
+                self.status_builder.apply_settings(&settings);
                 self.settings = *settings;
                 self.machine.set_grace(self.settings.probe.grace);
-                self.look_at_links(now);
-                self.forget_what_is_not_asked(now);
+                self.look_up_links(now);
+                self.discard_unprobed(now);
             }
             MonitorMessage::HandOver { waiting, problem } => {
                 self.status_builder.hand_over(waiting, problem);
@@ -490,7 +491,7 @@ impl Monitor {
 
     fn heartbeat(&mut self, started: Duration, outcome: &HeartbeatOutcome, now: Stamp) {
         let started = now.earlier(Duration::from_millis(now.boot_ms).saturating_sub(started));
-        self.tally.lock().beat(outcome.delivered());
+        self.tally.lock().count_heartbeat(outcome.delivered());
         self.status_builder.heartbeat(outcome, now);
         let proof = outcome.proof();
         // Any intermediary can send a `Date`; only a response that counts as proof is trusted.
@@ -502,7 +503,7 @@ impl Monitor {
                 self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
                 ClockStepped { by_ms, source }.emit();
             }
-            self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
+            self.observe(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
         }
         // The wall clock may just have been corrected.
         let now = now.corrected(&self.clock.now());
@@ -511,13 +512,13 @@ impl Monitor {
         }
         let evidence =
             Evidence::Heartbeat { started, finished: now, proof, outcome: outcome.kind() };
-        self.learn(&evidence, now);
+        self.observe(&evidence, now);
     }
 
     fn end_hour(&mut self, now: Stamp) {
         let mut tally = self.tally.lock();
         let summary = tally.summarise(now);
-        self.hour_ends = Duration::from_millis(now.boot_ms) + tally.rest_of_hour(now);
+        self.hour_ends = Duration::from_millis(now.boot_ms) + tally.time_to_full_hour(now);
         drop(tally);
         if let Some(summary) = summary {
             self.machine.learn(&summary);
@@ -526,8 +527,8 @@ impl Monitor {
     }
 
     /// The probes that the machine wants; none during a pause.
-    fn wanted(&self) -> Wanted {
-        if self.is_paused() { Wanted::default() } else { self.machine.plan() }
+    fn wanted(&self) -> ProbePlan {
+        if self.is_paused() { ProbePlan::default() } else { self.machine.plan() }
     }
 
     /// Publishes the current state.
@@ -552,9 +553,9 @@ impl Monitor {
     }
 
     async fn stop(mut self, reason: &'static str, done: oneshot::Sender<()>) {
-        let now = self.look_at_clocks();
+        let now = self.read_clocks();
         self.end_hour(now);
-        self.leave(now);
+        self.record_open_incidents(now);
         self.recorder.write(Entry::AgentStopped { reason: reason.to_owned() }, now);
         self.recorder.finish().await;
         self.status_builder.stopped(now);

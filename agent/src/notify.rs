@@ -40,14 +40,14 @@ use crate::{
     event::{Advice, LogEvent},
     status::{Presence, Status, text::DisplayContext},
 };
-use dialogue::{Dialogue, Occurrence};
+use dialogue::{NotifyMachine, Occurrence};
 use message::NotifyMessage;
 use socket::NotifySocket;
 use watchdog::Watchdog;
 
 /// The most messages that wait while the manager's queue is full. Keep-alives and status sentences
 /// replace older ones, so only reloads queue up more than a few.
-const MOST_UNSENT: usize = 32;
+const MAX_UNSENT: usize = 32;
 
 /// The service manager, if this process was started by one that accepts notifications. Clones share one
 /// dialogue.
@@ -58,13 +58,13 @@ pub struct ServiceManager(Option<Arc<NotifyShared>>);
 struct NotifyShared {
     connection: Mutex<ManagerConnection>,
     /// Wakes the service loop to confirm that it works.
-    life_is_due: Notify,
+    keep_alive_is_due: Notify,
 }
 
 #[derive(Debug)]
 struct ManagerConnection {
     socket: NotifySocket,
-    dialogue: Dialogue,
+    dialogue: NotifyMachine,
     watchdog: Option<Watchdog>,
     unsent: VecDeque<NotifyMessage>,
     /// Whether the current failure of the socket has been logged.
@@ -73,7 +73,7 @@ struct ManagerConnection {
 
 impl ServiceManager {
     /// The manager that started this process, according to its environment.
-    pub fn of(environment: &BTreeMap<OsString, OsString>) -> Self {
+    pub fn from_environment(environment: &BTreeMap<OsString, OsString>) -> Self {
         let variable = |name: &str| environment.get(OsStr::new(name)).map(OsString::as_os_str);
         let Some(name) = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
             return Self(None);
@@ -84,15 +84,15 @@ impl ServiceManager {
             Ok(socket) => Self(Some(Arc::new(NotifyShared {
                 connection: Mutex::new(ManagerConnection {
                     socket,
-                    dialogue: Dialogue::new(),
+                    dialogue: NotifyMachine::new(),
                     watchdog,
                     unsent: VecDeque::new(),
                     is_reported: false,
                 }),
-                life_is_due: Notify::new(),
+                keep_alive_is_due: Notify::new(),
             }))),
             Err(error) => {
-                report(&error);
+                log_failure(&error);
                 Self(None)
             }
         }
@@ -100,38 +100,38 @@ impl ServiceManager {
 
     /// The journal in `folder` is being opened, which takes `limit` at most.
     pub fn opening(&self, folder: &Path, limit: Duration) {
-        self.occurred(Occurrence::Opening { folder, limit });
+        self.handle(Occurrence::Opening { folder, limit });
     }
 
     /// The agent cannot start; `reason` is a sentence.
     pub fn refused(&self, reason: &str) {
-        self.occurred(Occurrence::Refused { reason });
+        self.handle(Occurrence::StartFailed { reason });
     }
 
     /// The configuration is valid, the journal is open, and all tasks run.
     pub fn ready(&self) {
-        self.occurred(Occurrence::Ready);
+        self.handle(Occurrence::Ready);
     }
 
     /// The configuration is about to be reloaded.
     pub fn reloading(&self) {
-        self.occurred(Occurrence::ReloadRequested { monotonic: clock::awake_time() });
+        self.handle(Occurrence::ReloadRequested { monotonic: clock::awake_time() });
     }
 
     /// The configuration was reloaded and is in use.
     pub fn reloaded(&self) {
-        self.occurred(Occurrence::Reloaded { refusal: None });
+        self.handle(Occurrence::Reloaded { refusal: None });
     }
 
     /// The configuration reloaded at `now` was rejected; the old one stays in use.
     pub fn reload_refused(&self, now: &Stamp) {
         let refusal = text::refusal(now, &clock::local_zone());
-        self.occurred(Occurrence::Reloaded { refusal: Some(&refusal) });
+        self.handle(Occurrence::Reloaded { refusal: Some(&refusal) });
     }
 
     /// The agent stops because of `signal`.
     pub fn stopping(&self, signal: &str) {
-        self.occurred(Occurrence::Stopping { signal });
+        self.handle(Occurrence::Stopping { signal });
     }
 
     /// Shows the status snapshot that was just written.
@@ -140,38 +140,38 @@ impl ServiceManager {
             let zone = clock::local_zone();
             let context =
                 DisplayContext { now: status.written, zone: &zone, presence: Presence::Running };
-            self.occurred(Occurrence::News { status, context: &context });
+            self.handle(Occurrence::StatusChanged { status, context: &context });
         }
     }
 
     /// Called at every turn of the monitor loop, with the time since boot. Returns the time since boot
     /// by which it must be called again; `None` without a watchdog.
-    pub fn pulse(&self, now: Duration) -> Option<Duration> {
+    pub fn poll_watchdog(&self, now: Duration) -> Option<Duration> {
         let shared = self.0.as_ref()?;
         let mut connection = shared.lock();
         // Retries what did not fit into the manager's queue.
         connection.flush();
         let watchdog = connection.watchdog.as_mut()?;
         if watchdog.is_due(now) {
-            shared.life_is_due.notify_one();
+            shared.keep_alive_is_due.notify_one();
         }
         Some(watchdog.next())
     }
 
     /// Waits until the monitor loop requests a keep-alive; forever without a watchdog. Cancel-safe.
-    pub async fn life_is_due(&self) {
+    pub async fn keep_alive_is_due(&self) {
         match &self.0 {
-            Some(shared) => shared.life_is_due.notified().await,
+            Some(shared) => shared.keep_alive_is_due.notified().await,
             None => std::future::pending().await,
         }
     }
 
     /// Called by the service loop after [`life_is_due`](Self::life_is_due): both loops work.
-    pub fn confirm(&self) {
-        self.occurred(Occurrence::Alive);
+    pub fn send_keep_alive(&self) {
+        self.handle(Occurrence::KeepAliveDue);
     }
 
-    fn occurred(&self, occurrence: Occurrence<'_>) {
+    fn handle(&self, occurrence: Occurrence<'_>) {
         let Some(shared) = &self.0 else { return };
         let mut connection = shared.lock();
         if let Some(message) = connection.dialogue.step(occurrence) {
@@ -190,7 +190,7 @@ impl ManagerConnection {
     /// Sends a message after those that wait.
     fn send(&mut self, message: NotifyMessage) {
         self.unsent.retain(|older| !older.is_superseded_by(&message));
-        self.unsent.truncate(MOST_UNSENT - 1);
+        self.unsent.truncate(MAX_UNSENT - 1);
         self.unsent.push_back(message);
         self.flush();
     }
@@ -203,7 +203,7 @@ impl ManagerConnection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     if !std::mem::replace(&mut self.is_reported, true) {
-                        report(&error);
+                        log_failure(&error);
                     }
                     return;
                 }
@@ -213,7 +213,7 @@ impl ManagerConnection {
     }
 }
 
-fn report(error: &io::Error) {
+fn log_failure(error: &io::Error) {
     let advice = format!("The service manager cannot be notified: {}.", ErrorChain(error));
     Advice { advice: &advice }.emit();
 }

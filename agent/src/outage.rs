@@ -35,7 +35,8 @@ pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Segment};
 pub use machine::{
-    FamilyState, MachineLimits, MachineSettings, MachineSnapshot, OutageMachine, StatusKey, Wanted,
+    FamilyState, MachineLimits, MachineSettings, MachineSnapshot, OutageMachine, ProbePlan,
+    StatusKey,
 };
 pub use network::{Network, NetworkFacts};
 pub use open::MOST_SEGMENTS;

@@ -46,7 +46,7 @@ use crate::{
     outage::IncidentId,
     status::HandOverProblem,
 };
-use batch::{Batch, OutboxError, Survey, read, survey};
+use batch::{Backlog, Batch, OutboxError, read, read_backlog};
 use course::{UploadAction, UploadResult, UploadState};
 use disk::Disk;
 pub use message::{WallTime, gap, incident};
@@ -57,9 +57,9 @@ const BACKOFF_BASE: Duration = Duration::from_secs(20);
 /// The longest delay after failures.
 const BACKOFF_CAP: Duration = Duration::from_mins(10);
 /// The time limit of one hand-over; a function that starts cold takes up to 10 s.
-const LIMIT: Duration = Duration::from_secs(30);
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The delay between attempts while a refused incident is isolated.
-const PAUSE: Duration = Duration::from_secs(1);
+const ISOLATION_DELAY: Duration = Duration::from_secs(1);
 
 /// Dependencies of the outbox.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub struct OutboxDeps {
     /// The journal.
     pub journal: Journal,
     /// The wall-clock offsets of earlier boots.
-    pub walls: WallClockOffsets,
+    pub clock_offsets: WallClockOffsets,
     /// The clock of this boot.
     pub clock: Clock,
     /// The client in use; `None` in local mode.
@@ -88,12 +88,12 @@ pub struct Outbox {
     deps: OutboxDeps,
     disk: Disk,
     /// Whether the first round may have incidents to send.
-    maybe: bool,
+    may_have_new: bool,
     /// When the second round is due.
-    again_at: Option<Instant>,
+    second_round_at: Option<Instant>,
     /// What waits after the newest accepted batch of a round.
-    ahead: Option<(HandOverRound, Survey)>,
-    course: UploadState,
+    ahead: Option<(HandOverRound, Backlog)>,
+    upload_state: UploadState,
     not_before: Instant,
     backoff: Backoff,
     random: Rng,
@@ -102,7 +102,7 @@ pub struct Outbox {
     /// The current problem.
     problem: Option<HandOverProblem>,
     /// The statuses logged since the last success; `None` stands for no response.
-    told: Vec<Option<u16>>,
+    logged_statuses: Vec<Option<u16>>,
 }
 
 /// One batch, and the round that it belongs to.
@@ -118,24 +118,24 @@ impl Outbox {
         Self {
             deps,
             disk: Disk::default(),
-            maybe: true,
-            again_at: None,
+            may_have_new: true,
+            second_round_at: None,
             ahead: None,
-            course: UploadState::Whole,
+            upload_state: UploadState::Whole,
             not_before: Instant::now(),
             backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP),
             random: Rng::new(),
             waiting: 0,
             problem: None,
-            told: Vec::new(),
+            logged_statuses: Vec::new(),
         }
     }
 
     /// Hands over until the agent stops.
     pub async fn run(mut self) {
         loop {
-            let (round, at) = match self.again_at {
-                _ if self.maybe => (Some(HandOverRound::First), self.not_before),
+            let (round, at) = match self.second_round_at {
+                _ if self.may_have_new => (Some(HandOverRound::First), self.not_before),
                 Some(at) => (Some(HandOverRound::Second), at.max(self.not_before)),
                 None => (None, self.not_before),
             };
@@ -144,9 +144,9 @@ impl Outbox {
                 () = sleep_until(at), if round.is_some() => {
                     self.hand_over(round.unwrap_or(HandOverRound::First)).await;
                 }
-                () = self.deps.closed.notified() => self.look_again(),
+                () = self.deps.closed.notified() => self.restart_first_round(),
                 // The new client may send to a function that accepts incidents.
-                Ok(()) = self.deps.client.changed() => self.look_again(),
+                Ok(()) = self.deps.client.changed() => self.restart_first_round(),
                 changed = self.deps.delivered.changed() => {
                     if changed.is_err() {
                         return;
@@ -156,8 +156,8 @@ impl Outbox {
         }
     }
 
-    fn look_again(&mut self) {
-        self.maybe = true;
+    fn restart_first_round(&mut self) {
+        self.may_have_new = true;
         self.ahead = None;
     }
 
@@ -175,26 +175,26 @@ impl Outbox {
         }
         let sent = batch.incidents.len();
         if round == HandOverRound::First {
-            self.say_waiting(sent as u64 + batch.behind.waiting);
+            self.report_waiting(sent as u64 + batch.remaining.waiting);
         }
         if sent == 0 {
-            return self.note(sending, None).await;
+            return self.save_sent(sending, None).await;
         }
         let Some((action, outcome)) = self.send(&client, &sending.batch.incidents).await else {
             // There is no recipient, now or later.
-            self.maybe = false;
-            self.again_at = None;
-            self.all_is_well();
-            return self.say_waiting(0);
+            self.may_have_new = false;
+            self.second_round_at = None;
+            self.clear_problem();
+            return self.report_waiting(0);
         };
         match action {
-            UploadAction::Note => self.note(sending, None).await,
+            UploadAction::Save => self.save_sent(sending, None).await,
             UploadAction::PassOver => {
-                self.wait(PAUSE);
-                self.note(sending, Some(&outcome)).await;
+                self.wait(ISOLATION_DELAY);
+                self.save_sent(sending, Some(&outcome)).await;
             }
-            UploadAction::Halve | UploadAction::Ask => {
-                self.wait(PAUSE.max(asked_to_wait(&outcome)));
+            UploadAction::Halve | UploadAction::SendEmpty => {
+                self.wait(ISOLATION_DELAY.max(requested_delay(&outcome)));
             }
             UploadAction::BackOff => {
                 let status = match outcome {
@@ -203,7 +203,7 @@ impl Outbox {
                 };
                 let reason = outcome.reason().to_string();
                 self.failed(round, status, reason, outcome.hand_over_advice());
-                let asked = Instant::now() + asked_to_wait(&outcome);
+                let asked = Instant::now() + requested_delay(&outcome);
                 self.not_before = self.not_before.max(asked);
             }
         }
@@ -211,13 +211,14 @@ impl Outbox {
 
     /// Reads the next batch on the disk thread.
     async fn read(&mut self, round: HandOverRound) -> Option<Sending> {
-        let (folder, walls) = (self.deps.folder.clone(), self.deps.walls.clone());
+        let (folder, walls) = (self.deps.folder.clone(), self.deps.clock_offsets.clone());
         let ahead = self.ahead.take().filter(|(of, _)| *of == round);
-        let (now, most) = (self.deps.clock.now(), self.course.most());
+        let (now, most) = (self.deps.clock.now(), self.upload_state.most());
         let read = move || {
             let place = HandOverProgress::load(&folder);
             let ahead = ahead.map(|(_, ahead)| ahead);
-            let survey = ahead.map_or_else(|| survey(&folder, place.of(round), walls, now), Ok)?;
+            let survey = ahead
+                .map_or_else(|| read_backlog(&folder, place.position_of(round), walls, now), Ok)?;
             let batch = read(&folder, &place, round, survey, most)?;
             Ok(Sending { round, place, batch })
         };
@@ -233,27 +234,27 @@ impl Outbox {
         incidents: &[ReportedIncident],
     ) -> Option<(UploadAction, HeartbeatOutcome)> {
         let head = self.deps.journal.state().head.clone();
-        let outcome = client.hand_over(head.clone(), incidents.to_vec(), LIMIT).await?;
-        let (course, action) = self.course.step(incidents.len(), UploadResult::of(&outcome));
-        self.course = course;
-        if action != UploadAction::Ask {
+        let outcome = client.hand_over(head.clone(), incidents.to_vec(), HAND_OVER_TIMEOUT).await?;
+        let (course, action) = self.upload_state.step(incidents.len(), UploadResult::of(&outcome));
+        self.upload_state = course;
+        if action != UploadAction::SendEmpty {
             return Some((action, outcome));
         }
-        let asked = client.hand_over(head, Vec::new(), LIMIT).await?;
-        let (course, action) = self.course.step(0, UploadResult::of(&asked));
-        self.course = course;
+        let asked = client.hand_over(head, Vec::new(), HAND_OVER_TIMEOUT).await?;
+        let (course, action) = self.upload_state.step(0, UploadResult::of(&asked));
+        self.upload_state = course;
         Some((action, if asked.delivered() { outcome } else { asked }))
     }
 
     /// Saves that a batch was accepted, or that its only incident is skipped.
-    async fn note(&mut self, sending: Sending, refusal: Option<&HeartbeatOutcome>) {
+    async fn save_sent(&mut self, sending: Sending, refusal: Option<&HeartbeatOutcome>) {
         let Sending { round, mut place, batch } = sending;
-        let Batch { incidents, first, position, behind } = batch;
+        let Batch { incidents, first, position, remaining: behind } = batch;
         let Some(position) = position else { return };
         let now = self.deps.clock.now();
         match first.filter(|_| refusal.is_some()) {
             Some(seq) => place.pass_over(round, position, seq, now),
-            None => place.taken(round, position, now),
+            None => place.advance(round, position, now),
         }
         if !self.save(round, place).await {
             return;
@@ -270,9 +271,9 @@ impl Outbox {
         }
         self.backoff.reset();
         if round == HandOverRound::First {
-            self.all_is_well();
-            self.maybe = behind.waiting > 0;
-            self.say_waiting(behind.waiting);
+            self.clear_problem();
+            self.may_have_new = behind.waiting > 0;
+            self.report_waiting(behind.waiting);
         }
         self.ahead = (behind.waiting > 0).then_some((round, behind));
     }
@@ -283,10 +284,10 @@ impl Outbox {
         let now = self.deps.clock.now();
         match round {
             HandOverRound::First => {
-                self.maybe = false;
-                self.all_is_well();
-                self.again_at = place.due_in(&now).map(|rest| Instant::now() + rest);
-                self.say_waiting(0);
+                self.may_have_new = false;
+                self.clear_problem();
+                self.second_round_at = place.due_in(&now).map(|rest| Instant::now() + rest);
+                self.report_waiting(0);
             }
             HandOverRound::Second => {
                 place.end_second_round(now);
@@ -301,7 +302,7 @@ impl Outbox {
         let due_in = place.due_in(&self.deps.clock.now());
         let is_saved = self.on_disk(round, move || place.save(&folder)).await.is_some();
         if is_saved {
-            self.again_at = due_in.map(|rest| Instant::now() + rest);
+            self.second_round_at = due_in.map(|rest| Instant::now() + rest);
         }
         is_saved
     }
@@ -334,24 +335,24 @@ impl Outbox {
         if round == HandOverRound::Second {
             return;
         }
-        if !self.told.contains(&status) {
-            self.told.push(status);
+        if !self.logged_statuses.contains(&status) {
+            self.logged_statuses.push(status);
             IncidentsNotHandedOver { reason: &reason, advice }.emit();
         }
         self.problem = Some(HandOverProblem { reason, advice: advice.map(str::to_owned) });
-        self.say_waiting(self.waiting);
+        self.report_waiting(self.waiting);
     }
 
-    fn all_is_well(&mut self) {
+    fn clear_problem(&mut self) {
         self.problem = None;
-        self.told.clear();
+        self.logged_statuses.clear();
     }
 
     fn wait(&mut self, time: Duration) {
         self.not_before = Instant::now() + time;
     }
 
-    fn say_waiting(&mut self, waiting: u64) {
+    fn report_waiting(&mut self, waiting: u64) {
         self.waiting = waiting;
         // The send fails only when the monitor has stopped, because the agent stops.
         let problem = self.problem.clone();
@@ -360,7 +361,7 @@ impl Outbox {
 }
 
 /// The delay that the response asks for, at most [`BACKOFF_CAP`].
-fn asked_to_wait(outcome: &HeartbeatOutcome) -> Duration {
+fn requested_delay(outcome: &HeartbeatOutcome) -> Duration {
     match outcome {
         HeartbeatOutcome::Refused { retry_after, .. } => {
             retry_after.unwrap_or_default().min(BACKOFF_CAP)

@@ -26,11 +26,11 @@ pub mod round;
 pub mod targets;
 pub mod tcp;
 
-pub(crate) use anchor::socket;
+pub(crate) use anchor::parse_address;
 pub use anchor::{Anchor, AnchorError};
 pub use answer::{
-    AnchorAnswer, AnchorEnd, Connect, Connected, Dns, Gateway, LinkAnswer, LocalFailure, Portal,
-    Route,
+    AnchorAnswer, AnchorEnd, ConnectAnswer, ConnectEnd, DnsState, LinkAnswer, LocalFailure,
+    PortalState, Route, RouterState,
 };
 pub use dns::ServerAnswer;
 pub use family::{Family, PerFamily};

@@ -44,7 +44,7 @@ pub struct ReportOptions<'a> {
 
 impl ReportOptions<'_> {
     /// The part of the period that the journal covers.
-    fn reached(&self) -> Interval {
+    fn covered_period(&self) -> Interval {
         Account::of(self.history, self.period).period
     }
 
@@ -54,7 +54,7 @@ impl ReportOptions<'_> {
 
     /// The months of the covered period, each with its account.
     fn months(&self) -> Vec<(CalendarPart, Account)> {
-        let reached = self.reached();
+        let reached = self.covered_period();
         if reached.is_empty() {
             return Vec::new();
         }

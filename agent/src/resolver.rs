@@ -71,7 +71,7 @@ struct RunningLookup {
 impl Resolver {
     /// Creates a resolver that uses the operating system.
     pub fn new() -> Self {
-        Self::with(ask_system, GIVE_UP_AFTER)
+        Self::with(lookup_with_system, GIVE_UP_AFTER)
     }
 
     pub(crate) fn with(
@@ -97,7 +97,7 @@ impl Resolver {
         if let Some(addresses) = without_look_up(name) {
             return Ok(addresses);
         }
-        let answer = self.ask(name, Instant::now())?;
+        let answer = self.join_or_queue(name, Instant::now())?;
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(answer)) => answer,
             // The sender is dropped only if the resolver is.
@@ -110,7 +110,7 @@ impl Resolver {
     }
 
     /// Joins the running or queued lookup of the name, or queues a new one.
-    fn ask(
+    fn join_or_queue(
         &self,
         name: &str,
         now: Instant,
@@ -151,7 +151,7 @@ impl Resolver {
         let shared = Arc::clone(&self.shared);
         std::thread::Builder::new()
             .name("resolver".to_owned())
-            .spawn(move || shared.work_as(thread))
+            .spawn(move || shared.run_thread(thread))
             .map_err(|error| LookupError::Failed {
                 name: name.to_owned(),
                 reason: format!("no thread could be started for it: {error}"),
@@ -189,7 +189,7 @@ impl ResolverShared {
     }
 
     /// Body of a thread: looks up one name after the other until it is abandoned or the resolver is dropped.
-    fn work_as(&self, thread: u64) {
+    fn run_thread(&self, thread: u64) {
         while let Some(name) = self.next_name(thread) {
             let answer = (self.look_up)(&name);
             for caller in self.finish(thread) {
@@ -230,7 +230,7 @@ impl ResolverShared {
     }
 }
 
-fn ask_system(name: &str) -> LookupResult {
+fn lookup_with_system(name: &str) -> LookupResult {
     // One socket type: without it each address is returned once per type.
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let found = getaddrinfo(Some(name), None, Some(hints)).map_err(|error| {

@@ -191,8 +191,8 @@ impl Service {
             let input = select! {
                 biased;
                 input = inputs.next() => input,
-                () = parts.manager.life_is_due() => {
-                    parts.manager.confirm();
+                () = parts.manager.keep_alive_is_due() => {
+                    parts.manager.send_keep_alive();
                     continue;
                 }
                 () = &mut over => return Next::Resume(None),

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 /// The longest that the agent may take to stop.
-pub const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// The action that a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn listen() -> Result<mpsc::UnboundedReceiver<SignalRequest>, SignalError> {
                 return;
             }
             if matches!(request, SignalRequest::Stop(_)) {
-                thread::sleep(LEAVE_LIMIT);
+                thread::sleep(STOP_LIMIT);
                 // The process has exited by now unless something hangs; this ends it as the signal
                 // would.
                 let _ = low_level::emulate_default_handler(signal);

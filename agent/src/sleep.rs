@@ -51,12 +51,12 @@ impl Permit {
 
 /// Receives the sleep events of the machine until it is dropped.
 #[derive(Debug)]
-pub struct Watcher {
+pub struct SleepListener {
     events: mpsc::UnboundedReceiver<SleepEvent>,
     _source: platform::Source,
 }
 
-impl Watcher {
+impl SleepListener {
     /// Starts to listen, on the current tokio runtime on Linux, on a thread of its own on macOS.
     /// Returns at once; failures are retried in the background or logged at level `debug`.
     ///

@@ -29,7 +29,7 @@ const SYSTEM: &[&str] = if cfg!(target_os = "macos") {
 /// 6. the same at the default location, below `HOME`.
 ///
 /// `None` when none applies: no setting, no root and no home.
-pub fn of_agent(
+pub fn for_agent(
     setting: Option<&Path>,
     environment: &BTreeMap<OsString, OsString>,
     homebrew: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub fn of_agent(
 /// The folders in which a reader searches for a journal: only `setting` if it is given; otherwise
 /// all in which an agent may keep it, in this order: systemd's `STATE_DIRECTORY`, `homebrew` (the
 /// folder of the formula that installed this program), the system's and the user's.
-pub fn of_readers(
+pub fn for_readers(
     setting: Option<&Path>,
     environment: &BTreeMap<OsString, OsString>,
     homebrew: Option<PathBuf>,
@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn agents(variables: &[(&str, &str)], is_root: bool) -> Option<PathBuf> {
-        of_agent(None, &environment(variables), None, is_root)
+        for_agent(None, &environment(variables), None, is_root)
     }
 
     #[test]
@@ -104,10 +104,10 @@ mod tests {
         let environment = environment(&[("STATE_DIRECTORY", "/var/lib/x"), ("HOME", "/home/me")]);
         let setting = Path::new("/mnt/usb/ispmon");
         assert_eq!(
-            of_agent(Some(setting), &environment, Some(brew()), true).as_deref(),
+            for_agent(Some(setting), &environment, Some(brew()), true).as_deref(),
             Some(setting)
         );
-        assert_eq!(of_readers(Some(setting), &environment, Some(brew())), [setting]);
+        assert_eq!(for_readers(Some(setting), &environment, Some(brew())), [setting]);
     }
 
     #[test]
@@ -134,27 +134,27 @@ mod tests {
     #[test]
     fn readers_search_the_folders_of_the_service_and_of_the_user() {
         assert_eq!(
-            of_readers(None, &environment(&[("HOME", "/home/me")]), None),
+            for_readers(None, &environment(&[("HOME", "/home/me")]), None),
             ["/var/lib/ispmon", "/home/me/.local/state/ispmon"].map(PathBuf::from)
         );
-        assert_eq!(of_readers(None, &environment(&[]), None), [PathBuf::from("/var/lib/ispmon")]);
+        assert_eq!(for_readers(None, &environment(&[]), None), [PathBuf::from("/var/lib/ispmon")]);
     }
 
     #[test]
     fn a_program_installed_by_homebrew_uses_the_formulas_folder_for_every_user() {
         let home = environment(&[("HOME", "/home/me")]);
         for is_root in [false, true] {
-            assert_eq!(of_agent(None, &home, Some(brew()), is_root), Some(brew()));
+            assert_eq!(for_agent(None, &home, Some(brew()), is_root), Some(brew()));
         }
-        assert_eq!(of_readers(None, &home, Some(brew())).first(), Some(&brew()));
+        assert_eq!(for_readers(None, &home, Some(brew())).first(), Some(&brew()));
         let systemds = environment(&[("STATE_DIRECTORY", "/var/lib/ispmon")]);
-        assert_eq!(of_agent(None, &systemds, Some(brew()), true), Some("/var/lib/ispmon".into()));
+        assert_eq!(for_agent(None, &systemds, Some(brew()), true), Some("/var/lib/ispmon".into()));
     }
 
     #[test]
     fn no_folder_is_searched_twice() {
         let system = Path::new(SYSTEM[0]).join(NAME);
-        let folders = of_readers(None, &environment(&[]), Some(system.clone()));
+        let folders = for_readers(None, &environment(&[]), Some(system.clone()));
         assert_eq!(folders.iter().filter(|folder| **folder == system).count(), 1, "{folders:?}");
     }
 }

@@ -127,7 +127,7 @@ pub enum Validity {
 ///
 /// # Errors
 /// The certificate is not good at any of these times.
-pub fn judge(
+pub fn verify_certificate(
     verifier: &dyn ServerCertVerifier,
     certificate: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
@@ -139,7 +139,7 @@ pub fn judge(
     let mut at = now;
     for _ in 0..MOST_BEGINNINGS {
         let judged = verifier.verify_server_cert(certificate, intermediates, name, ocsp, at);
-        let Err(error) = judged.map_err(with_known_time) else { break };
+        let Err(error) = judged.map_err(normalise_validity_error) else { break };
         let Some(beginning) = beginning(&error, now).filter(|beginning| *beginning > at) else {
             return Err(error);
         };
@@ -180,7 +180,7 @@ fn end(error: &Error) -> Option<UnixTime> {
 }
 
 /// Maps macOS's error texts for a certificate outside its validity to the error of the other systems.
-fn with_known_time(error: Error) -> Error {
+fn normalise_validity_error(error: Error) -> Error {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = &error else {
         return error;
     };
@@ -209,7 +209,7 @@ impl ServerCertVerifier for ProofVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judged = |at| judge(&*self.0, certificate, intermediates, name, ocsp, at);
+        let judged = |at| verify_certificate(&*self.0, certificate, intermediates, name, ocsp, at);
         judged(now)
             .or_else(|error| end(&error).map_or(Err(error), judged))
             .map(|_| ServerCertVerified::assertion())
@@ -260,7 +260,7 @@ mod tests {
         let judged = |name: &str, years, now: &str| {
             let (certificate, _) = authority.certificate("a.example", years);
             let name = ServerName::try_from(name.to_owned()).expect("a name");
-            judge(&*verifier, &certificate, &[], &name, &[], at(now))
+            verify_certificate(&*verifier, &certificate, &[], &name, &[], at(now))
         };
         assert!(matches!(
             judged("a.example", 2020..2030, "2026-01-01T00:00:00Z"),
@@ -310,7 +310,7 @@ mod tests {
         let (certificate, _) = Authority::new("A").certificate("a.example", 2025..2030);
         let name = ServerName::try_from("a.example").expect("a name");
         for now in ["2024-01-01T00:00:00Z", "2026-01-01T00:00:00Z"] {
-            let judged = judge(&*verifier, &certificate, &[], &name, &[], at(now));
+            let judged = verify_certificate(&*verifier, &certificate, &[], &name, &[], at(now));
             let unknown = Error::from(CertificateError::UnknownIssuer);
             assert_eq!(judged.err(), Some(unknown), "{now}");
         }
@@ -328,7 +328,7 @@ mod tests {
         ] {
             let inner: Box<dyn std::error::Error + Send + Sync> = text.into();
             let error = Error::from(CertificateError::Other(OtherError(Arc::from(inner))));
-            let known = match with_known_time(error) {
+            let known = match normalise_validity_error(error) {
                 Error::InvalidCertificate(CertificateError::Other(_)) => None,
                 Error::InvalidCertificate(known) => Some(known),
                 other => panic!("{other}"),

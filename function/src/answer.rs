@@ -79,7 +79,7 @@ pub(crate) fn bad_message(error: &MessageError) -> FunctionResponse {
 pub(crate) fn bad_body(error: &BodyError) -> FunctionResponse {
     let (status, sentence) = match error {
         BodyError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, MessageError::TooLong.to_string()),
-        BodyError::Late(limit) => {
+        BodyError::TimedOut(limit) => {
             (StatusCode::REQUEST_TIMEOUT, format!("The body did not arrive within {limit:?}."))
         }
         BodyError::Broken => {

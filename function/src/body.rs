@@ -24,7 +24,7 @@ pub(crate) enum BodyError {
     /// It is longer than 64 KiB, or its Content-Length is.
     TooLong,
     /// It did not arrive within this time.
-    Late(Duration),
+    TimedOut(Duration),
     /// The client disconnected, or the body is malformed.
     Broken,
 }
@@ -57,7 +57,7 @@ impl BodyReader {
         }
         match timeout(self.limit, self.collect(body)).await {
             Ok(collected) => collected.map(|(bytes, _permit)| take(&bytes)),
-            Err(_) => Err(BodyError::Late(self.limit)),
+            Err(_) => Err(BodyError::TimedOut(self.limit)),
         }
     }
 

@@ -17,7 +17,7 @@ pub struct ServerLimits {
     ///
     /// Long enough for a client that has just connected to send its request, short enough that a
     /// flood of 10,000 idle connections is cleared within two seconds.
-    pub grace: Duration,
+    pub idle_grace: Duration,
     /// How long a request must have been in progress before its connection may be evicted, when
     /// every connection has one. Only a body that does not arrive or a host that does not read
     /// stdout takes this long; the host's readiness probe must still get through.
@@ -41,25 +41,25 @@ pub struct ServerLimits {
     pub linger: Duration,
     /// How long a request waits for its line to be written while the host does not read stdout,
     /// well below the 30 s after which the agent gives up.
-    pub line: Duration,
+    pub line_timeout: Duration,
     /// How many bytes of lines may be queued while the host does not read stdout. A line has some
     /// 300 bytes, at most 32,768.
-    pub waiting_bytes: usize,
+    pub queued_bytes: usize,
 }
 
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: 128,
-            grace: Duration::from_millis(50),
+            idle_grace: Duration::from_millis(50),
             busy_grace: Duration::from_secs(1),
             idle: Duration::from_secs(90),
             head: Duration::from_secs(10),
             body: Duration::from_secs(15),
             answer: Duration::from_secs(10),
             linger: Duration::from_secs(2),
-            line: Duration::from_secs(5),
-            waiting_bytes: 256 * 1024,
+            line_timeout: Duration::from_secs(5),
+            queued_bytes: 256 * 1024,
         }
     }
 }

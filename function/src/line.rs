@@ -17,7 +17,7 @@ use serde_json::ser::Formatter;
 
 /// The longest line, in characters: Application Insights cuts a message to this length (measured
 /// with Functions host 4.1037).
-pub const LONGEST: usize = 32_768;
+pub const MAX_LINE_CHARACTERS: usize = 32_768;
 
 /// One event as a line of ASCII JSON, terminated by a line feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub fn outage(
 /// Formats an error of the handler itself, cut to [`LONGEST`].
 pub fn failure(message: &str) -> TraceLine {
     // One character becomes at most twelve: two `\uXXXX` escapes.
-    let most = LONGEST / 12 - 100;
+    let most = MAX_LINE_CHARACTERS / 12 - 100;
     let message: String = message.chars().take(most).collect();
     TraceLine::of(&FailureEvent { event: "failure", message: &message })
 }

@@ -8,7 +8,7 @@ use std::{io, sync::Arc};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{FunctionSettings, LineWriter, ServerLimits, StdoutError, routes::Handler};
-use seats::Seats;
+use seats::ConnectionSlots;
 
 /// Serves until stdout fails; it never returns otherwise.
 ///
@@ -21,7 +21,7 @@ pub async fn serve(
 ) -> StdoutError {
     let handler = Handler::new(settings, &limits, lines.clone());
     tokio::select! {
-        error = lines.broken() => error,
+        error = lines.failed() => error,
         never = accept(&listener, &handler, limits) => match never {},
     }
 }
@@ -31,7 +31,7 @@ async fn accept(
     handler: &Arc<Handler>,
     limits: ServerLimits,
 ) -> std::convert::Infallible {
-    let seats = Arc::new(Seats::default());
+    let seats = Arc::new(ConnectionSlots::default());
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -41,15 +41,20 @@ async fn accept(
             // The client disconnected before it was accepted; continue with the next one.
             Err(error) if is_about_the_client(&error) => {}
             // Out of descriptors or memory: an immediate retry would only burn CPU time.
-            Err(_) => seats.let_one_leave(&limits).await,
+            Err(_) => seats.evict_and_wait(&limits).await,
         }
     }
 }
 
-fn open(stream: TcpStream, handler: &Arc<Handler>, seats: &Arc<Seats>, limits: ServerLimits) {
+fn open(
+    stream: TcpStream,
+    handler: &Arc<Handler>,
+    seats: &Arc<ConnectionSlots>,
+    limits: ServerLimits,
+) {
     // Each response is one write; without TCP_NODELAY the system may still delay it.
     let _ = stream.set_nodelay(true);
-    let seat = Seats::take(seats);
+    let seat = ConnectionSlots::take(seats);
     tokio::spawn(connection::run(stream, Arc::clone(handler), seat, limits));
 }
 

@@ -39,7 +39,7 @@ pub enum StdoutError {
     Write(#[source] io::Error),
     /// The line waited for the longest allowed time: the host does not read.
     #[error("stdout has not been read for {0:?}")]
-    Late(Duration),
+    TimedOut(Duration),
     /// The queue is full; it holds this many bytes.
     #[error("{0} bytes wait for stdout to be read")]
     Full(usize),
@@ -54,8 +54,8 @@ struct StdoutShared {
     sink: Sink,
     queue: Mutex<StdoutQueue>,
     broken: Notify,
-    patience: Duration,
-    most_bytes: usize,
+    write_timeout: Duration,
+    max_queued_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -69,7 +69,7 @@ enum Sink {
 struct StdoutQueue {
     lines: VecDeque<WaitingLine>,
     bytes: usize,
-    pumped: bool,
+    has_writer_task: bool,
     error: Option<io::ErrorKind>,
 }
 
@@ -99,8 +99,8 @@ impl LineWriter {
             sink,
             queue: Mutex::default(),
             broken: Notify::new(),
-            patience: limits.line,
-            most_bytes: limits.waiting_bytes,
+            write_timeout: limits.line_timeout,
+            max_queued_bytes: limits.queued_bytes,
         })))
     }
 
@@ -114,18 +114,18 @@ impl LineWriter {
         &self,
         lines: impl IntoIterator<Item = TraceLine>,
     ) -> Result<(), StdoutError> {
-        let patience = self.0.patience;
+        let patience = self.0.write_timeout;
         let write = async {
             for line in lines {
                 self.queue(line)?.await.map_err(|_| self.0.error())?;
             }
             Ok(())
         };
-        timeout(patience, write).await.unwrap_or(Err(StdoutError::Late(patience)))
+        timeout(patience, write).await.unwrap_or(Err(StdoutError::TimedOut(patience)))
     }
 
     /// Returns when stdout has failed.
-    pub async fn broken(&self) -> StdoutError {
+    pub async fn failed(&self) -> StdoutError {
         self.0.broken.notified().await;
         self.0.error()
     }
@@ -137,16 +137,16 @@ impl LineWriter {
             return Err(StdoutError::Write(kind.into()));
         }
         let length = line.as_bytes().len();
-        if queue.bytes + length > self.0.most_bytes {
+        if queue.bytes + length > self.0.max_queued_bytes {
             return Err(StdoutError::Full(queue.bytes));
         }
         let (done, receiver) = oneshot::channel();
         queue.bytes += length;
         queue.lines.push_back(WaitingLine { line, written: 0, done });
-        if !queue.pumped {
-            queue.pumped = true;
+        if !queue.has_writer_task {
+            queue.has_writer_task = true;
             // The task runs after the requests that are ready now, so their lines go out together.
-            tokio::spawn(pump(Arc::clone(&self.0)));
+            tokio::spawn(write_queue(Arc::clone(&self.0)));
         }
         Ok(receiver)
     }
@@ -168,7 +168,7 @@ impl StdoutShared {
         while !queue.lines.is_empty() {
             match self.sink.write(&queue.lines) {
                 Ok(0) => return false,
-                Ok(written) => queue.wrote(written),
+                Ok(written) => queue.advance(written),
                 Err(error) => {
                     queue.error = Some(error.kind());
                     // Dropping the senders makes the waiting writers return the error.
@@ -178,7 +178,7 @@ impl StdoutShared {
             }
         }
         queue.bytes = 0;
-        queue.pumped = false;
+        queue.has_writer_task = false;
         true
     }
 }
@@ -198,7 +198,7 @@ impl StdoutQueue {
 
     /// Records that the sink has taken the next `count` bytes, and notifies the writers of
     /// completed lines.
-    fn wrote(&mut self, mut count: usize) {
+    fn advance(&mut self, mut count: usize) {
         while let Some(mut first) = self.lines.pop_front() {
             let length = first.line.as_bytes().len();
             let taken = count.min(length - first.written);
@@ -216,7 +216,7 @@ impl StdoutQueue {
 }
 
 impl WaitingLine {
-    fn rest(&self) -> &[u8] {
+    fn remaining(&self) -> &[u8] {
         &self.line.as_bytes()[self.written..]
     }
 }
@@ -227,7 +227,7 @@ impl Sink {
         let mut slices = [IoSlice::new(&[]); LINES_PER_WRITE];
         let mut count = 0;
         for (slice, waiting) in slices.iter_mut().zip(lines) {
-            *slice = IoSlice::new(waiting.rest());
+            *slice = IoSlice::new(waiting.remaining());
             count += 1;
         }
         match self {
@@ -248,7 +248,7 @@ impl Sink {
 }
 
 /// Writes the queue as the pipe becomes writable, and ends when the queue is empty.
-async fn pump(shared: Arc<StdoutShared>) {
+async fn write_queue(shared: Arc<StdoutShared>) {
     loop {
         if shared.drain() {
             break;

@@ -102,7 +102,7 @@ impl Stamp {
     }
 
     /// The time from `now` until this moment, zero when it has passed; across boots by the wall clock.
-    pub fn rest(&self, now: &Self) -> Duration {
+    pub fn time_left(&self, now: &Self) -> Duration {
         if self.is_same_boot(*now) {
             return Duration::from_millis(self.boot_ms.saturating_sub(now.boot_ms));
         }
@@ -198,13 +198,13 @@ mod tests {
         let until = stamp(100_000);
         let wall = |text: &str| text.parse().expect("a time");
         let now = Stamp { wall: wall("2026-03-29T09:00:00Z"), ..stamp(40_000) };
-        assert_eq!(until.rest(&now), Duration::from_mins(1));
-        assert_eq!(until.rest(&stamp(100_000)), Duration::ZERO);
+        assert_eq!(until.time_left(&now), Duration::from_mins(1));
+        assert_eq!(until.time_left(&stamp(100_000)), Duration::ZERO);
         let other = BootId(Uuid::from_u128(7));
         let now = Stamp { boot: other, boot_ms: 5, wall: wall("2026-03-29T00:58:59.25Z") };
-        assert_eq!(until.rest(&now), Duration::from_mins(1));
+        assert_eq!(until.time_left(&now), Duration::from_mins(1));
         let now = Stamp { wall: wall("2026-03-29T01:00:00Z"), ..now };
-        assert_eq!(until.rest(&now), Duration::ZERO);
+        assert_eq!(until.time_left(&now), Duration::ZERO);
     }
 
     #[test]

@@ -49,7 +49,7 @@ const DRIFT_DIVISOR: u64 = 2_000;
 pub const DATE_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The date of a slower response is too uncertain to use.
-const SLOWEST_ANSWER: Duration = Duration::from_mins(1);
+const SLOWEST_RESPONSE: Duration = Duration::from_mins(1);
 
 /// The date of this source: a clock that shows an earlier time is wrong.
 ///
@@ -111,7 +111,7 @@ pub enum ClockEvent {
 
 /// Compares the clocks of one boot.
 #[derive(Clone, Debug)]
-pub struct ClockWatch {
+pub struct ClockComparison {
     boot: BootId,
     last: Reading,
     /// The correction that a heartbeat response added to the system's wall clock, in milliseconds.
@@ -124,7 +124,7 @@ pub struct ClockWatch {
     woke_ms: Option<u64>,
 }
 
-impl ClockWatch {
+impl ClockComparison {
     /// Starts to compare the clocks of `boot`.
     ///
     /// `not_before` is a time that has certainly passed, such as that of the newest record. It counts
@@ -206,7 +206,7 @@ impl ClockWatch {
         received: Stamp,
     ) -> Option<ClockEvent> {
         let took = received.since(&sent)?;
-        if sent.boot != self.boot || took > SLOWEST_ANSWER {
+        if sent.boot != self.boot || took > SLOWEST_RESPONSE {
             return None;
         }
         if !(SOURCE_DATE..=LATEST_DATE).contains(&date) {

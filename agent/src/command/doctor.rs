@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::{fail_because, print, running::Places};
+use super::{fail_because, print, running::AgentPaths};
 use crate::{
     clock::Stamp,
     config::Sources,
-    doctor::{Case, Configuration, examine},
+    doctor::{Configuration, DoctorInput, examine},
     exit::Exit,
     installation::ServiceCommands,
     runtime,
@@ -14,10 +14,10 @@ use crate::{
 
 /// Runs all checks and prints the results; succeeds when none failed.
 pub fn doctor(sources: &Sources, json: bool) -> Exit {
-    let places = Places::of(sources);
-    let case = Case {
+    let places = AgentPaths::of(sources);
+    let case = DoctorInput {
         configuration: Configuration::read(sources),
-        agent: places.find_present(),
+        agent: places.find_with_presence(),
         state_dirs: places.state_dirs(),
         commands: ServiceCommands::of(sources.homebrew.as_ref()),
         now: Stamp::now(),

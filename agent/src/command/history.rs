@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{complain, fail, fail_because, print, running::Places, zone};
+use super::{fail, fail_because, print, print_error, running::AgentPaths, zone};
 use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
     clock::{self, Stamp},
@@ -24,7 +24,7 @@ use crate::{
 
 /// Lists the incidents of a period.
 pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
-    let journal = match FoundRecord::of(sources) {
+    let journal = match FoundJournal::of(sources) {
         Ok(journal) => journal,
         Err(exit) => return exit,
     };
@@ -43,12 +43,12 @@ pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
 /// Prints a report on a period, or writes it as a page.
 pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
     if request.form == Form::Html(None) && io::stdout().is_terminal() {
-        complain(
+        print_error(
             "a page is not for a terminal; name a file: ispmon-agent report --html report.html",
         );
         return Exit::Usage;
     }
-    let journal = match FoundRecord::of(sources) {
+    let journal = match FoundJournal::of(sources) {
         Ok(journal) => journal,
         Err(exit) => return exit,
     };
@@ -81,21 +81,21 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
 }
 
 /// The journal of this machine.
-struct FoundRecord {
+struct FoundJournal {
     folder: PathBuf,
     history: History,
     head: Option<Head>,
     damage: Option<String>,
 }
 
-impl FoundRecord {
+impl FoundJournal {
     /// Finds and reads the journal. When the configuration has problems, or this user may not read it, the
     /// default folders are still searched.
     fn of(sources: &Sources) -> Result<Self, Exit> {
         let setting = load_without_key(sources).ok().and_then(|loaded| loaded.settings.state_dir);
         let flag = || sources.flags.state_dir.as_ref().map(|path| sources.folder.join(path));
         let setting = setting.or_else(flag);
-        let folders = state_dir::of_readers(
+        let folders = state_dir::for_readers(
             setting.as_deref(),
             &sources.environment,
             sources.homebrew.as_ref().map(Prefix::state_dir),
@@ -110,7 +110,7 @@ impl FoundRecord {
                 }
             }
         }
-        Err(first_error.map_or_else(|| nowhere(&folders), |error| refuse(&error)))
+        Err(first_error.map_or_else(|| no_journal(&folders), |error| refuse(&error)))
     }
 
     /// Reads all readable records; the first problem is kept as damage.
@@ -138,10 +138,10 @@ impl FoundRecord {
     /// Warns on standard error of what is missing, because a table has no room for it.
     fn warn(&self) {
         if let Some(damage) = &self.damage {
-            complain(format_args!("warning: the journal is damaged: {damage}"));
+            print_error(format_args!("warning: the journal is damaged: {damage}"));
         }
         for sentence in self.history.unknown.sentences() {
-            complain(format_args!("warning: {sentence}"));
+            print_error(format_args!("warning: {sentence}"));
         }
     }
 
@@ -184,7 +184,7 @@ impl FoundRecord {
 /// decides, so that an open incident has the same length here and in `status`; otherwise the timestamp that
 /// the agent writes every minute.
 fn seen_until(sources: &Sources, folder: &Path) -> Option<Stamp> {
-    let running = Places::of(sources).find_present().ok().filter(|(found, presence)| {
+    let running = AgentPaths::of(sources).find_with_presence().ok().filter(|(found, presence)| {
         presence.is_running() && place::is_same_folder(&found.status.state_dir, folder)
     });
     match running {
@@ -208,7 +208,7 @@ fn refuse(error: &JournalReadError) -> Exit {
 }
 
 /// Reports that there is no journal yet, which is no mistake of the user.
-fn nowhere(folders: &[PathBuf]) -> Exit {
+fn no_journal(folders: &[PathBuf]) -> Exit {
     let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
     fail(format_args!(
         "there is no journal yet in {}. The agent creates it when it starts; --state-dir names \

@@ -9,7 +9,7 @@ use std::{
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::{complain, fail, fail_because, print, refuse, warn};
+use super::{fail, fail_because, print, print_error, refuse, warn};
 use crate::{
     cli::ServiceRequest,
     config::{Sources, load_text},
@@ -22,8 +22,11 @@ use crate::{
         import::{ImportError, Imported, import},
         layout::Platform,
         machine::TargetSystem,
-        order::{Order, carrying},
-        plan::{InstallStep, Installation, Plan, Removal, installation, quoted, removal},
+        order::{Order, plan_order},
+        plan::{
+            InstallRequest, InstallStep, Plan, RemovalRequest, plan_installation, plan_removal,
+            quoted,
+        },
         refusal::InstallRefusal,
         service,
         show::show,
@@ -45,7 +48,7 @@ pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
     match request {
         ServiceRequest::Install { is_shown_only, from_env } => {
             let imported = match from_env.as_deref() {
-                Some(path) => match take_over(path, platform, sources) {
+                Some(path) => match import_dotenv(path, platform, sources) {
                     Ok(imported) => Some(imported),
                     Err(exit) => return exit,
                 },
@@ -54,12 +57,12 @@ pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
             install(&machine, &facts, imported, *is_shown_only)
         }
         ServiceRequest::Uninstall { is_shown_only, is_purge, is_confirmed } => {
-            let removal = Removal {
+            let removal = RemovalRequest {
                 is_purge: *is_purge,
                 is_shown_only: *is_shown_only,
                 command: uninstall_command(&facts, *is_purge),
             };
-            let elsewhere = record_elsewhere(&facts, sources);
+            let elsewhere = custom_state_dir(&facts, sources);
             uninstall(&machine, &facts, &removal, *is_confirmed, elsewhere)
         }
         ServiceRequest::Start => order(&machine, &facts, Order::Start),
@@ -81,8 +84,8 @@ fn install(
         }
         None => format!("{program} install"),
     };
-    let request = Installation { imported, is_shown_only, command };
-    let plan = match installation(facts, &request) {
+    let request = InstallRequest { imported, is_shown_only, command };
+    let plan = match plan_installation(facts, &request) {
         Ok(plan) => plan,
         Err(refusal) => return fail(&refusal),
     };
@@ -97,7 +100,7 @@ fn install(
     } else {
         "ispmon-agent is up to date and runs."
     };
-    change(machine, &plan, outcome)
+    apply_plan(machine, &plan, outcome)
 }
 
 fn shell_word(path: &Path) -> String {
@@ -105,7 +108,7 @@ fn shell_word(path: &Path) -> String {
 }
 
 /// Imports an old `.env`, and prints the warnings that the service would log.
-fn take_over(path: &Path, platform: Platform, sources: &Sources) -> Result<Imported, Exit> {
+fn import_dotenv(path: &Path, platform: Platform, sources: &Sources) -> Result<Imported, Exit> {
     match import(&sources.folder.join(path), platform, sources) {
         Ok((imported, loaded)) => {
             warn(&loaded);
@@ -113,7 +116,7 @@ fn take_over(path: &Path, platform: Platform, sources: &Sources) -> Result<Impor
         }
         Err(ImportError::Config(error)) => Err(refuse(&error)),
         Err(error) => {
-            complain(format_args!("{}.", ErrorChain(&error)));
+            print_error(format_args!("{}.", ErrorChain(&error)));
             Err(Exit::Configuration)
         }
     }
@@ -127,11 +130,11 @@ fn uninstall_command(facts: &InstallFacts, is_purge: bool) -> String {
 fn uninstall(
     machine: &TargetSystem,
     facts: &InstallFacts,
-    request: &Removal,
+    request: &RemovalRequest,
     is_confirmed: bool,
     elsewhere: Option<PathBuf>,
 ) -> Exit {
-    let mut plan = match removal(facts, request) {
+    let mut plan = match plan_removal(facts, request) {
         Ok(plan) => plan,
         Err(refusal) => return fail(&refusal),
     };
@@ -145,7 +148,7 @@ fn uninstall(
         return print(|output| show(&plan, output));
     }
     if plan.is_empty() {
-        return change(machine, &plan, "");
+        return apply_plan(machine, &plan, "");
     }
     if request.is_purge && !is_confirmed {
         match confirm(&plan) {
@@ -154,15 +157,15 @@ fn uninstall(
             Err(error) => return fail(format_args!("the answer cannot be read: {error}.")),
         }
     }
-    change(machine, &plan, "ispmon-agent is removed.")
+    apply_plan(machine, &plan, "ispmon-agent is removed.")
 }
 
 /// The journal's folder, if the configuration sets one other than the default.
-fn record_elsewhere(facts: &InstallFacts, sources: &Sources) -> Option<PathBuf> {
+fn custom_state_dir(facts: &InstallFacts, sources: &Sources) -> Option<PathBuf> {
     let path = facts.layout().configuration;
     let text = fs::read_to_string(&path).ok()?;
     let folder = load_text(&path, &text, None, sources).ok()?.settings.state_dir?;
-    (folder != facts.layout().record).then_some(folder)
+    (folder != facts.layout().state_dir).then_some(folder)
 }
 
 /// Asks the user to confirm a purge; `false` when standard input is no terminal.
@@ -189,7 +192,7 @@ fn confirm(plan: &Plan) -> io::Result<bool> {
 }
 
 /// Carries a plan out and reports the outcome.
-fn change(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
+fn apply_plan(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
     let is_interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&is_interrupted)) {
@@ -207,7 +210,7 @@ fn change(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
     if !stayed.is_empty() {
         let exit = fail("done, but this could not be removed:");
         for sentence in stayed {
-            complain(format_args!("  {sentence}"));
+            print_error(format_args!("  {sentence}"));
         }
         return exit;
     }
@@ -222,46 +225,58 @@ fn change(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
 fn explain(failure: &InstallFailure) -> Exit {
     let exit = fail_because(failure);
     if !failure.explanation.is_empty() {
-        complain("this is what the service wrote last:");
+        print_error("this is what the service wrote last:");
         for line in &failure.explanation {
-            complain(format_args!("  {line}"));
+            print_error(format_args!("  {line}"));
         }
     }
     if failure.remaining.is_empty() {
-        complain("everything is as it was before.");
+        print_error("everything is as it was before.");
     } else {
-        complain("everything that was done is undone, except:");
+        print_error("everything that was done is undone, except:");
         for sentence in &failure.remaining {
-            complain(format_args!("  {sentence}"));
+            print_error(format_args!("  {sentence}"));
         }
     }
     exit
 }
 
 fn order(machine: &TargetSystem, facts: &InstallFacts, order: Order) -> Exit {
-    let carrying = match carrying(facts, order) {
-        Ok(carrying) => carrying,
+    let plan = match plan_order(facts, order) {
+        Ok(plan) => plan,
         Err(refusal) => return fail(&refusal),
     };
-    for command in &carrying.commands {
+    for command in &plan.commands {
         if let Err(error) = service::run(machine, command) {
             let exit = fail(format_args!("could not run {command}: {}.", ErrorChain(&error)));
-            return say_why(machine, facts.platform, order, exit);
+            return print_service_output(machine, facts.platform, order, exit);
         }
     }
     let is_started = order != Order::Stop;
-    if is_started && !carrying.commands.is_empty() && !service::is_running(machine, facts.platform)
+    if is_started
+        && !plan.commands.is_empty()
+        && !service::is_running(machine, facts.platform)
     {
-        return say_why(machine, facts.platform, order, fail("the service does not run."));
+        return print_service_output(
+            machine,
+            facts.platform,
+            order,
+            fail("the service does not run."),
+        );
     }
-    print(|output| writeln!(output, "{}", carrying.outcome))
+    print(|output| writeln!(output, "{}", plan.outcome))
 }
 
 /// Prints the last output of a service that should run and does not.
-fn say_why(machine: &TargetSystem, platform: Platform, order: Order, exit: Exit) -> Exit {
+fn print_service_output(
+    machine: &TargetSystem,
+    platform: Platform,
+    order: Order,
+    exit: Exit,
+) -> Exit {
     if order != Order::Stop {
         for line in service::recent_output(machine, platform) {
-            complain(format_args!("  {line}"));
+            print_error(format_args!("  {line}"));
         }
     }
     exit

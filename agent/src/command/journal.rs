@@ -7,7 +7,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use super::{fail, fail_because, print, running::Places, zone};
+use super::{fail, fail_because, print, running::AgentPaths, zone};
 use crate::{
     config::Sources,
     error_chain::ErrorChain,
@@ -17,7 +17,7 @@ use crate::{
 
 /// Verifies the journal; fails when it is damaged or missing.
 pub fn verify_journal(sources: &Sources) -> Exit {
-    let folders = Places::of(sources).state_dirs();
+    let folders = AgentPaths::of(sources).state_dirs();
     for folder in &folders {
         match verify(folder) {
             Ok(verified) => {
@@ -52,7 +52,7 @@ fn write(
     match span {
         Some((first, last)) => {
             let shown = |stamp| {
-                let time = verified.walls.wall(stamp).to_zoned_datetime(zone.clone());
+                let time = verified.walls.wall_time(stamp).to_zoned_datetime(zone.clone());
                 time.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
             };
             writeln!(output, "{records} records, {} to {}", shown(first), shown(last))?;

@@ -4,11 +4,11 @@ use std::{io::Write, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{fail, fail_because, print, running::Places, zone};
+use super::{fail, fail_because, print, running::AgentPaths, zone};
 use crate::{
     clock::Stamp,
     config::Sources,
-    control::{AskError, ControlAnswer, ControlRequest, ask},
+    control::{ControlAnswer, ControlClientError, ControlRequest, send_request},
     duration::Readable,
     exit::Exit,
     installation::ServiceCommands,
@@ -37,19 +37,19 @@ const START_LIMIT: Duration = Duration::from_secs(3);
 const START_INTERVAL: Duration = Duration::from_millis(50);
 
 fn control(sources: &Sources, request: ControlRequest) -> Exit {
-    let places = Places::of(sources);
+    let places = AgentPaths::of(sources);
     let commands = ServiceCommands::of(sources.homebrew.as_ref());
     let asking = async {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let mut result = Err(None);
             for socket in &places.sockets() {
-                result = ask(socket, request, ANSWER_LIMIT).await.map_err(Some);
-                if !matches!(result, Err(Some(AskError::NotRunning(_)))) {
+                result = send_request(socket, request, ANSWER_LIMIT).await.map_err(Some);
+                if !matches!(result, Err(Some(ControlClientError::NotRunning(_)))) {
                     return result;
                 }
             }
-            let runs = places.find_present().is_ok_and(|(_, presence)| presence.is_running());
+            let runs = places.find_with_presence().is_ok_and(|(_, presence)| presence.is_running());
             if !runs || Instant::now() >= deadline {
                 return result;
             }
@@ -73,8 +73,9 @@ fn report(answer: &ControlAnswer) -> Exit {
     match answer {
         ControlAnswer::Paused { until, again, announced } => print(|output| {
             // Rounded up to the requested whole seconds: some milliseconds have passed since.
-            let time =
-                Readable(Duration::from_secs(until.rest(&context.now).as_secs_f64().ceil() as u64));
+            let time = Readable(Duration::from_secs(
+                until.time_left(&context.now).as_secs_f64().ceil() as u64,
+            ));
             write!(output, "Paused until {} ({time}): nothing is monitored", context.time(until))?;
             output.write_all(match announced {
                 Some(true) => b", and the cloud raises no alarm meanwhile.",
@@ -96,20 +97,22 @@ fn report(answer: &ControlAnswer) -> Exit {
     }
 }
 
-fn explain(error: &AskError, commands: ServiceCommands) -> Exit {
+fn explain(error: &ControlClientError, commands: ServiceCommands) -> Exit {
     match error {
-        AskError::NotRunning(_) => {
+        ControlClientError::NotRunning(_) => {
             let advice = commands.start_advice();
             fail(format_args!("the agent is not running: {error}. {advice}"))
         }
-        AskError::Forbidden(_) => fail(format_args!(
+        ControlClientError::Forbidden(_) => fail(format_args!(
             "{error}: it is open to root and to the agent's own user and group. To do this, {}",
             commands.control_advice()
         )),
-        AskError::NoAnswer(_) => {
+        ControlClientError::NoAnswer(_) => {
             fail(format_args!("{error}: it hangs, or is very busy. Try again, or restart it."))
         }
-        AskError::Left(_) => fail(format_args!("{error}: it may be stopping. Try again.")),
-        AskError::Io(..) | AskError::Garbled(..) => fail_because(error),
+        ControlClientError::Stopped(_) => {
+            fail(format_args!("{error}: it may be stopping. Try again."))
+        }
+        ControlClientError::Io(..) | ControlClientError::Garbled(..) => fail_because(error),
     }
 }

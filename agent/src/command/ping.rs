@@ -4,7 +4,7 @@ use std::{io::Write, sync::Arc, time::Duration};
 
 use ispmon_wire::AgentState;
 
-use super::{complain, fail, fail_because, fail_without_client, print, warn};
+use super::{fail, fail_because, fail_without_client, print, print_error, warn};
 use crate::{
     config::{HeartbeatUrl, Loaded, Settings},
     duration::Readable,
@@ -19,7 +19,7 @@ pub fn ping(loaded: &Loaded) -> Exit {
     let Settings { device, heartbeat, .. } = &loaded.settings;
     warn(loaded);
     let Some(url) = &heartbeat.url else {
-        complain("there is nowhere to send a heartbeat to: set `heartbeat.url`, or give --url.");
+        print_error("there is nowhere to send a heartbeat to: set `heartbeat.url`, or give --url.");
         return Exit::Configuration;
     };
     // No boot ID: within one boot the highest sequence number counts, and a running agent has its own

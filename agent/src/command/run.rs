@@ -31,7 +31,7 @@ enum RunError {
 
 /// Runs the service until a signal stops it.
 pub fn run(loaded: Loaded, sources: Sources) -> Exit {
-    let manager = ServiceManager::of(&sources.environment);
+    let manager = ServiceManager::from_environment(&sources.environment);
     match start(loaded, sources, &manager) {
         Ok(()) => Exit::Success,
         Err(error) => {
@@ -48,7 +48,7 @@ pub(super) fn report_refusal(error: &ConfigError, sources: &Sources) {
         0 => first.to_string(),
         more => format!("{first} ({more} more in the log)"),
     };
-    ServiceManager::of(&sources.environment).refused(&reason);
+    ServiceManager::from_environment(&sources.environment).refused(&reason);
 }
 
 fn start(loaded: Loaded, sources: Sources, manager: &ServiceManager) -> Result<(), RunError> {

@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// The paths at which an agent on this machine keeps its status file and control socket.
-pub(super) struct Places {
+pub(super) struct AgentPaths {
     folders: Vec<PathBuf>,
     state_dir: Option<PathBuf>,
     state_dirs: Vec<PathBuf>,
 }
 
-impl Places {
+impl AgentPaths {
     /// The paths for the current settings. When the configuration has problems, or this user may not read
     /// it, the default paths are used.
     pub(super) fn of(sources: &Sources) -> Self {
@@ -25,7 +25,7 @@ impl Places {
         let state_dir = setting.or_else(flag);
         let homebrew = sources.homebrew.as_ref().map(Prefix::state_dir);
         let state_dirs =
-            state_dir::of_readers(state_dir.as_deref(), &sources.environment, homebrew.clone());
+            state_dir::for_readers(state_dir.as_deref(), &sources.environment, homebrew.clone());
         let runtime_directory =
             sources.environment.get("RUNTIME_DIRECTORY".as_ref() as &std::ffi::OsStr);
         let runtime_directory = runtime_directory.and_then(|value| value.to_str());
@@ -41,7 +41,7 @@ impl Places {
     }
 
     /// The agent's status, and whether it runs.
-    pub(super) fn find_present(&self) -> Result<(FoundStatus, Presence), StatusReadError> {
+    pub(super) fn find_with_presence(&self) -> Result<(FoundStatus, Presence), StatusReadError> {
         self.find().map(|found| {
             let presence = Presence::now(&found.status);
             (found, presence)

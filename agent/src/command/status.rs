@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{fail_because, print, running::Places, zone};
+use super::{fail_because, print, running::AgentPaths, zone};
 use crate::{
     clock::Stamp,
     config::Sources,
@@ -18,7 +18,7 @@ use crate::{
 
 /// The output of `--json`.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct StatusOutput<'a> {
     /// `running`, `hanging`, `stopped`, `gone`, `rebooted`, or `absent` without a status file.
     presence: &'a str,
     /// The path of the status file.
@@ -30,10 +30,10 @@ struct Shown<'a> {
 /// Prints the status; succeeds when the agent runs.
 pub fn status(sources: &Sources, json: bool) -> Exit {
     let start_advice = ServiceCommands::of(sources.homebrew.as_ref()).start_advice();
-    let (found, presence) = match Places::of(sources).find_present() {
+    let (found, presence) = match AgentPaths::of(sources).find_with_presence() {
         Ok(found) => found,
         Err(StatusReadError::Absent(_)) if json => {
-            let shown = Shown { presence: "absent", file: None, status: None };
+            let shown = StatusOutput { presence: "absent", file: None, status: None };
 
             return unless_running(false, print_json(&shown));
         }
@@ -50,7 +50,8 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
     let FoundStatus { folder, status } = &found;
     let printed = if json {
         let file = folder.join(place::FILE_NAME).display().to_string();
-        let shown = Shown { presence: presence.as_str(), file: Some(file), status: Some(status) };
+        let shown =
+            StatusOutput { presence: presence.as_str(), file: Some(file), status: Some(status) };
         print_json(&shown)
     } else {
         let context = DisplayContext { now: Stamp::now(), zone: &zone(), presence };

@@ -52,7 +52,7 @@ impl SettingsCheck<'_> {
         let key_file = self.key_file(sources);
         let key = self.key(kind, url.as_ref(), key_file.as_deref(), sources);
         if let Some(url) = &url {
-            self.judge_address(kind, url, key.as_ref(), public_file, sources);
+            self.check_address(kind, url, key.as_ref(), public_file, sources);
         }
         let interval = self.duration("heartbeat.interval");
         let (backoff_base, backoff_cap) = self.backoff(interval);
@@ -84,7 +84,7 @@ impl SettingsCheck<'_> {
                 },
             },
         };
-        self.surroundings(&sources.environment);
+        self.check_environment(&sources.environment);
         let effective = self.effective(&settings, &device_origin, key.as_ref());
         (settings, effective)
     }

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The maximum size of a `.env`, in bytes.
-const MOST_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// Reads the `.env` of a folder, if there is one that belongs to the user with this id.
 ///
@@ -52,7 +52,7 @@ pub(super) fn read(
         ));
     }
     let is_public = file.is_public();
-    match file.read(MOST_BYTES) {
+    match file.read(MAX_BYTES) {
         Ok(text) => {
             let layer = layer(&path, &text, problems);
             Some(FileLayer { path, layer, is_public })
@@ -63,7 +63,7 @@ pub(super) fn read(
 
 /// Reads the settings of a `.env` that the user named, with any owner: keys and texts.
 pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<(&'static str, String)> {
-    let text = RegularFile::open(path).and_then(|file| file.read(MOST_BYTES));
+    let text = RegularFile::open(path).and_then(|file| file.read(MAX_BYTES));
     match text {
         Ok(text) => layer(path, &text, problems).texts(),
         Err(error) => {
@@ -83,7 +83,7 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
     let mut variables = BTreeMap::new();
     for (line, found) in lines(text) {
         match found {
-            DotenvLine::Assignment { name, value } if environment::is_ours(name) => {
+            DotenvLine::Assignment { name, value } if environment::is_setting(name) => {
                 let origin = origin(line, name);
                 match value {
                     // As in a shell, a later line overrides an earlier one.
@@ -95,7 +95,7 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
             }
             DotenvLine::Assignment { .. } => {}
             DotenvLine::Other { names } => {
-                if let Some(name) = names.into_iter().find(|name| environment::is_ours(name)) {
+                if let Some(name) = names.into_iter().find(|name| environment::is_setting(name)) {
                     problems.add(&origin(line, name), "this line cannot be read; write NAME=VALUE");
                 }
             }
@@ -158,11 +158,11 @@ fn read_line(line: &str) -> Option<DotenvLine<'_>> {
 
 fn is_name(text: &str) -> bool {
     !text.is_empty()
-        && text.chars().all(is_of_name)
+        && text.chars().all(is_name_character)
         && !text.starts_with(|first: char| first.is_ascii_digit())
 }
 
-const fn is_of_name(character: char) -> bool {
+const fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
 }
 
@@ -172,8 +172,8 @@ fn names(line: &str) -> Vec<&str> {
     let end = line.find(['=', ':']).unwrap_or(line.len());
     let mut before = "";
     let mut names = Vec::new();
-    for word in line[..end].split_inclusive(|character| !is_of_name(character)) {
-        let name = word.trim_end_matches(|character| !is_of_name(character));
+    for word in line[..end].split_inclusive(|character| !is_name_character(character)) {
+        let name = word.trim_end_matches(|character| !is_name_character(character));
         if is_name(name) && !before.ends_with(['$', '{']) {
             names.push(name);
         }
@@ -192,7 +192,7 @@ fn value(text: &str) -> Result<String, ValueError> {
     }
     if let Some(rest) = text.strip_prefix('\'') {
         let (value, after) = rest.split_once('\'').ok_or(ValueError::Unclosed)?;
-        return ends(after).map(|()| value.to_owned());
+        return check_end(after).map(|()| value.to_owned());
     }
     if let Some(rest) = text.strip_prefix('"') {
         return double_quoted(rest);
@@ -212,7 +212,7 @@ fn double_quoted(text: &str) -> Result<String, ValueError> {
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
         match character {
-            '"' => return ends(characters.as_str()).map(|()| value),
+            '"' => return check_end(characters.as_str()).map(|()| value),
             '\\' => match characters.next() {
                 Some(escaped @ ('"' | '\\' | '$' | '`')) => value.push(escaped),
                 Some(other) => value.extend(['\\', other]),
@@ -226,7 +226,7 @@ fn double_quoted(text: &str) -> Result<String, ValueError> {
 }
 
 /// Checks that at most a comment follows a closing quote.
-fn ends(after: &str) -> Result<(), ValueError> {
+fn check_end(after: &str) -> Result<(), ValueError> {
     let is_comment = after.starts_with([' ', '\t']) && after.trim_start().starts_with('#');
     if after.trim().is_empty() || is_comment { Ok(()) } else { Err(ValueError::Trailing) }
 }

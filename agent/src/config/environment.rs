@@ -22,7 +22,7 @@ pub(super) struct Variable {
 /// Reads the settings among the environment variables.
 pub(super) fn layer(environment: &BTreeMap<OsString, OsString>, problems: &mut Problems) -> Layer {
     let variables = environment.iter().filter_map(|(name, value)| {
-        let name = name.to_str().filter(|name| is_ours(name))?;
+        let name = name.to_str().filter(|name| is_setting(name))?;
         let text = value.to_str().map(str::to_owned);
         Some((name.to_owned(), Variable { text, origin: SettingOrigin::Variable(name.to_owned()) }))
     });
@@ -31,7 +31,7 @@ pub(super) fn layer(environment: &BTreeMap<OsString, OsString>, problems: &mut P
 }
 
 /// Whether the agent uses a variable, or must report it as an unknown setting.
-pub(super) fn is_ours(name: &str) -> bool {
+pub(super) fn is_setting(name: &str) -> bool {
     name.starts_with(VARIABLE_PREFIX)
         || SETTINGS.iter().any(|setting| setting.old_variable == Some(name))
 }

@@ -15,7 +15,7 @@ use crate::installation::Prefix;
 
 /// The maximum size of a configuration file, in bytes. The sample with all its comments has a twentieth of
 /// that.
-const MOST_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// The paths to try when `--config` does not name the file: first in the Homebrew prefix that this program
 /// is installed in, then in the system's folder.
@@ -56,7 +56,7 @@ fn cannot_be_read(error: &RegularFileError) -> String {
 fn content(path: PathBuf, file: RegularFile, problems: &mut Problems) -> FileLayer {
     let is_public = file.is_public();
     let mut layer = empty(&path);
-    match file.read(MOST_BYTES) {
+    match file.read(MAX_BYTES) {
         Ok(text) => fill(&mut layer, &path, &text, problems),
         Err(error) => problems.add(&whole(&path), cannot_be_read(&error)),
     }
@@ -118,7 +118,7 @@ impl ConfigReader<'_> {
             let line = line_of(self.text, key.span().start);
             let key = key.get_ref().as_ref().to_owned();
             self.keys.push(key.clone());
-            self.layer.note(
+            self.layer.set_origin(
                 self.keys.clone(),
                 SettingOrigin::File { path: self.path.to_owned(), line: Some(line) },
             );

@@ -13,7 +13,7 @@ use super::{
 
 /// The maximum size of a key file, in bytes. Keys created by Azure have 56 characters, and users may set
 /// longer ones.
-const MOST_BYTES: u64 = 4096;
+const MAX_BYTES: u64 = 4096;
 
 /// Quotation marks that users and programs put around a text.
 const QUOTES: [char; 8] = ['"', '\'', '`', '“', '”', '„', '‘', '’'];
@@ -86,7 +86,7 @@ pub(super) fn read_credential(
 
 /// A key in the service's file that systemd has not passed on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum LeftBehind {
+pub(super) enum StaleCredential {
     /// The file was changed after systemd had read it.
     #[error(
         "The function key in {} was changed after the service had started, which goes on with the older \
@@ -104,29 +104,34 @@ pub(super) enum LeftBehind {
 
 /// Compares systemd's credential with the file that it was loaded from, as far as times and sizes allow for
 /// a user who may not read that file.
-pub(super) fn left_behind(credential: &Path, has_key: bool, file: &Path) -> Option<LeftBehind> {
+pub(super) fn stale_credential(
+    credential: &Path,
+    has_key: bool,
+    file: &Path,
+) -> Option<StaleCredential> {
     let (loaded, now) = (fs::metadata(credential).ok()?, fs::metadata(file).ok()?);
     // A file with only a line break contains no key.
     if now.len() <= 1 {
         return None;
     }
     if !has_key {
-        return Some(LeftBehind::NotLoaded(file.to_owned()));
+        return Some(StaleCredential::NotLoaded(file.to_owned()));
     }
-    (now.modified().ok()? > loaded.modified().ok()?).then(|| LeftBehind::Changed(file.to_owned()))
+    (now.modified().ok()? > loaded.modified().ok()?)
+        .then(|| StaleCredential::Changed(file.to_owned()))
 }
 
 /// Reads the text of a key file, even if other users may read it too.
 pub(super) fn read_text(path: &Path) -> Result<String, RegularFileError> {
-    RegularFile::open(path)?.read(MOST_BYTES)
+    RegularFile::open(path)?.read(MAX_BYTES)
 }
 
 fn key(file: RegularFile) -> Result<Option<FunctionKey>, KeyError> {
-    of_text(&file.read(MOST_BYTES).map_err(KeyError::Unreadable)?)
+    parse(&file.read(MAX_BYTES).map_err(KeyError::Unreadable)?)
 }
 
 /// Parses the text of a key file.
-pub(super) fn of_text(text: &str) -> Result<Option<FunctionKey>, KeyError> {
+pub(super) fn parse(text: &str) -> Result<Option<FunctionKey>, KeyError> {
     // Some editors write a byte order mark at the start, which is not part of the text.
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {

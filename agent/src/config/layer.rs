@@ -23,13 +23,13 @@ pub(super) struct Layer {
     /// The origin of values without one of their own.
     whole: SettingOrigin,
     values: Dict,
-    places: BTreeMap<Vec<String>, SettingOrigin>,
+    origins: BTreeMap<Vec<String>, SettingOrigin>,
 }
 
 impl Layer {
     /// An empty layer. Its name must be unique within one configuration.
     pub(super) fn new(name: &'static str, whole: SettingOrigin) -> Self {
-        Self { name, whole, values: Dict::new(), places: BTreeMap::new() }
+        Self { name, whole, values: Dict::new(), origins: BTreeMap::new() }
     }
 
     /// The layer of the defaults in the table of settings.
@@ -70,7 +70,7 @@ impl Layer {
     pub(super) fn set(&mut self, key: &str, value: String, origin: SettingOrigin) {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
         insert(&mut self.values, &path, value.into());
-        self.places.insert(path, origin);
+        self.origins.insert(path, origin);
     }
 
     /// Sets a top-level value of a file, which may have any type.
@@ -79,13 +79,13 @@ impl Layer {
     }
 
     /// Records the origin of a key.
-    pub(super) fn note(&mut self, path: Vec<String>, origin: SettingOrigin) {
-        self.places.insert(path, origin);
+    pub(super) fn set_origin(&mut self, path: Vec<String>, origin: SettingOrigin) {
+        self.origins.insert(path, origin);
     }
 
     /// The origin of a key.
     pub(super) fn origin(&self, path: &[String]) -> &SettingOrigin {
-        self.places.get(path).unwrap_or(&self.whole)
+        self.origins.get(path).unwrap_or(&self.whole)
     }
 }
 

@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// The lowest similarity, from 0 to 1, for a suggestion.
-const LEAST_LIKENESS: f64 = 0.8;
+const MIN_SIMILARITY: f64 = 0.8;
 
 /// The known name most similar to a wrong one, if any is similar enough.
 pub(super) fn nearest<'a>(
@@ -15,15 +15,15 @@ pub(super) fn nearest<'a>(
     let wrong = wrong.to_lowercase();
     known
         .into_iter()
-        .map(|name| (likeness(&wrong, &name.to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness >= LEAST_LIKENESS)
+        .map(|name| (similarity(&wrong, &name.to_lowercase()), name))
+        .filter(|(likeness, _)| *likeness >= MIN_SIMILARITY)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, name)| name)
 }
 
 /// The similarity of two names, from 0 to 1. A common section does not increase it; a missing or wrong
 /// section decreases it only a little.
-fn likeness(one: &str, other: &str) -> f64 {
+fn similarity(one: &str, other: &str) -> f64 {
     let parts = |name: &str| {
         let (section, last) = name.rsplit_once('.').unwrap_or(("", name));
         (section.to_owned(), last.to_owned())

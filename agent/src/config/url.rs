@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
 }
 
 /// Whether others can read what is sent to a URL: it is plain `http` and leaves this machine.
-pub(super) fn is_overheard(url: &Url) -> bool {
+pub(super) fn is_readable_in_transit(url: &Url) -> bool {
     url.scheme() == "http" && !is_loopback(url)
 }
 
@@ -121,14 +121,14 @@ mod tests {
             ("https://a.example/", false),
         ] {
             let url = parse(text).expect("it is an address");
-            assert_eq!(is_overheard(&url), expected, "{text}");
+            assert_eq!(is_readable_in_transit(&url), expected, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_is_parsed_without_panic(text in any::<String>()) {
-            let _ = parse(&text).map(|url| is_overheard(&url));
+            let _ = parse(&text).map(|url| is_readable_in_transit(&url));
         }
     }
 }

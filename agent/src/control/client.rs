@@ -14,7 +14,7 @@ use crate::printable::make_printable;
 
 /// A request was not answered.
 #[derive(Debug, Error)]
-pub enum AskError {
+pub enum ControlClientError {
     /// There is no socket, or no process listens on it.
     #[error("no agent listens on {}", .0.display())]
     NotRunning(PathBuf),
@@ -26,7 +26,7 @@ pub enum AskError {
     NoAnswer(PathBuf),
     /// The agent stopped before it answered.
     #[error("the agent stopped without an answer on the control socket {}", .0.display())]
-    Left(PathBuf),
+    Stopped(PathBuf),
     /// The exchange failed in another way.
     #[error("the agent cannot be reached by the control socket {}", .0.display())]
     Io(PathBuf, #[source] io::Error),
@@ -39,39 +39,39 @@ pub enum AskError {
 ///
 /// # Errors
 /// Every [`AskError`].
-pub async fn ask(
+pub async fn send_request(
     path: &Path,
     request: ControlRequest,
     limit: Duration,
-) -> Result<ControlAnswer, AskError> {
+) -> Result<ControlAnswer, ControlClientError> {
     let place = || path.to_owned();
     let line = match timeout(limit, exchange(path, request)).await {
-        Err(_) => return Err(AskError::NoAnswer(place())),
+        Err(_) => return Err(ControlClientError::NoAnswer(place())),
         Ok(Err(error)) => {
             return Err(match error.kind() {
                 io::ErrorKind::NotFound
                 | io::ErrorKind::NotADirectory
-                | io::ErrorKind::ConnectionRefused => AskError::NotRunning(place()),
-                io::ErrorKind::PermissionDenied => AskError::Forbidden(place()),
+                | io::ErrorKind::ConnectionRefused => ControlClientError::NotRunning(place()),
+                io::ErrorKind::PermissionDenied => ControlClientError::Forbidden(place()),
                 io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
-                    AskError::Left(place())
+                    ControlClientError::Stopped(place())
                 }
                 // The listen queue is full: no process accepts connections.
-                io::ErrorKind::WouldBlock => AskError::NoAnswer(place()),
-                _ => AskError::Io(place(), error),
+                io::ErrorKind::WouldBlock => ControlClientError::NoAnswer(place()),
+                _ => ControlClientError::Io(place(), error),
             });
         }
         Ok(Ok(line)) => line,
     };
     if line.is_empty() {
-        return Err(AskError::Left(place()));
+        return Err(ControlClientError::Stopped(place()));
     }
     // Any program may have made the socket, and a terminal obeys control characters.
     let answer = serde_json::from_slice(&line).and_then(|mut document| {
         make_printable(&mut document);
         serde_json::from_value(document)
     });
-    answer.map_err(|error| AskError::Garbled(place(), error))
+    answer.map_err(|error| ControlClientError::Garbled(place(), error))
 }
 
 async fn exchange(path: &Path, request: ControlRequest) -> io::Result<Vec<u8>> {

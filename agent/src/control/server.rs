@@ -22,7 +22,7 @@ use super::message::{ControlAnswer, ControlRequest, LINE_BYTES};
 /// How long a client may take to write its line: it is a program on this machine that has it ready.
 const LINE_LIMIT: Duration = Duration::from_secs(2);
 /// How many clients are served at a time; others wait in the kernel's listen queue.
-const MOST_CLIENTS: usize = 4;
+const MAX_CLIENTS: usize = 4;
 /// Mode of the socket: its owner and the members of its group may connect, and root always.
 const MODE: u32 = 0o660;
 
@@ -58,7 +58,7 @@ impl Server {
     /// # Errors
     /// Every [`BindError`].
     pub async fn bind(path: &Path) -> Result<Self, BindError> {
-        make_room(path).await?;
+        remove_stale_socket(path).await?;
         let listener = listen(path).map_err(|error| BindError::Io(path.to_owned(), error))?;
         Ok(Self { listener, clients: JoinSet::new(), path: path.to_owned() })
     }
@@ -66,7 +66,7 @@ impl Server {
     /// Waits for the next request. Cancel-safe.
     pub async fn next(&mut self) -> (ControlRequest, ControlReply) {
         loop {
-            let has_room = self.clients.len() < MOST_CLIENTS;
+            let has_room = self.clients.len() < MAX_CLIENTS;
             tokio::select! {
                 Some(served) = self.clients.join_next() => {
                     if let Ok(Some(request)) = served {
@@ -94,7 +94,7 @@ impl Drop for Server {
 }
 
 /// Removes a stale socket, after checking that no process listens on it.
-async fn make_room(path: &Path) -> Result<(), BindError> {
+async fn remove_stale_socket(path: &Path) -> Result<(), BindError> {
     let failed = |error| BindError::Io(path.to_owned(), error);
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {}

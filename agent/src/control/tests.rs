@@ -52,7 +52,8 @@ async fn a_request_carries_its_caller_and_is_answered() {
         (request, caller)
     };
     let request = ControlRequest::Pause { time: Duration::from_hours(2) };
-    let (asked, (request_seen, caller)) = tokio::join!(ask(&path, request, PATIENCE), serve);
+    let (asked, (request_seen, caller)) =
+        tokio::join!(send_request(&path, request, PATIENCE), serve);
     assert_eq!(asked.expect("an answer"), answer);
     assert_eq!(request_seen, request);
     let user = rustix::process::geteuid();
@@ -148,7 +149,8 @@ async fn silent_clients_do_not_block_others_for_long() {
         reply.send(&ControlAnswer::NotPaused);
         request
     };
-    let (answer, request) = tokio::join!(ask(&path, ControlRequest::Resume, PATIENCE), serve);
+    let (answer, request) =
+        tokio::join!(send_request(&path, ControlRequest::Resume, PATIENCE), serve);
     assert_eq!(answer.expect("an answer"), ControlAnswer::NotPaused);
     assert_eq!(request, ControlRequest::Resume);
     drop(silent);
@@ -157,21 +159,22 @@ async fn silent_clients_do_not_block_others_for_long() {
 #[tokio::test]
 async fn each_failure_has_its_error() {
     let (folder, path) = place();
-    let nobody = ask(&path, ControlRequest::Resume, PATIENCE).await;
-    assert!(matches!(nobody, Err(AskError::NotRunning(_))), "{nobody:?}");
+    let nobody = send_request(&path, ControlRequest::Resume, PATIENCE).await;
+    assert!(matches!(nobody, Err(ControlClientError::NotRunning(_))), "{nobody:?}");
     drop(std::os::unix::net::UnixListener::bind(&path).expect("the path can be bound"));
-    let crashed = ask(&path, ControlRequest::Resume, PATIENCE).await;
-    assert!(matches!(crashed, Err(AskError::NotRunning(_))), "{crashed:?}");
+    let crashed = send_request(&path, ControlRequest::Resume, PATIENCE).await;
+    assert!(matches!(crashed, Err(ControlClientError::NotRunning(_))), "{crashed:?}");
 
     let other = folder.path().join("other.sock");
     let listener = std::os::unix::net::UnixListener::bind(&other).expect("the path can be bound");
-    let hanging = ask(&other, ControlRequest::Resume, Duration::from_millis(50)).await;
-    assert!(matches!(hanging, Err(AskError::NoAnswer(_))), "{hanging:?}");
-    let (leaving, ()) = tokio::join!(ask(&other, ControlRequest::Resume, PATIENCE), async {
-        // The first is the client that timed out.
-        for _ in 0..2 {
-            drop(listener.accept());
-        }
-    });
-    assert!(matches!(leaving, Err(AskError::Left(_))), "{leaving:?}");
+    let hanging = send_request(&other, ControlRequest::Resume, Duration::from_millis(50)).await;
+    assert!(matches!(hanging, Err(ControlClientError::NoAnswer(_))), "{hanging:?}");
+    let (leaving, ()) =
+        tokio::join!(send_request(&other, ControlRequest::Resume, PATIENCE), async {
+            // The first is the client that timed out.
+            for _ in 0..2 {
+                drop(listener.accept());
+            }
+        });
+    assert!(matches!(leaving, Err(ControlClientError::Stopped(_))), "{leaving:?}");
 }

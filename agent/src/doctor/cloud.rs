@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-const BEAT: &str = "heartbeat";
+const HEARTBEAT: &str = "heartbeat";
 const EXPECTED: &str = "alert rule";
 const HAND_OVER: &str = "hand-over";
 
@@ -25,7 +25,7 @@ pub(super) fn judge(
     {
         return vec![
             DoctorCheck::warn(
-                BEAT,
+                HEARTBEAT,
                 "no address is set: outages are recorded, but no mail will come",
             )
             .action("Set heartbeat.url to the address that the deployment printed."),
@@ -34,25 +34,25 @@ pub(super) fn judge(
     let Some((status, _)) = status.filter(|(_, presence)| presence.is_running()) else {
         return vec![
             DoctorCheck::skip(
-                BEAT,
+                HEARTBEAT,
                 "none is sent from here: it would report that this device is monitored",
             )
             .action("Start the agent and run this again, or send one: ispmon-agent ping."),
         ];
     };
     if status.condition == ConnectivityStatus::Paused {
-        return vec![DoctorCheck::skip(BEAT, "none is sent during a pause")];
+        return vec![DoctorCheck::skip(HEARTBEAT, "none is sent during a pause")];
     }
     let Some(heartbeat) = &status.heartbeat else {
         return vec![
             DoctorCheck::warn(
-                BEAT,
+                HEARTBEAT,
                 "the agent sends none, although the configuration has an address",
             )
             .action("Restart the agent, so that it reads the configuration."),
         ];
     };
-    let mut rows = vec![beat(heartbeat, now)];
+    let mut rows = vec![last_heartbeat(heartbeat, now)];
     let kind = settings.map(|settings| settings.heartbeat.kind);
     rows.push(expected(heartbeat, &status.device, kind));
     rows.extend(hand_over(status));
@@ -70,21 +70,24 @@ fn hand_over(status: &Status) -> Option<DoctorCheck> {
     Some(check.action(action))
 }
 
-fn beat(heartbeat: &HeartbeatStatus, now: &Stamp) -> DoctorCheck {
+fn last_heartbeat(heartbeat: &HeartbeatStatus, now: &Stamp) -> DoctorCheck {
     let zone = clock::local_zone();
     let context = DisplayContext { now: *now, zone: &zone, presence: Presence::Running };
     let Some(last) = &heartbeat.last else {
-        return DoctorCheck::skip(BEAT, format!("the first one to {} is under way", heartbeat.url))
-            .action("Run this again in a minute.");
+        return DoctorCheck::skip(
+            HEARTBEAT,
+            format!("the first one to {} is under way", heartbeat.url),
+        )
+        .action("Run this again in a minute.");
     };
     let detail = format!("{}: {}", context.ago(&last.at), last.sentence);
     if last.delivered {
-        return DoctorCheck::pass(BEAT, detail);
+        return DoctorCheck::pass(HEARTBEAT, detail);
     }
     let action = last.advice.clone().unwrap_or_else(|| {
         "If the rows above pass, the fault is at the other end: check that its app runs.".to_owned()
     });
-    DoctorCheck::fail(BEAT, detail).action(action)
+    DoctorCheck::fail(HEARTBEAT, detail).action(action)
 }
 
 fn expected(heartbeat: &HeartbeatStatus, device: &str, kind: Option<HeartbeatKind>) -> DoctorCheck {

@@ -13,9 +13,9 @@ use crate::{
     duration::Readable,
     outage::{Network, NetworkFacts, Observation},
     probe::{
-        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LinkAnswer, Portal, PortalAnswer, Prover,
-        Round, Route, ServerAnswer, Targets,
-        link::Links,
+        AnchorAnswer, AnchorEnd, DnsState, Family, LinkAnswer, PortalAnswer, PortalState, Prover,
+        Round, Route, RouterState, ServerAnswer, Targets,
+        link::LinkMonitor,
         targets::{AnchorPaths, Pages, route_of},
     },
     resolver::Resolver,
@@ -64,7 +64,7 @@ impl Past<'_> {
 #[derive(Debug)]
 pub(super) struct ConnectivityFacts {
     /// Whether the kernel sends change events and permits route lookups.
-    is_told: bool,
+    has_link_events: bool,
     /// The paths to the anchors of each family; `None` for a family without anchors.
     paths: AnchorPaths,
     /// Whether IPv6 is not judged here, because it has never worked.
@@ -75,8 +75,8 @@ pub(super) struct ConnectivityFacts {
     wants_proof: bool,
     /// Why no certificate can be verified here; `None` if it can.
     no_roots: Option<String>,
-    gateways: Vec<(Gateway, Observation)>,
-    system_dns: (Dns, Observation),
+    gateways: Vec<(RouterState, Observation)>,
+    system_dns: (DnsState, Observation),
     direct_dns: Vec<ServerAnswer>,
     /// `None` if the settings turn it off.
     portal: Option<PortalAnswer>,
@@ -95,7 +95,7 @@ impl ConnectivityFacts {
         let targets = Targets::new(anchors, gateway, probe.resolver, &probe.portal, host);
         let resolver = Arc::new(Resolver::new());
         let prover = Prover::new();
-        let paths = targets.look();
+        let paths = targets.read_paths();
         let routed = paths.iter().filter_map(|(_, paths)| paths.as_ref());
         let routed: Vec<_> = routed
             .filter(|paths| paths.link.route().is_some())
@@ -106,18 +106,18 @@ impl ConnectivityFacts {
             let mut answers = Vec::new();
             for family in Family::BOTH {
                 if let Some(router) = targets.router(family, &paths) {
-                    let answer = Targets::ask_router(Some(router), family, Stamp::now).await;
+                    let answer = Targets::probe_router(Some(router), family, Stamp::now).await;
                     answers.push(answer);
                 }
             }
             answers
         };
         let (mut answers, gateways, system_dns, direct_dns, portal) = tokio::join!(
-            round.rest(),
+            round.collect_rest(),
             routers,
             targets.look_up(&resolver, &Stamp::now),
-            targets.ask_name_servers(&Stamp::now),
-            targets.ask_portal(Pages::All, &resolver, &paths, &Stamp::now),
+            targets.query_name_servers(&Stamp::now),
+            targets.check_portal(Pages::All, &resolver, &paths, &Stamp::now),
         );
         // They arrive in any order, and are shown in that of the setting.
         let place = |answer: &AnchorAnswer| {
@@ -125,7 +125,7 @@ impl ConnectivityFacts {
         };
         answers.sort_by_key(place);
         Self {
-            is_told: Links::new().is_told(),
+            has_link_events: LinkMonitor::new().has_events(),
             wants_proof: routed.iter().any(|path| path.anchor.tls),
             no_roots: prover.failure(),
             ipv6_unjudged: past.is_ipv6_unjudged(&paths),
@@ -186,7 +186,7 @@ pub(super) fn judge(facts: &ConnectivityFacts) -> Vec<DoctorCheck> {
         .collect();
     let mut checks: Vec<_> =
         links.iter().map(|(family, link)| route(*family, link, &links)).collect();
-    checks.extend(netlink(facts.is_told));
+    checks.extend(netlink(facts.has_link_events));
     if facts.is_unjudged(Family::Ipv6) {
         checks.push(unjudged());
     }
@@ -207,7 +207,7 @@ pub(super) fn judge(facts: &ConnectivityFacts) -> Vec<DoctorCheck> {
     }
     let (system, asked) = &facts.system_dns;
     checks.push(system_names(*system, asked));
-    let names_work = *system == Dns::Answered;
+    let names_work = *system == DnsState::Answered;
     checks.extend(
         facts
             .direct_dns
@@ -341,36 +341,40 @@ fn proof(facts: &ConnectivityFacts) -> Option<DoctorCheck> {
     }))
 }
 
-fn router(answer: Gateway, asked: &Observation, works: bool) -> DoctorCheck {
+fn router(answer: RouterState, asked: &Observation, works: bool) -> DoctorCheck {
     let name = format!("router {}", asked.target);
     match answer {
-        Gateway::Alive => DoctorCheck::pass(name, format!("it answers ({})", asked.answer)),
-        Gateway::NotAsked => DoctorCheck::skip(name, "this device may not probe it"),
-        Gateway::Silent | Gateway::Gone if works => DoctorCheck::warn(
+        RouterState::Alive => DoctorCheck::pass(name, format!("it answers ({})", asked.answer)),
+        RouterState::NotAsked => DoctorCheck::skip(name, "this device may not probe it"),
+        RouterState::Silent | RouterState::Gone if works => DoctorCheck::warn(
             name,
             "it works, but answers no probes, so a dead router looks like a dead provider",
         )
         .action("If it has a setting for it, let it refuse connections or answer pings from the local network."),
-        Gateway::Silent | Gateway::Gone => {
+        RouterState::Silent | RouterState::Gone => {
             DoctorCheck::fail(name, "it does not answer").action("Check the router.")
         }
     }
 }
 
-fn system_names(answer: Dns, asked: &Observation) -> DoctorCheck {
+fn system_names(answer: DnsState, asked: &Observation) -> DoctorCheck {
     let name = "names";
     let host = &asked.target;
     match answer {
-        Dns::Answered => DoctorCheck::pass(name, format!("{host} was found{}", in_time(asked))),
-        Dns::Silent => DoctorCheck::fail(name, format!("no name server answered for {host}"))
+        DnsState::Answered => {
+            DoctorCheck::pass(name, format!("{host} was found{}", in_time(asked)))
+        }
+        DnsState::Silent => DoctorCheck::fail(name, format!("no name server answered for {host}"))
             .action("Check that the name servers in /etc/resolv.conf run."),
-        Dns::Lied => {
+        DnsState::Lied => {
             DoctorCheck::fail(name, format!("{host} was given an address that no host can have"))
                 .action("A filter or a login page answers: let the name through.")
         }
-        Dns::Failed => DoctorCheck::fail(name, format!("{host} was not found ({})", asked.answer))
-            .action("Check the name, and the name servers in /etc/resolv.conf."),
-        Dns::NotAsked => not_asked(name, asked),
+        DnsState::Failed => {
+            DoctorCheck::fail(name, format!("{host} was not found ({})", asked.answer))
+                .action("Check the name, and the name servers in /etc/resolv.conf.")
+        }
+        DnsState::NotAsked => not_asked(name, asked),
     }
 }
 
@@ -380,19 +384,21 @@ fn not_asked(name: impl Into<String>, asked: &Observation) -> DoctorCheck {
         .action("See what has used up its file descriptors, memory or ports.")
 }
 
-fn server(answer: Dns, asked: &Observation, names_work: bool) -> DoctorCheck {
+fn server(answer: DnsState, asked: &Observation, names_work: bool) -> DoctorCheck {
     let name = format!("name server {}", asked.target);
     let wrong = match answer {
-        Dns::Answered => return DoctorCheck::pass(name, format!("it answers{}", in_time(asked))),
-        Dns::NotAsked => return not_asked(name, asked),
-        Dns::Silent => "it does not answer".to_owned(),
-        Dns::Lied => {
+        DnsState::Answered => {
+            return DoctorCheck::pass(name, format!("it answers{}", in_time(asked)));
+        }
+        DnsState::NotAsked => return not_asked(name, asked),
+        DnsState::Silent => "it does not answer".to_owned(),
+        DnsState::Lied => {
             "it gives the same address for every name, or one that no host can have".to_owned()
         }
-        Dns::Failed => format!("it answers with a failure ({})", asked.answer),
+        DnsState::Failed => format!("it answers with a failure ({})", asked.answer),
     };
     // The system returns a false answer as well, and the agent treats that as an outage.
-    if names_work && answer != Dns::Lied {
+    if names_work && answer != DnsState::Lied {
         // Other servers replace it, or it answers only the system's own resolver.
         return DoctorCheck::warn(name, format!("{wrong}, though names are resolved"))
             .action("Set another one in probe.resolver, or on this network.");
@@ -404,23 +410,25 @@ fn login_page(answer: &PortalAnswer, works: bool) -> DoctorCheck {
     let name = "login page";
     let server = &answer.observation.target;
     match answer.portal {
-        Portal::Genuine => DoctorCheck::pass(name, format!("none: {server} answered as expected")),
-        Portal::Intercepted if answer.from_router => {
+        PortalState::Genuine => {
+            DoctorCheck::pass(name, format!("none: {server} answered as expected"))
+        }
+        PortalState::Intercepted if answer.from_router => {
             DoctorCheck::fail(name, format!("the router itself answered in the name of {server}"))
                 .action(
                     "Open its page with a browser: it requires a login, or shows what is wrong.",
                 )
         }
-        Portal::Intercepted => {
+        PortalState::Intercepted => {
             DoctorCheck::fail(name, format!("something answered in the name of {server}"))
                 .action("Sign in with a browser, or have this device let through.")
         }
-        Portal::NoAnswer if works => DoctorCheck::warn(
+        PortalState::NoAnswer if works => DoctorCheck::warn(
             name,
             format!("{server} does not answer, so one would not be detected"),
         )
         .action("Open port 80 to it, or set another server in probe.portal."),
-        Portal::NoAnswer => DoctorCheck::skip(name, format!("{server} does not answer")),
+        PortalState::NoAnswer => DoctorCheck::skip(name, format!("{server} does not answer")),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 const NAME: &str = "journal";
 const SPACE: &str = "disk space";
 /// Full size of the journal: 16 files of 4 MiB.
-const FULL_RECORD_BYTES: u64 = 64 << 20;
+const FULL_JOURNAL_BYTES: u64 = 64 << 20;
 /// With less free space the next outage may not fit.
 const LEAST_BYTES: u64 = 4 << 20;
 
@@ -70,10 +70,10 @@ pub(super) fn judge(facts: &JournalFacts) -> Vec<DoctorCheck> {
         ];
     };
     let place = folder.display();
-    vec![record(facts, folder), space(facts.free_bytes, &place.to_string())]
+    vec![journal_check(facts, folder), space(facts.free_bytes, &place.to_string())]
 }
 
-fn record(facts: &JournalFacts, folder: &Path) -> DoctorCheck {
+fn journal_check(facts: &JournalFacts, folder: &Path) -> DoctorCheck {
     let place = folder.display();
     if let Some(JournalStatus { problem: Some(problem), advice, waiting, .. }) = &facts.running {
         let check = DoctorCheck::fail(NAME, format!("{waiting} records wait in memory. {problem}"));
@@ -113,7 +113,7 @@ fn space(free: Option<u64>, place: &str) -> DoctorCheck {
     };
     let mebibytes = free >> 20;
     let detail = format!("{mebibytes} MiB are free in {place}");
-    if free >= FULL_RECORD_BYTES {
+    if free >= FULL_JOURNAL_BYTES {
         DoctorCheck::pass(SPACE, detail)
     } else if free >= LEAST_BYTES {
         DoctorCheck::warn(SPACE, format!("only {detail}; the journal may grow to 64 MiB"))
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::{
         doctor::tests::rows,
-        journal::{Damage, Flaw, LinePlace, UnknownRecord},
+        journal::{Damage, Flaw, LineLocation, UnknownRecord},
     };
 
     fn facts(verified: Option<Result<Verified, JournalReadError>>) -> JournalFacts {
@@ -156,7 +156,7 @@ mod tests {
         let path = "/var/lib/ispmon/journal.ndjson".into();
         let denied = io::Error::from_raw_os_error(13);
         insta::assert_snapshot!(row(Err(JournalReadError::Io { path, source: denied })), @"FAIL journal: /var/lib/ispmon/journal.ndjson cannot be read: Permission denied (os error 13) → Make it readable: chmod a+rx /var/lib/ispmon, chmod a+r /var/lib/ispmon/*.");
-        let place = LinePlace { file: "journal.ndjson".into(), line: 17 };
+        let place = LineLocation { file: "journal.ndjson".into(), line: 17 };
         let damage = Damage { place, seq: Some(17), flaw: Flaw::NotARecord };
         let damaged =
             Verified { first_problem: Some(JournalReadError::Damaged(damage)), ..whole() };

@@ -13,7 +13,7 @@ use rustls::{
 };
 
 use super::progress::{self, HeartbeatPhase};
-use crate::tls::{Validity, judge, provider};
+use crate::tls::{Validity, provider, verify_certificate};
 
 /// How many sessions are remembered for resumption. rustls counts eight for each server, and there
 /// are two at most: the other side and a proxy.
@@ -60,7 +60,7 @@ impl ServerCertVerifier for ProofRecorder {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         if let Validity::NotYet(error) =
-            judge(&*self.0, certificate, intermediates, name, ocsp, now)?
+            verify_certificate(&*self.0, certificate, intermediates, name, ocsp, now)?
         {
             progress::not_yet_valid(error)?;
         }

@@ -110,25 +110,25 @@ impl Account {
             _ => {}
         }
         for failure in history.failures(incident) {
-            let downtime = self.inside(&failure);
+            let downtime = self.overlap(&failure);
             if downtime.is_zero() {
                 continue;
             }
-            self.party_mut(failure.party).add(downtime, failure.over);
-            self.total.add(downtime, failure.over);
+            self.party_mut(failure.party).add(downtime, failure.has_ended);
+            self.total.add(downtime, failure.has_ended);
         }
         for family in Family::BOTH {
             for failure in history.family_failures(incident, family) {
-                let downtime = self.inside(&failure);
+                let downtime = self.overlap(&failure);
                 if !downtime.is_zero() {
-                    self.family_mut(family).add(downtime, failure.over);
+                    self.family_mut(family).add(downtime, failure.has_ended);
                 }
             }
         }
     }
 
     /// How much of a failure lies in the period.
-    fn inside(&self, failure: &Downtime) -> Duration {
+    fn overlap(&self, failure: &Downtime) -> Duration {
         let inside: Vec<_> = failure.times.iter().map(|time| time.within(&self.period)).collect();
         Interval::total(&inside)
     }

@@ -5,14 +5,14 @@ use std::{collections::HashMap, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Downtime, HourOfRecord, Interval, PastIncident, PastSegment, incident::spread,
+    Downtime, Interval, PastIncident, PastSegment, RecordedHour, incident::spread_merged,
     walls::BootClocks,
 };
 use crate::{
     clock::Stamp,
     journal::{
-        Digest, Entry, Record, Summary, UnknownRecord, UnknownRecords, ended_where_last_seen,
-        is_same_device, is_same_kind, was_seen_at,
+        Digest, Entry, Record, Summary, UnknownRecord, UnknownRecords, ended_where_last_observed,
+        is_same_device, is_same_kind, was_observed_at,
     },
     outage::{Gap, GapCause, Incident, IncidentId},
     printable::printable,
@@ -53,13 +53,13 @@ pub struct Unmonitored {
     /// What prevented a running agent from probing, if a record gives it.
     pub reason: Option<String>,
     /// Whether it has not ended: the agent is stopped or paused, or no longer runs.
-    pub open: bool,
+    pub is_open: bool,
 }
 
 impl Unmonitored {
     /// A gap that no record names.
     fn unnamed(cause: Option<GapCause>, time: Interval) -> Self {
-        Self { id: None, cause, time, uncertain_s: 0, reason: None, open: false }
+        Self { id: None, cause, time, uncertain_s: 0, reason: None, is_open: false }
     }
 }
 
@@ -76,7 +76,7 @@ pub struct History {
     /// All gaps, ordered by start.
     pub gaps: Vec<Unmonitored>,
     /// All hourly summaries, in order.
-    pub hours: Vec<HourOfRecord>,
+    pub hours: Vec<RecordedHour>,
     /// The number of steps of the wall clock.
     pub clock_steps: u32,
     /// The number of records read.
@@ -143,7 +143,7 @@ impl History {
 pub struct Collector {
     walls: BootClocks,
     device: Option<String>,
-    incidents: HashMap<IncidentId, Known>,
+    incidents: HashMap<IncidentId, KnownIncident>,
     gaps: Vec<Gap>,
     hours: Vec<Summary>,
     clock_steps: u32,
@@ -173,7 +173,7 @@ struct BetweenRuns {
 
 /// An incident in its newest form.
 #[derive(Debug)]
-struct Known {
+struct KnownIncident {
     incident: Incident,
     /// The number of its newest record.
     seq: u64,
@@ -239,7 +239,7 @@ impl Collector {
         let device = printable(device).into_owned();
         if self.device.as_ref().is_some_and(|known| !is_same_device(known, &device)) {
             for known in self.incidents.values_mut().filter(|known| known.is_open()) {
-                known.end_unseen();
+                known.end_unobserved();
             }
             let paused = self.paused.take().map(|since| (Some(GapCause::Paused), since));
             let silent = before.filter(|_| self.stopped.is_none()).map(|since| (None, since));
@@ -256,7 +256,7 @@ impl Collector {
         if unknown.kind == "incident_closed"
             && let Some(known) = unknown.incident.and_then(|id| self.incidents.get_mut(&id))
         {
-            known.end_unseen();
+            known.end_unobserved();
         }
     }
 
@@ -274,7 +274,7 @@ impl Collector {
                 incident.evidence = std::mem::take(&mut known.incident.evidence);
             }
         }
-        self.incidents.insert(incident.id, Known { incident, seq, read: self.records });
+        self.incidents.insert(incident.id, KnownIncident { incident, seq, read: self.records });
     }
 
     /// Ends incidents that a later one of the same kind has superseded: their end was not observed.
@@ -285,7 +285,7 @@ impl Collector {
         let mut newest: Vec<Incident> = Vec::new();
         for known in open {
             if newest.iter().any(|newer| is_same_kind(newer, &known.incident)) {
-                known.end_unseen();
+                known.end_unobserved();
             } else {
                 newest.push(known.incident.clone());
             }
@@ -295,11 +295,11 @@ impl Collector {
     /// Returns the history of all records so far. `alive` is the last moment at which the agent is
     /// known to have run; without it that is the last record.
     pub fn finish(mut self, alive: Option<Stamp>, now: Timestamp) -> History {
-        if let Some(alive) = alive.filter(|alive| self.walls.knows(alive.boot)) {
+        if let Some(alive) = alive.filter(|alive| self.walls.contains(alive.boot)) {
             // It may have a better clock offset than the last record.
             self.walls.learn(alive);
         }
-        self.walls.settle();
+        self.walls.order_boots();
         self.end_superseded();
         let (Some(first), Some(last)) = (self.first, self.last) else {
             return History::default();
@@ -324,7 +324,7 @@ impl Collector {
         let end = if off.is_some() || silent { known.max(now) } else { known };
         if let Some((cause, since)) = off.or_else(|| silent.then_some((None, known))) {
             let time = Interval::new(since, end);
-            gaps.push(Unmonitored { open: true, ..Unmonitored::unnamed(cause, time) });
+            gaps.push(Unmonitored { is_open: true, ..Unmonitored::unnamed(cause, time) });
         }
         gaps.sort_by_key(|gap| gap.time.from);
         let unmonitored = Interval::union(gaps.iter().map(|gap| gap.time).collect());
@@ -340,7 +340,7 @@ impl Collector {
         incidents.sort_by_key(|incident| (incident.time.from, incident.recorded.id));
         let mut hours: Vec<_> = std::mem::take(&mut self.hours)
             .into_iter()
-            .map(|summary| HourOfRecord { time: self.between(&summary.from, &summary.to), summary })
+            .map(|summary| RecordedHour { time: self.between(&summary.from, &summary.to), summary })
             .collect();
         hours.sort_by_key(|hour| hour.time.from);
         History {
@@ -367,7 +367,7 @@ impl Collector {
             time: self.between(&gap.started, &gap.ended),
             uncertain_s: gap.uncertain_s,
             reason: gap.reason.clone(),
-            open: false,
+            is_open: false,
         }
     }
 
@@ -409,7 +409,7 @@ impl Collector {
                 time: self.between(&segment.from, &segment.to),
             })
             .collect();
-        if let Some(alive) = runs_until.filter(|alive| was_seen_at(&recorded, *alive))
+        if let Some(alive) = runs_until.filter(|alive| was_observed_at(&recorded, *alive))
             && let Some(last) = phases.last_mut()
         {
             last.time.to = last.time.to.max(self.walls.time(&alive));
@@ -418,8 +418,8 @@ impl Collector {
         let to = recorded.ended.as_ref().map_or(last_seen, |ended| self.walls.time(ended));
         PastIncident {
             time: Interval::new(from, to),
-            merged: spread(&recorded, &phases, from, unmonitored),
-            phases,
+            merged: spread_merged(&recorded, &phases, from, unmonitored),
+            segments: phases,
             clock_certain: self.walls.is_certain(recorded.started.boot),
             last_ok: recorded.last_ok.as_ref().map(|stamp| self.walls.time(stamp)),
             observed: recorded.evidence.iter().map(|one| self.walls.time(&one.at)).collect(),
@@ -429,14 +429,14 @@ impl Collector {
     }
 }
 
-impl Known {
+impl KnownIncident {
     fn is_open(&self) -> bool {
         self.incident.ended.is_none()
     }
 
-    fn end_unseen(&mut self) {
+    fn end_unobserved(&mut self) {
         if self.is_open() {
-            self.incident = ended_where_last_seen(self.incident.clone());
+            self.incident = ended_where_last_observed(self.incident.clone());
         }
     }
 }

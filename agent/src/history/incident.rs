@@ -18,7 +18,7 @@ pub struct PastIncident {
     /// From its start to its end; an open one extends to the last monitored moment.
     pub time: Interval,
     /// Its segments.
-    pub phases: Vec<PastSegment>,
+    pub segments: Vec<PastSegment>,
     /// Segments that replace the earliest of many, of which the journal holds only sums and a
     /// count: the downtime, and the time of one family, spread evenly over the time of those
     /// segments. They overlap neither each other nor an unmonitored period.
@@ -59,7 +59,7 @@ pub struct Downtime {
     /// The intervals of downtime, without gaps.
     pub times: Vec<Interval>,
     /// Whether it has ended.
-    pub over: bool,
+    pub has_ended: bool,
 }
 
 impl Downtime {
@@ -88,14 +88,14 @@ impl PastIncident {
     }
 
     fn down(&self, scope: Scope, unmonitored: &[Interval]) -> Duration {
-        let down = self.phases.iter().chain(&self.merged).filter(|phase| phase.is_down(scope));
+        let down = self.segments.iter().chain(&self.merged).filter(|phase| phase.is_down(scope));
         down.map(|phase| Interval::total(&phase.time.without(unmonitored))).sum()
     }
 
     /// Whether it can have downtime at all: heartbeat incidents and a degraded connection are not
     /// outages.
     pub fn is_outage(&self) -> bool {
-        self.recorded.scope.is_line()
+        self.recorded.scope.is_connectivity()
             && (self.recorded.cause == Cause::Unstable || self.recorded.cause.is_downtime())
     }
 
@@ -124,21 +124,25 @@ impl PastIncident {
         let mut failures = Vec::new();
         if unstable {
             let party = self.recorded.party.unwrap_or(Party::Provider);
-            failures.extend(merged.into_iter().map(|times| Downtime { party, times, over: true }));
-            let runs = self.phases.split(|phase| !phase.cause.is_downtime());
+            failures.extend(merged.into_iter().map(|times| Downtime {
+                party,
+                times,
+                has_ended: true,
+            }));
+            let runs = self.segments.split(|phase| !phase.cause.is_downtime());
             failures.extend(runs.filter_map(|run| self.failure(scope, run, unmonitored)));
-        } else if let Some(mut only) = self.failure(scope, &self.phases, unmonitored) {
+        } else if let Some(mut only) = self.failure(scope, &self.segments, unmonitored) {
             only.times.extend(merged.into_iter().flatten());
             failures.push(only);
         } else if !merged.is_empty() {
             let party = self.recorded.party.unwrap_or(Party::Provider);
-            failures.push(Downtime { party, times: merged.concat(), over: true });
+            failures.push(Downtime { party, times: merged.concat(), has_ended: true });
         }
         if self.is_open()
-            && self.phases.last().is_some_and(|last| last.is_down(scope))
+            && self.segments.last().is_some_and(|last| last.is_down(scope))
             && let Some(last) = failures.last_mut()
         {
-            last.over = false;
+            last.has_ended = false;
         }
         failures
     }
@@ -156,13 +160,13 @@ impl PastIncident {
         let own = if unstable { None } else { self.recorded.party };
         let party = own.or_else(|| longest.party(self.name_servers()))?;
         let times = down.iter().flat_map(|phase| phase.time.without(unmonitored)).collect();
-        Some(Downtime { party, times, over: true })
+        Some(Downtime { party, times, has_ended: true })
     }
 
     /// The party that runs the name servers in use. The journal shows it only if DNS is the cause
     /// that lasted longest; otherwise the provider gets the benefit of the doubt.
     pub fn name_servers(&self) -> Party {
-        let headline = self.phases.iter().filter(|phase| phase.is_down(self.recorded.scope));
+        let headline = self.segments.iter().filter(|phase| phase.is_down(self.recorded.scope));
         let named = longest_cause(&headline.collect::<Vec<_>>()) == Some(Cause::Dns);
         self.recorded.party.filter(|_| named).unwrap_or(Party::Other)
     }
@@ -170,7 +174,7 @@ impl PastIncident {
 
 /// Spreads the downtime and the one-family time of merged segments evenly over their intervals:
 /// each gets a share, and a number of pieces, in proportion to its length. Gaps are excluded.
-pub(super) fn spread(
+pub(super) fn spread_merged(
     recorded: &Incident,
     phases: &[PastSegment],
     from: Timestamp,

@@ -7,7 +7,7 @@ use crate::summary::Summary;
 
 /// An hourly summary in corrected times.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HourOfRecord {
+pub struct RecordedHour {
     /// The hour.
     pub time: Interval,
     /// Its statistics.
@@ -32,10 +32,10 @@ pub struct QualityPart {
 }
 
 impl QualityPart {
-    fn of<'a>(hours: impl IntoIterator<Item = &'a HourOfRecord>) -> Self {
+    fn of<'a>(hours: impl IntoIterator<Item = &'a RecordedHour>) -> Self {
         let mut part = Self::default();
         let (mut p50, mut p95) = (Vec::new(), Vec::new());
-        for HourOfRecord { summary, .. } in hours {
+        for RecordedHour { summary, .. } in hours {
             part.probes += u64::from(summary.probes);
             part.lost += u64::from(summary.lost);
             if let Some(rtt) = summary.rtt_ms {
@@ -87,7 +87,7 @@ impl QualitySummary {
         } else {
             by_day(&hours, period, zone)
         };
-        let mut of_day: Vec<Vec<&HourOfRecord>> = vec![Vec::new(); 24];
+        let mut of_day: Vec<Vec<&RecordedHour>> = vec![Vec::new(); 24];
         for &hour in &hours {
             let local = ZonedDateTime::new(hour.time.from, zone.clone()).hour();
             of_day[usize::try_from(local).unwrap_or(0) % 24].push(hour);
@@ -101,7 +101,7 @@ impl QualitySummary {
 }
 
 fn by_day(
-    hours: &[&HourOfRecord],
+    hours: &[&RecordedHour],
     period: Interval,
     zone: &TimeZone,
 ) -> Vec<(Interval, QualityPart)> {

@@ -255,7 +255,7 @@ fn after_a_stop_nothing_is_monitored() {
     let account = Account::of(&history, between(0, 2_000));
     assert_eq!(account.observed, seconds(500));
     let [gap] = &history.gaps[..] else { panic!("one gap: {:?}", history.gaps) };
-    assert!(gap.open);
+    assert!(gap.is_open);
     assert_eq!((gap.cause, gap.time), (Some(GapCause::Stopped), between(500, 2_000)));
 }
 
@@ -540,7 +540,7 @@ fn swapped_and_copied_lines_do_not_change_the_history() {
 fn a_crash_during_a_pause_is_a_separate_gap() {
     let paused = record(at(200), Entry::Paused { until: at(7_400) });
     let history = History::of([started(), paused], Some(at(260)), at(1_000).wall);
-    let gaps: Vec<_> = history.gaps.iter().map(|gap| (gap.cause, gap.time, gap.open)).collect();
+    let gaps: Vec<_> = history.gaps.iter().map(|gap| (gap.cause, gap.time, gap.is_open)).collect();
     let pause = (Some(GapCause::Paused), between(200, 260), false);
     assert_eq!(gaps, [pause, (None, between(260, 1_000), true)]);
 }

@@ -19,7 +19,7 @@ struct RecordedBoot {
     first: Stamp,
     last: Stamp,
     /// How far its times are moved.
-    moved: SignedDuration,
+    shift: SignedDuration,
 }
 
 /// The clocks of all boots in the journal.
@@ -37,46 +37,46 @@ impl BootClocks {
         if at.boot == BootId::UNKNOWN {
             return;
         }
-        self.known.learn(&at);
+        self.known.update(&at);
         match self.boots.iter_mut().rfind(|boot| boot.id == at.boot) {
             Some(boot) => boot.last = at,
             None => self.boots.push(RecordedBoot {
                 id: at.boot,
                 first: at,
                 last: at,
-                moved: SignedDuration::ZERO,
+                shift: SignedDuration::ZERO,
             }),
         }
     }
 
     /// Moves the boots whose clock contradicts their order; call it after the last record.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn order_boots(&mut self) {
         let mut earliest = Timestamp::MIN;
         for boot in &mut self.boots {
-            let begins = self.known.wall(&boot.first);
+            let begins = self.known.wall_time(&boot.first);
             if begins < earliest {
-                boot.moved = earliest.duration_since(begins);
+                boot.shift = earliest.duration_since(begins);
             }
-            let ends = self.known.wall(&boot.last);
-            earliest = ends.saturating_add(boot.moved).unwrap_or(ends);
+            let ends = self.known.wall_time(&boot.last);
+            earliest = ends.saturating_add(boot.shift).unwrap_or(ends);
         }
     }
 
     /// Whether the journal has a record of this boot.
-    pub(super) fn knows(&self, id: BootId) -> bool {
+    pub(super) fn contains(&self, id: BootId) -> bool {
         self.boot(id).is_some()
     }
 
     /// The corrected wall-clock time of a stamp.
     pub(super) fn time(&self, stamp: &Stamp) -> Timestamp {
-        let known = self.known.wall(stamp);
-        let moved = self.boot(stamp.boot).map_or(SignedDuration::ZERO, |boot| boot.moved);
+        let known = self.known.wall_time(stamp);
+        let moved = self.boot(stamp.boot).map_or(SignedDuration::ZERO, |boot| boot.shift);
         known.saturating_add(moved).unwrap_or(known)
     }
 
     /// Whether that boot's clock was ever right, judged by the order of the boots.
     pub(super) fn is_certain(&self, id: BootId) -> bool {
-        self.boot(id).is_none_or(|boot| boot.moved.is_zero())
+        self.boot(id).is_none_or(|boot| boot.shift.is_zero())
     }
 
     fn boot(&self, id: BootId) -> Option<&RecordedBoot> {

@@ -15,9 +15,9 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use self::give::GivenFolder;
+use self::give::ReownedFolder;
 use super::{
-    layout::beside,
+    layout::temporary_path,
     machine::{CommandError, TargetSystem},
     plan::{CommandLine, Content, FileOwner, InstallStep, OnFailure, Plan, UndoStep},
     service,
@@ -59,13 +59,13 @@ pub struct InstallFailure {
 /// An action that undoes a step.
 enum Undo {
     /// Restores a file from the copy under its temporary name.
-    Return { path: PathBuf, kept: PathBuf },
+    RestoreFile { path: PathBuf, kept: PathBuf },
     /// Creates a symbolic link again.
-    Link { path: PathBuf, target: PathBuf },
+    RestoreLink { path: PathBuf, target: PathBuf },
     /// Removes a file that the step created.
     Remove(PathBuf),
     /// Restores the owners of a folder and its files.
-    GiveBack { path: PathBuf, given: GivenFolder },
+    RestoreOwner { path: PathBuf, given: ReownedFolder },
     /// Removes a folder that the step created, which is empty again by then.
     RemoveFolder(PathBuf),
     /// An action that the plan specifies for rollback only.
@@ -85,7 +85,7 @@ pub fn execute(
 ) -> Result<Vec<String>, InstallFailure> {
     let mut execution = Execution { machine, done: Vec::new() };
     for step in &plan.steps {
-        if !matches!(step, InstallStep::Undo(_) | InstallStep::Discard { .. }) {
+        if !matches!(step, InstallStep::OnRollback(_) | InstallStep::Discard { .. }) {
             report(&step.to_string());
         }
         let result = if is_interrupted.load(Ordering::Relaxed) {
@@ -95,7 +95,7 @@ pub fn execute(
         };
         if let Err(reason) = result {
             let explanation = match step {
-                InstallStep::Run { failure: OnFailure::UndoStart(platform), .. } => {
+                InstallStep::Run { failure: OnFailure::RollBackStart(platform), .. } => {
                     service::recent_output(machine, *platform)
                 }
                 _ => Vec::new(),
@@ -118,13 +118,13 @@ impl Execution<'_> {
             InstallStep::Folder { path, mode, owner } => {
                 self.make_folder(&self.machine.at(path), *mode, *owner)?;
             }
-            InstallStep::Give { path, owner } => {
+            InstallStep::ChangeOwner { path, owner } => {
                 let (user, group) = self.ids(*owner);
                 let path = self.machine.at(path);
-                let mut given = GivenFolder::open(&path)?;
-                let result = given.give(user, group);
+                let mut given = ReownedFolder::open(&path)?;
+                let result = given.change_owner(user, group);
                 // Recorded even after a failure: some files may have changed owner already.
-                self.done.push(Undo::GiveBack { path, given });
+                self.done.push(Undo::RestoreOwner { path, given });
                 result?;
             }
             InstallStep::File { path, mode, owner, content, .. } => {
@@ -136,7 +136,7 @@ impl Execution<'_> {
             InstallStep::Run { command, undo, failure } => {
                 self.run(command, undo, *failure, report)?;
             }
-            InstallStep::Undo(step) => self.done.push(Undo::Step(step.clone())),
+            InstallStep::OnRollback(step) => self.done.push(Undo::Step(step.clone())),
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Execution<'_> {
         owner: FileOwner,
         content: &Content,
     ) -> io::Result<()> {
-        let new = beside(path, "new");
+        let new = temporary_path(path, "new");
         let put = file::remove_if_there(&new).and_then(|()| {
             // Other users must not be able to read the file before its owner and mode are set.
             let mut file = file::create(&new, 0o600)?;
@@ -179,7 +179,7 @@ impl Execution<'_> {
             fchown(&file, Some(user), Some(group))?;
             file.set_permissions(Permissions::from_mode(mode))?;
             file.sync_all()?;
-            self.keep(path)?;
+            self.back_up(path)?;
             fs::rename(&new, path)
         });
         if put.is_err() {
@@ -190,18 +190,18 @@ impl Execution<'_> {
     }
 
     /// Records how to restore a path: its file or link, or that nothing was there.
-    fn keep(&mut self, path: &Path) -> io::Result<()> {
+    fn back_up(&mut self, path: &Path) -> io::Result<()> {
         let undo = match fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Undo::Remove(path.to_owned()),
             Err(error) => return Err(error),
             Ok(metadata) if metadata.is_symlink() => {
-                Undo::Link { path: path.to_owned(), target: fs::read_link(path)? }
+                Undo::RestoreLink { path: path.to_owned(), target: fs::read_link(path)? }
             }
             Ok(_) => {
-                let kept = beside(path, "old");
+                let kept = temporary_path(path, "old");
                 file::remove_if_there(&kept)?;
                 fs::hard_link(path, &kept)?;
-                Undo::Return { path: path.to_owned(), kept }
+                Undo::RestoreFile { path: path.to_owned(), kept }
             }
         };
         self.done.push(undo);
@@ -209,7 +209,7 @@ impl Execution<'_> {
     }
 
     fn remove(&mut self, path: &Path) -> io::Result<()> {
-        self.keep(path)?;
+        self.back_up(path)?;
         file::remove_if_there(path)
     }
 
@@ -222,11 +222,12 @@ impl Execution<'_> {
     ) -> Result<(), StepError> {
         // Recorded before the command runs: it may fail after doing half of its work.
         let steps = undo.iter().rev().cloned();
-        self.done
-            .extend(steps.map(|command| Undo::Step(UndoStep::Run { command, is_needed: false })));
+        self.done.extend(
+            steps.map(|command| Undo::Step(UndoStep::Run { command, reports_failure: false })),
+        );
         let result = service::run(self.machine, command);
         match (result, failure) {
-            (Err(error), OnFailure::Undo | OnFailure::UndoStart(_)) => Err(error.into()),
+            (Err(error), OnFailure::RollBack | OnFailure::RollBackStart(_)) => Err(error.into()),
             (Err(error), OnFailure::Report) => {
                 report(&format!(
                     "  could not {command}: {}. This does no harm.",
@@ -234,7 +235,7 @@ impl Execution<'_> {
                 ));
                 Ok(())
             }
-            (Ok(_), OnFailure::UndoStart(platform))
+            (Ok(_), OnFailure::RollBackStart(platform))
                 if !service::is_running(self.machine, platform) =>
             {
                 Err(StepError::NotRunning)
@@ -265,7 +266,7 @@ impl Execution<'_> {
             _ => {}
         };
         for undo in &self.done {
-            if let Undo::Return { kept, .. } = undo {
+            if let Undo::RestoreFile { kept, .. } = undo {
                 check(kept, fs::remove_file(kept));
             }
         }
@@ -303,14 +304,14 @@ impl Undo {
         match self {
             // If both names still refer to one file, POSIX defines the rename as a no-op, so the copy is
             // removed as well.
-            Self::Return { path, kept } => fs::rename(&kept, &path)
+            Self::RestoreFile { path, kept } => fs::rename(&kept, &path)
                 .and_then(|()| file::remove_if_there(&kept))
                 .map_err(message(format!(
                     "{} could not be put back; it is kept as {}",
                     path.display(),
                     kept.display()
                 ))),
-            Self::Link { path, target } => file::remove_if_there(&path)
+            Self::RestoreLink { path, target } => file::remove_if_there(&path)
                 .and_then(|()| symlink(&target, &path))
                 .map_err(message(format!(
                     "{} is no link to {} any more",
@@ -319,7 +320,7 @@ impl Undo {
                 ))),
             Self::Remove(path) => file::remove_if_there(&path)
                 .map_err(message(format!("{} could not be removed", path.display()))),
-            Self::GiveBack { path, given } => given.give_back().map_err(message(format!(
+            Self::RestoreOwner { path, given } => given.restore_owner().map_err(message(format!(
                 "{} and the files in it were not all given back to their owners",
                 path.display()
             ))),
@@ -331,7 +332,7 @@ impl Undo {
                 }
                 _ => Ok(()),
             },
-            Self::Step(UndoStep::Run { command, is_needed }) => {
+            Self::Step(UndoStep::Run { command, reports_failure: is_needed }) => {
                 match service::run(machine, &command) {
                     Err(error) if is_needed => Err(format!("{command}: {}.", ErrorChain(&error))),
                     _ => Ok(()),

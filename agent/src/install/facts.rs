@@ -22,7 +22,7 @@ pub struct InstallFacts {
     /// Its size in bytes.
     pub program_bytes: u64,
     /// The files and folders that exist at the paths of the layout.
-    pub present: BTreeMap<PathBuf, PathEntry>,
+    pub entries: BTreeMap<PathBuf, PathEntry>,
     /// The paths among these that a package installed.
     pub packages: BTreeMap<PathBuf, Package>,
     /// The service's user account.
@@ -36,7 +36,7 @@ pub struct InstallFacts {
 impl InstallFacts {
     /// The entry at a path, if one exists.
     pub fn entry(&self, path: &Path) -> Option<&PathEntry> {
-        self.present.get(path)
+        self.entries.get(path)
     }
 
     /// The paths of this platform.
@@ -69,7 +69,7 @@ pub enum PathEntry {
     /// A regular file.
     File {
         /// Its content.
-        held: FileContent,
+        content: FileContent,
         /// Its permission bits.
         mode: u32,
         /// The owner's user id.

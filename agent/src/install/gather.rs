@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Longer files are not compared, in bytes. A configuration file has at most this length.
-const MOST_BYTES: u64 = 64 * 1024;
+const MAX_COMPARED_BYTES: u64 = 64 * 1024;
 /// The range of ids for the system account on macOS. Apple's own lie below it, those of human users start
 /// at 501.
 const FREE_IDS: std::ops::Range<u32> = 300..500;
@@ -35,7 +35,7 @@ pub fn gather(
     let program_bytes = TargetSystem::open_program(&program)?.metadata()?.len();
     let layout = Layout::of(platform);
     let mut present = BTreeMap::new();
-    for path in layout.paths().into_iter().chain(Layout::of_packages(platform)) {
+    for path in layout.paths().into_iter().chain(Layout::package_paths(platform)) {
         if let Some(entry) = entry(&machine.at(&path), &program, program_bytes) {
             present.insert(path, entry);
         }
@@ -53,7 +53,7 @@ pub fn gather(
         },
         program,
         program_bytes,
-        present,
+        entries: present,
     })
 }
 
@@ -83,14 +83,15 @@ fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<PathEntry> {
     if !metadata.is_file() {
         return Some(PathEntry::Other);
     }
-    let is_program = metadata.len() == program_bytes && is_same(path, program).unwrap_or(false);
+    let is_program =
+        metadata.len() == program_bytes && has_same_content(path, program).unwrap_or(false);
     let held = match () {
         () if is_program => FileContent::Program,
-        () if metadata.len() > MOST_BYTES => FileContent::Long,
+        () if metadata.len() > MAX_COMPARED_BYTES => FileContent::Long,
         () => fs::read(path).map_or(FileContent::Unknown, FileContent::Bytes),
     };
     Some(PathEntry::File {
-        held,
+        content: held,
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),
         gid: metadata.gid(),
@@ -98,7 +99,7 @@ fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<PathEntry> {
 }
 
 /// Whether two files have the same content.
-fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+fn has_same_content(one: &Path, other: &Path) -> io::Result<bool> {
     let (mut one, mut other) = (File::open(one)?, TargetSystem::open_program(other)?);
     let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
@@ -163,7 +164,7 @@ fn packages(
     if is_in_cellar(program) {
         packages.insert(program.to_owned(), Package::Homebrew);
     }
-    let of_packages: BTreeSet<_> = Layout::of_packages(layout.platform).into_iter().collect();
+    let of_packages: BTreeSet<_> = Layout::package_paths(layout.platform).into_iter().collect();
     for path in layout.installed().iter().chain(&of_packages) {
         let Some(entry) = present.get(path) else { continue };
         let is_homebrew = match entry {
@@ -269,8 +270,8 @@ mod tests {
         let mut other = long.clone();
         other[199_999] = 8;
         let (other, shorter) = (write("other", &other), write("shorter", &long[..199_999]));
-        let compared = |right| is_same(&one, right).expect("both can be read");
+        let compared = |right| has_same_content(&one, right).expect("both can be read");
         assert_eq!([&same, &other, &shorter].map(|path| compared(path)), [true, false, false]);
-        assert!(!is_same(&shorter, &one).expect("both can be read"));
+        assert!(!has_same_content(&shorter, &one).expect("both can be read"));
     }
 }

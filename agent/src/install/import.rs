@@ -24,7 +24,7 @@ pub struct Imported {
     /// Whether the configuration itself is secret, because the URL of a plain heartbeat is.
     pub is_secret: bool,
     /// The journal's folder in the `.env`. The service cannot use it: it may write to its own folder only.
-    pub record: Option<String>,
+    pub state_dir: Option<String>,
 }
 
 /// Never prints the key.
@@ -100,7 +100,10 @@ pub fn import(
     let layout = Layout::of(platform);
     let key_file = (layout.key.as_path(), key.as_deref().unwrap_or_default());
     let loaded = config::load_text(&layout.configuration, &configuration, Some(key_file), sources)?;
-    Ok((Imported { from: path.to_owned(), configuration, key, is_secret, record }, loaded))
+    Ok((
+        Imported { from: path.to_owned(), configuration, key, is_secret, state_dir: record },
+        loaded,
+    ))
 }
 
 /// Reads the key file that a `.env` names.
@@ -189,7 +192,7 @@ HEARTBEAT_INTERVAL=60
         let (imported, _) = import(&path, Platform::Linux, &sources).expect("it is taken over");
         assert_eq!(set(&imported), [r#"url = "https://a.example/p""#]);
         assert_eq!(imported.key.as_deref(), Some("k3y=="));
-        assert_eq!(imported.record.as_deref(), Some("/home/a/record"));
+        assert_eq!(imported.state_dir.as_deref(), Some("/home/a/record"));
         std::fs::remove_file(folder.path().join("key")).expect("this process owns it");
         let error = import(&path, Platform::Linux, &sources).expect_err("it is gone").to_string();
         assert!(

@@ -81,14 +81,14 @@ pub struct Layout {
     /// The file of the function key.
     pub key: PathBuf,
     /// The folder of the journal.
-    pub record: PathBuf,
+    pub state_dir: PathBuf,
     /// The paths that only one of the platforms has.
-    pub more: More,
+    pub platform_paths: PlatformPaths,
 }
 
 /// The paths that only one of the platforms has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum More {
+pub enum PlatformPaths {
     /// Files that systemd reads besides the unit, and its runtime folder.
     Systemd {
         /// The declaration of the user for systemd-sysusers.
@@ -114,7 +114,7 @@ impl Layout {
             Platform::Linux => (
                 Path::new("/etc/systemd/system").join(UNIT),
                 "/var/lib/ispmon",
-                More::Systemd {
+                PlatformPaths::Systemd {
                     sysusers: format!("/etc/sysusers.d/{NAME}.conf").into(),
                     catalog: format!("/usr/local/lib/systemd/catalog/{NAME}.catalog").into(),
                     runtime: "/run/ispmon".into(),
@@ -123,7 +123,7 @@ impl Layout {
             Platform::MacOs => (
                 format!("/Library/LaunchDaemons/{LABEL}.plist").into(),
                 "/usr/local/var/ispmon",
-                More::Launchd { logs: "/Library/Logs/ispmon".into() },
+                PlatformPaths::Launchd { logs: "/Library/Logs/ispmon".into() },
             ),
         };
         Self {
@@ -133,13 +133,13 @@ impl Layout {
             configuration: configuration_folder.join("agent.toml"),
             key: configuration_folder.join("heartbeat.key"),
             configuration_folder,
-            record: record.into(),
-            more,
+            state_dir: record.into(),
+            platform_paths: more,
         }
     }
 
     /// The paths at which packages put programs, units and jobs that `install` must not interfere with.
-    pub fn of_packages(platform: Platform) -> Vec<PathBuf> {
+    pub fn package_paths(platform: Platform) -> Vec<PathBuf> {
         let paths: &[&str] = match platform {
             Platform::Linux => &[
                 "/usr/lib/systemd/system/ispmon-agent.service",
@@ -156,7 +156,7 @@ impl Layout {
     /// The files that belong to the service alone, and that are removed with it.
     pub fn installed(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.service.clone(), self.program.clone()];
-        if let More::Systemd { sysusers, catalog, .. } = &self.more {
+        if let PlatformPaths::Systemd { sysusers, catalog, .. } = &self.platform_paths {
             paths.extend([sysusers.clone(), catalog.clone()]);
         }
         paths
@@ -170,19 +170,22 @@ impl Layout {
     /// Temporary copies of the configuration and the key that a killed `install` may have left behind.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let paths = [&self.configuration, &self.key];
-        paths.into_iter().flat_map(|path| ["old", "new"].map(|what| beside(path, what))).collect()
+        paths
+            .into_iter()
+            .flat_map(|path| ["old", "new"].map(|what| temporary_path(path, what)))
+            .collect()
     }
 
     /// Every path that `install` writes or reads, including the folders of the files.
     pub fn paths(&self) -> Vec<PathBuf> {
         let files = self.files();
         let folders = files.iter().filter_map(|path| path.parent()).map(Path::to_owned);
-        let more = match &self.more {
-            More::Systemd { runtime, .. } => runtime.clone(),
-            More::Launchd { logs } => logs.clone(),
+        let more = match &self.platform_paths {
+            PlatformPaths::Systemd { runtime, .. } => runtime.clone(),
+            PlatformPaths::Launchd { logs } => logs.clone(),
         };
         folders
-            .chain([self.record.clone(), more])
+            .chain([self.state_dir.clone(), more])
             .chain(self.leftovers())
             .chain(files.iter().cloned())
             .collect()
@@ -190,7 +193,7 @@ impl Layout {
 }
 
 /// The temporary name of a file while a plan is carried out; `what` is `old` or `new`.
-pub fn beside(path: &Path, what: &str) -> PathBuf {
+pub fn temporary_path(path: &Path, what: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.ispmon-{what}"))
 }

@@ -14,7 +14,7 @@ use super::plan::CommandLine;
 
 /// The folders of administration programs. `su` without a dash keeps the `PATH` of an ordinary user, which
 /// does not contain them on Debian.
-const ADMINISTRATION: [&str; 2] = ["/usr/sbin", "/sbin"];
+const ADMINISTRATION_FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
 
 /// The system to install on: this one, or in tests one below a folder.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct TargetSystem {
     /// The prefix of every path.
     root: PathBuf,
     /// The `PATH` to search for programs.
-    programs: OsString,
+    search_path: OsString,
     /// The user and group id of root; in tests, those of the caller.
     pub(super) administrator: (u32, u32),
 }
@@ -37,7 +37,7 @@ pub enum CommandError {
     #[error("{0} cannot be started")]
     Start(&'static str, #[source] io::Error),
     /// The program ended with a failure.
-    #[error("it ended with {status}{}", said(.text))]
+    #[error("it ended with {status}{}", output_suffix(.text))]
     Failed {
         /// Its exit status.
         status: std::process::ExitStatus,
@@ -48,16 +48,16 @@ pub enum CommandError {
 
 impl CommandError {
     /// Whether the program ended with this exit status.
-    pub fn is_status(&self, code: i32) -> bool {
+    pub fn has_exit_code(&self, code: i32) -> bool {
         matches!(self, Self::Failed { status, .. } if status.code() == Some(code))
     }
 }
 
 /// Appends the administration folders to a `PATH` that does not contain them.
-fn with_administration(path: Option<OsString>) -> OsString {
+fn with_administration_folders(path: Option<OsString>) -> OsString {
     let given = path.filter(|path| !path.is_empty());
     let mut path = given.unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
-    for folder in ADMINISTRATION {
+    for folder in ADMINISTRATION_FOLDERS {
         if !env::split_paths(&path).any(|own| own == Path::new(folder)) {
             path.push(":");
             path.push(folder);
@@ -66,15 +66,15 @@ fn with_administration(path: Option<OsString>) -> OsString {
     path
 }
 
-fn said(text: &str) -> String {
+fn output_suffix(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 impl TargetSystem {
     /// The system that this program runs on.
     pub fn this() -> Self {
-        let programs = with_administration(env::var_os("PATH"));
-        Self { root: PathBuf::from("/"), programs, administrator: (0, 0) }
+        let programs = with_administration_folders(env::var_os("PATH"));
+        Self { root: PathBuf::from("/"), search_path: programs, administrator: (0, 0) }
     }
 
     /// A system whose files lie below `root` and belong to the caller instead of root, with its programs in
@@ -82,7 +82,7 @@ impl TargetSystem {
     pub fn below(root: &Path, programs: impl Into<OsString>) -> Self {
         let user = rustix::process::geteuid().as_raw();
         let group = rustix::process::getegid().as_raw();
-        Self { root: root.to_owned(), programs: programs.into(), administrator: (user, group) }
+        Self { root: root.to_owned(), search_path: programs.into(), administrator: (user, group) }
     }
 
     /// The real path of a path in this system.
@@ -120,7 +120,7 @@ impl TargetSystem {
         // Ctrl-C must reach only this program, which rolls back by running further commands.
         process.process_group(0);
         process.env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "");
-        process.env("PATH", &self.programs);
+        process.env("PATH", &self.search_path);
         process.output().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => CommandError::Absent(command.program),
             _ => CommandError::Start(command.program, error),
@@ -139,7 +139,7 @@ mod tests {
             (Some("/sbin:/usr/sbin:/usr/bin"), "/sbin:/usr/sbin:/usr/bin"),
             (None, "/usr/bin:/bin:/usr/sbin:/sbin"),
         ] {
-            assert_eq!(with_administration(path.map(OsString::from)), searched);
+            assert_eq!(with_administration_folders(path.map(OsString::from)), searched);
         }
     }
 

@@ -32,7 +32,7 @@ impl Order {
 
 /// The commands that carry out an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carrying {
+pub struct OrderPlan {
     /// The commands in the order in which they run; none when the service is already in the wanted state.
     pub commands: Vec<CommandLine>,
     /// The message to print when all commands have succeeded.
@@ -44,7 +44,7 @@ pub struct Carrying {
 /// # Errors
 /// The service is not installed, another program manages it, it cannot be started, or the caller is not
 /// root.
-pub fn carrying(facts: &InstallFacts, order: Order) -> Result<Carrying, InstallRefusal> {
+pub fn plan_order(facts: &InstallFacts, order: Order) -> Result<OrderPlan, InstallRefusal> {
     let state = facts.service;
     if let Some(obstacle) = &facts.obstacle {
         return Err(InstallRefusal::NoManager(obstacle.clone()));
@@ -77,18 +77,18 @@ pub fn carrying(facts: &InstallFacts, order: Order) -> Result<Carrying, InstallR
     })
 }
 
-fn done(commands: Vec<CommandLine>, outcome: &str) -> Carrying {
-    Carrying { commands, outcome: outcome.to_owned() }
+fn done(commands: Vec<CommandLine>, outcome: &str) -> OrderPlan {
+    OrderPlan { commands, outcome: outcome.to_owned() }
 }
 
-fn by_systemd(order: Order, state: ServiceState) -> Carrying {
+fn by_systemd(order: Order, state: ServiceState) -> OrderPlan {
     let verb = match (order, state.activity) {
         // `systemctl start` would wait for the delay before an automatic restart to pass.
         (Order::Start, Activity::Restarting) => Order::Restart.name(),
         _ => order.name(),
     };
     let commands = vec![CommandLine::systemctl(&[verb, UNIT])];
-    let boot = |text: String| Carrying { commands: commands.clone(), outcome: text };
+    let boot = |text: String| OrderPlan { commands: commands.clone(), outcome: text };
     match (order, state.boot == BootStart::Enabled) {
         (Order::Start, true) => boot("ispmon-agent runs.".to_owned()),
         (Order::Start, false) => boot(format!(
@@ -102,7 +102,7 @@ fn by_systemd(order: Order, state: ServiceState) -> Carrying {
     }
 }
 
-fn by_launchd(facts: &InstallFacts, order: Order) -> Carrying {
+fn by_launchd(facts: &InstallFacts, order: Order) -> OrderPlan {
     let job = format!("system/{LABEL}");
     let path = facts.layout().service.display().to_string();
     let kick = CommandLine::launchctl(&["kickstart", "-k", &job]);
@@ -139,7 +139,7 @@ mod tests {
             obstacle: None,
             program: "/usr/local/bin/ispmon-agent".into(),
             program_bytes: 1,
-            present: BTreeMap::new(),
+            entries: BTreeMap::new(),
             packages: BTreeMap::new(),
             account: AccountState::Exists { uid: 1, gid: 1 },
             service,
@@ -153,8 +153,8 @@ mod tests {
     const STOPPED: ServiceState = ServiceState { activity: Activity::Stopped, ..RUNNING };
 
     fn carried_out(platform: Platform, service: ServiceState, order: Order) -> String {
-        let Carrying { commands, outcome } =
-            carrying(&facts(platform, service), order).expect("it is not refused");
+        let OrderPlan { commands, outcome } =
+            plan_order(&facts(platform, service), order).expect("it is not refused");
         let commands: Vec<_> = commands.iter().map(ToString::to_string).collect();
         format!("{} → {outcome}", commands.join(", "))
     }
@@ -179,8 +179,8 @@ mod tests {
         // `stop` removes the job from launchd, but its file remains.
         let mut unloaded = facts(Platform::MacOs, ServiceState::default());
         let path = unloaded.layout().service;
-        unloaded.present.insert(path, crate::install::facts::PathEntry::Other);
-        let commands = carrying(&unloaded, Order::Start).expect("it is not refused").commands;
+        unloaded.entries.insert(path, crate::install::facts::PathEntry::Other);
+        let commands = plan_order(&unloaded, Order::Start).expect("it is not refused").commands;
         assert_eq!(
             commands.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
@@ -211,7 +211,8 @@ mod tests {
                 "run it with sudo: /usr/local/bin/ispmon-agent restart",
             ),
         ] {
-            let refusal = carrying(&facts, Order::Restart).expect_err("it is refused").to_string();
+            let refusal =
+                plan_order(&facts, Order::Restart).expect_err("it is refused").to_string();
             assert!(refusal.contains(part), "{refusal}");
         }
     }

@@ -10,8 +10,8 @@ use std::{borrow::Cow, fmt, path::PathBuf};
 
 use super::layout::Platform;
 
-pub use installation::{Installation, installation};
-pub use removal::{Removal, removal};
+pub use installation::{InstallRequest, plan_installation};
+pub use removal::{RemovalRequest, plan_removal};
 
 /// What to change, in order, and what needs no change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Plan {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step, InstallStep::Undo(_)))
+        self.steps.iter().all(|step| matches!(step, InstallStep::OnRollback(_)))
     }
 }
 
@@ -44,7 +44,7 @@ pub enum InstallStep {
         owner: FileOwner,
     },
     /// Changes the owner of a folder and the files in it. Undo: restores the previous owners.
-    Give {
+    ChangeOwner {
         /// Its path.
         path: PathBuf,
         /// The new owner.
@@ -89,13 +89,13 @@ pub enum InstallStep {
     },
     /// Does nothing now. When a later step fails, this action runs in the rollback, at the position of this
     /// step.
-    Undo(UndoStep),
+    OnRollback(UndoStep),
 }
 
 impl InstallStep {
     /// Runs a command in the rollback, and reports its failure.
     fn undo(command: CommandLine) -> Self {
-        Self::Undo(UndoStep::Run { command, is_needed: true })
+        Self::OnRollback(UndoStep::Run { command, reports_failure: true })
     }
 }
 
@@ -107,7 +107,7 @@ pub enum UndoStep {
         /// The command.
         command: CommandLine,
         /// Whether its failure is reported to the user.
-        is_needed: bool,
+        reports_failure: bool,
     },
     /// Removes a folder that the service created while it was being started.
     Discard(PathBuf),
@@ -117,10 +117,10 @@ pub enum UndoStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
     /// Roll back.
-    Undo,
+    RollBack,
     /// Roll back, also when the service does not run after the command, and show its output: the command
     /// starts it.
-    UndoStart(Platform),
+    RollBackStart(Platform),
     /// Report it to the user and continue.
     Report,
     /// Ignore it: there was nothing to do for the command.
@@ -234,7 +234,7 @@ impl fmt::Display for InstallStep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder { path, .. } => write!(formatter, "create the folder {}", path.display()),
-            Self::Give { path, owner } => {
+            Self::ChangeOwner { path, owner } => {
                 write!(formatter, "give {} and the files in it to {owner}", path.display())
             }
             Self::File { path, replaces: false, .. } => {
@@ -243,7 +243,7 @@ impl fmt::Display for InstallStep {
             Self::File { path, replaces: true, .. } => {
                 write!(formatter, "replace {}", path.display())
             }
-            Self::Remove { path } | Self::Undo(UndoStep::Discard(path)) => {
+            Self::Remove { path } | Self::OnRollback(UndoStep::Discard(path)) => {
                 write!(formatter, "remove {}", path.display())
             }
             Self::RemoveFolder { path } => {
@@ -252,7 +252,7 @@ impl fmt::Display for InstallStep {
             Self::Discard { path } => {
                 write!(formatter, "remove {} and all that is in it", path.display())
             }
-            Self::Run { command, .. } | Self::Undo(UndoStep::Run { command, .. }) => {
+            Self::Run { command, .. } | Self::OnRollback(UndoStep::Run { command, .. }) => {
                 write!(formatter, "run {command}")
             }
         }

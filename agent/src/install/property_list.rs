@@ -9,7 +9,7 @@ use plist::{Dictionary, Value};
 
 use super::{
     description::{LABEL, SERVICE},
-    layout::{Layout, More, PLIST_TEXT, Platform},
+    layout::{Layout, PLIST_TEXT, Platform, PlatformPaths},
 };
 
 fn dictionary<const N: usize>(entries: [(&str, Value); N]) -> Value {
@@ -23,7 +23,9 @@ fn dictionary<const N: usize>(entries: [(&str, Value); N]) -> Value {
 fn rendered() -> String {
     let layout = Layout::of(Platform::MacOs);
     let text = |path: &std::path::Path| Value::from(path.to_str().expect("it is text"));
-    let More::Launchd { logs } = &layout.more else { panic!("launchd has a folder of logs") };
+    let PlatformPaths::Launchd { logs } = &layout.platform_paths else {
+        panic!("launchd has a folder of logs")
+    };
     let errors = text(&logs.join("agent.log"));
     let user = Value::from(Platform::MacOs.user());
     let arguments = SERVICE.arguments.iter().map(|argument| Value::from(*argument));
@@ -35,9 +37,9 @@ fn rendered() -> String {
         ),
         ("UserName", user.clone()),
         ("GroupName", user),
-        ("WorkingDirectory", text(&layout.record)),
+        ("WorkingDirectory", text(&layout.state_dir)),
         // The journal's folder, in the variable that systemd uses for it.
-        ("EnvironmentVariables", dictionary([("STATE_DIRECTORY", text(&layout.record))])),
+        ("EnvironmentVariables", dictionary([("STATE_DIRECTORY", text(&layout.state_dir))])),
         ("RunAtLoad", true.into()),
         ("KeepAlive", dictionary([("SuccessfulExit", false.into())])),
         ("ThrottleInterval", SERVICE.throttle.as_secs().into()),

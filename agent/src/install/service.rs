@@ -5,7 +5,7 @@ use std::{fs, thread, time::Duration};
 use super::{
     description::{LABEL, NAME, UNIT},
     facts::{Activity, BootStart, ServiceState},
-    layout::{Layout, More, Platform},
+    layout::{Layout, Platform, PlatformPaths},
     machine::{CommandError, TargetSystem},
     plan::CommandLine,
 };
@@ -14,12 +14,12 @@ use super::{
 const LAST_LINES: usize = 5;
 /// The exit statuses of `launchctl bootstrap` while the previous job is still ending: for about five
 /// seconds under macOS 26 (headroomlabs-ai/headroom, issue 1289).
-const BUSY: &[i32] = &[5, 37];
+const BOOTSTRAP_BUSY: &[i32] = &[5, 37];
 /// The exit status of a `launchctl bootout` that is still running: "Operation now in progress"
 /// (osquery/osquery, issue 5698).
 const IN_PROGRESS: i32 = 36;
 /// The delay between two queries to launchd.
-const PAUSE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// The maximum number of queries to launchd for the end of a job: 15 s.
 const TRIES_FOR_END: usize = 75;
 /// The maximum number of queries to launchd for the start of a job: 5 s.
@@ -35,9 +35,9 @@ pub fn state(machine: &TargetSystem, platform: Platform) -> ServiceState {
             let properties = ["LoadState", "ActiveState", "SubState", "UnitFileState"];
             let show = CommandLine::systemctl(&["show", "--property", &properties.join(","), UNIT]);
             let answer = machine.run(&show).unwrap_or_default();
-            of_systemd(&answer)
+            parse_systemctl_show(&answer)
         }
-        Platform::MacOs => of_launchd(print_job(machine).as_deref()),
+        Platform::MacOs => parse_launchctl_print(print_job(machine).as_deref()),
     }
 }
 
@@ -54,7 +54,7 @@ fn version_of(answer: &str) -> Option<u32> {
     number.parse().ok()
 }
 
-fn of_systemd(answer: &str) -> ServiceState {
+fn parse_systemctl_show(answer: &str) -> ServiceState {
     let value = |name: &str| {
         let mut lines = answer.lines();
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
@@ -80,7 +80,7 @@ fn print_job(machine: &TargetSystem) -> Option<String> {
     machine.run(&CommandLine::launchctl(&["print", &format!("system/{LABEL}")])).ok()
 }
 
-fn of_launchd(answer: Option<&str>) -> ServiceState {
+fn parse_launchctl_print(answer: Option<&str>) -> ServiceState {
     let is_loaded = answer.is_some();
     ServiceState {
         is_loaded,
@@ -111,13 +111,14 @@ pub fn run(machine: &TargetSystem, command: &CommandLine) -> Result<String, Comm
 }
 
 fn bootstrap(machine: &TargetSystem, command: &CommandLine) -> Result<String, CommandError> {
-    let is_busy = |error: &CommandError| BUSY.iter().any(|status| error.is_status(*status));
+    let is_busy =
+        |error: &CommandError| BOOTSTRAP_BUSY.iter().any(|status| error.has_exit_code(*status));
     poll(TRIES_FOR_END, || machine.run(command), |result| !result.as_ref().is_err_and(is_busy))
 }
 
 fn boot_out(machine: &TargetSystem, command: &CommandLine) -> Result<String, CommandError> {
     let result = machine.run(command);
-    if matches!(&result, Err(error) if !error.is_status(IN_PROGRESS)) {
+    if matches!(&result, Err(error) if !error.has_exit_code(IN_PROGRESS)) {
         return result;
     }
     let is_gone = poll(TRIES_FOR_END, || print_job(machine).is_none(), |is_gone| *is_gone);
@@ -132,7 +133,7 @@ pub fn is_running(machine: &TargetSystem, platform: Platform) -> bool {
     }
     let mut in_a_row = 0;
     let is_stable = || {
-        let activity = of_launchd(print_job(machine).as_deref()).activity;
+        let activity = parse_launchctl_print(print_job(machine).as_deref()).activity;
         in_a_row = if activity == Activity::Running { in_a_row + 1 } else { 0 };
         in_a_row == TRIES_IN_A_ROW
     };
@@ -147,7 +148,7 @@ fn poll<T>(tries: usize, mut attempt: impl FnMut() -> T, is_final: impl Fn(&T) -
         if is_final(&answer) {
             break;
         }
-        thread::sleep(PAUSE);
+        thread::sleep(POLL_INTERVAL);
         answer = attempt();
     }
     answer
@@ -155,19 +156,19 @@ fn poll<T>(tries: usize, mut attempt: impl FnMut() -> T, is_final: impl Fn(&T) -
 
 /// The last lines that the service wrote during a failed start.
 pub fn recent_output(machine: &TargetSystem, platform: Platform) -> Vec<String> {
-    let text = match Layout::of(platform).more {
-        More::Launchd { logs } => {
+    let text = match Layout::of(platform).platform_paths {
+        PlatformPaths::Launchd { logs } => {
             let bytes = fs::read(machine.at(&logs.join("agent.log"))).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
         }
-        More::Systemd { .. } => journal(machine).unwrap_or_default(),
+        PlatformPaths::Systemd { .. } => journald_output(machine).unwrap_or_default(),
     };
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(ToString::to_string).collect()
 }
 
 /// The output of the service's last run in systemd's journal.
-fn journal(machine: &TargetSystem) -> Option<String> {
+fn journald_output(machine: &TargetSystem) -> Option<String> {
     let show = CommandLine::systemctl(&["show", "--property", "InvocationID", "--value", NAME]);
     let id = machine.run(&show).ok()?;
     // Its latest output may not be in the journal yet.
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn the_output_of_systemctl_show_is_parsed() {
         let state = |load, active, sub, file| {
-            of_systemd(&format!(
+            parse_systemctl_show(&format!(
                 "LoadState={load}\nActiveState={active}\nSubState={sub}\nUnitFileState={file}\n"
             ))
         };
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(state("not-found", "inactive", "dead", ""), ServiceState::default());
         let masked = ServiceState { boot: BootStart::Masked, ..ServiceState::default() };
         assert_eq!(state("masked", "inactive", "dead", "masked"), masked);
-        assert_eq!(of_systemd(""), ServiceState::default(), "systemctl failed");
+        assert_eq!(parse_systemctl_show(""), ServiceState::default(), "systemctl failed");
     }
 
     #[test]
@@ -217,10 +218,10 @@ mod tests {
         let job = |state: &str| {
             format!("system/net.ispmon.agent = {{\n\tactive count = 1\n\t{state}\n}}\n")
         };
-        let running = of_launchd(Some(&job("state = running")));
+        let running = parse_launchctl_print(Some(&job("state = running")));
         assert_eq!((running.is_loaded, running.activity), (true, Activity::Running));
-        let waiting = of_launchd(Some(&job("state = not running")));
+        let waiting = parse_launchctl_print(Some(&job("state = not running")));
         assert_eq!((waiting.is_loaded, waiting.activity), (true, Activity::Restarting));
-        assert_eq!(of_launchd(None), ServiceState::default());
+        assert_eq!(parse_launchctl_print(None), ServiceState::default());
     }
 }

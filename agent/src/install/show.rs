@@ -14,7 +14,7 @@ pub fn show(plan: &Plan, output: &mut impl Write) -> io::Result<()> {
     }
     for step in &plan.steps {
         match step {
-            InstallStep::Undo(_) => {}
+            InstallStep::OnRollback(_) => {}
             InstallStep::Folder { mode, owner, .. } => {
                 writeln!(output, "{step} ({mode:04o} {owner})")?;
             }

@@ -34,7 +34,7 @@ impl Alive {
     }
 
     /// The number and partial hash of the newest record, for comparison with the chain.
-    pub(super) fn witness(self) -> NotedHash {
+    pub(super) fn noted_hash(self) -> NotedHash {
         NotedHash { seq: self.seq, hash: self.hash }
     }
 

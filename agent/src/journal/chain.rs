@@ -21,8 +21,8 @@
 use std::collections::VecDeque;
 
 use super::{
-    flaw::{Damage, Flaw, LinePlace, Located},
-    parse::{parse, without_return},
+    flaw::{Damage, Flaw, LineLocation, Located},
+    parse::{parse, strip_carriage_return},
     record::{Digest, Entry, Predecessor},
 };
 
@@ -38,7 +38,7 @@ pub(super) type RecordPosition = (u64, Digest);
 #[derive(Debug)]
 pub(super) enum LineVerdict {
     /// It is an accepted record.
-    Believed(Box<Located>),
+    Accepted(Box<Located>),
     /// It is damaged, or shows damage elsewhere.
     Damaged(Damage),
 }
@@ -76,12 +76,12 @@ enum ChainLink {
     /// It names the accepted record before it.
     Follows,
     /// It names another record.
-    Loose,
+    Unlinked,
 }
 
 /// A line that contradicts the held one.
 #[derive(Debug)]
-struct Rival {
+struct ConflictingLine {
     located: Located,
     /// The hash that this line would have if it named the held one.
     restored: Option<Digest>,
@@ -94,18 +94,18 @@ pub(super) struct Chain {
     /// The last accepted record of this chain.
     last: Option<RecordPosition>,
     held: Option<UndecidedLine>,
-    rival: Option<Rival>,
+    conflicting: Option<ConflictingLine>,
     /// Records that others name and that were not read yet.
     missing: VecDeque<RecordPosition>,
     /// Records at a wrong position, not accepted so far.
-    strays: VecDeque<Located>,
+    misplaced: VecDeque<Located>,
     /// Whether a line was damaged since the held one.
     is_broken: bool,
     /// The record that the next chain names as its predecessor.
     limit: Option<Predecessor>,
     /// The same for the file that begins now.
     next_limit: Option<Predecessor>,
-    witness: Option<NotedHash>,
+    noted: Option<NotedHash>,
     /// The highest number known to be in use.
     newest: u64,
     verdicts: VecDeque<LineVerdict>,
@@ -113,7 +113,7 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(witness: Option<NotedHash>) -> Self {
-        Self { witness, ..Self::default() }
+        Self { noted: witness, ..Self::default() }
     }
 
     /// The next final verdict.
@@ -141,10 +141,10 @@ impl Chain {
     pub(super) fn line(
         &mut self,
         line: &[u8],
-        place: LinePlace,
+        place: LineLocation,
         first_of_file: bool,
     ) -> Result<(), Flaw> {
-        let (line, has_return) = without_return(line);
+        let (line, has_return) = strip_carriage_return(line);
         let record = match parse(line) {
             Ok(record) => record,
             Err(flaw) => {
@@ -171,7 +171,7 @@ impl Chain {
     }
 
     /// Reports a line that cannot be read.
-    pub(super) fn unreadable(&mut self, flaw: Flaw, place: &LinePlace) {
+    pub(super) fn unreadable(&mut self, flaw: Flaw, place: &LineLocation) {
         self.is_broken = true;
         self.damage(place, None, flaw);
     }
@@ -184,15 +184,15 @@ impl Chain {
     }
 
     /// Marks what comes next as unrelated: a file is missing, or could not be read to its end.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn mark_discontinuity(&mut self) {
         self.is_broken = true;
     }
 
     /// Decides about the remaining lines; call it after the last line.
     pub(super) fn finish(&mut self) {
-        match (self.held.take(), self.rival.take()) {
+        match (self.held.take(), self.conflicting.take()) {
             (Some(held), Some(rival)) => self.decide(held, rival),
-            (Some(held), None) => self.settle(held, false, true),
+            (Some(held), None) => self.conclude(held, false, true),
             (None, _) => {}
         }
     }
@@ -214,7 +214,7 @@ impl Chain {
     }
 
     fn record(&mut self, new: Located, line: &[u8], flaw: Option<Flaw>) {
-        match (self.held.take(), self.rival.take()) {
+        match (self.held.take(), self.conflicting.take()) {
             (None, _) => self.hold(new, flaw),
             (Some(held), None) => self.compare(held, new, line, flaw),
             (Some(held), Some(rival)) => self.judge(held, rival, new, flaw),
@@ -228,7 +228,7 @@ impl Chain {
             self.damage(&new.place, Some(seq), Flaw::Repeated);
             self.held = Some(held);
         } else if follows(&new, &position(&held.located)) {
-            self.settle(held, true, false);
+            self.conclude(held, true, false);
             self.hold(new, flaw);
         } else if held.link != ChainLink::Follows && follows(&held.located, &position(&new)) {
             // The two lines were swapped; both are kept.
@@ -240,7 +240,7 @@ impl Chain {
             self.damage(&held.located.place, Some(held.located.record.seq), misplaced);
             self.hold(new, None);
             if let Some(new) = self.held.take() {
-                self.settle(UndecidedLine { flaw: None, ..new }, true, false);
+                self.conclude(UndecidedLine { flaw: None, ..new }, true, false);
             }
             self.held =
                 Some(UndecidedLine { link: ChainLink::Follows, is_doubtful: false, ..held });
@@ -249,11 +249,11 @@ impl Chain {
         {
             // Both claim the same position; the next line decides which one has it.
             self.held = Some(held);
-            self.rival = Some(Rival { located: new, restored: None });
+            self.conflicting = Some(ConflictingLine { located: new, restored: None });
         } else if self.last.as_ref().is_some_and(|last| follows(&new, last)) {
             if self.fills_gap(&held.located) {
                 self.damage_of(&held);
-                self.verdicts.push_back(LineVerdict::Believed(Box::new(held.located)));
+                self.verdicts.push_back(LineVerdict::Accepted(Box::new(held.located)));
             } else {
                 self.reject(&held.located, Flaw::Added);
             }
@@ -262,31 +262,37 @@ impl Chain {
         } else if seq == held.located.record.seq.saturating_add(1) {
             let restored = restored(line, &new.record.prev, &held.located.digest);
             self.held = Some(held);
-            self.rival = Some(Rival { located: new, restored });
+            self.conflicting = Some(ConflictingLine { located: new, restored });
         } else {
             if seq <= held.located.record.seq && held.link != ChainLink::Follows {
                 held.is_doubtful = true;
             }
-            self.settle(held, false, false);
-            let named = self.strays.iter().position(|stray| follows(&new, &position(stray)));
-            if let Some(stray) = named.and_then(|index| self.strays.remove(index)) {
-                self.believe_with_predecessor(stray, ChainLink::Loose);
+            self.conclude(held, false, false);
+            let named = self.misplaced.iter().position(|stray| follows(&new, &position(stray)));
+            if let Some(stray) = named.and_then(|index| self.misplaced.remove(index)) {
+                self.accept_with_predecessor(stray, ChainLink::Unlinked);
             }
             self.hold(new, flaw);
         }
     }
 
     /// Decides between two conflicting lines by the record that the third one names.
-    fn judge(&mut self, held: UndecidedLine, rival: Rival, new: Located, flaw: Option<Flaw>) {
+    fn judge(
+        &mut self,
+        held: UndecidedLine,
+        rival: ConflictingLine,
+        new: Located,
+        flaw: Option<Flaw>,
+    ) {
         let seq = new.record.seq;
         if new.digest == rival.located.digest {
             self.damage(&new.place, Some(seq), Flaw::Repeated);
-            (self.held, self.rival) = (Some(held), Some(rival));
+            (self.held, self.conflicting) = (Some(held), Some(rival));
         } else if follows(&new, &position(&rival.located)) {
             self.prefer_rival(&held, rival.located);
             self.hold(new, flaw);
         } else if follows(&new, &position(&held.located)) {
-            self.settle(held, true, false);
+            self.conclude(held, true, false);
             self.reject(&rival.located, Flaw::Added);
             self.is_broken = false;
             self.hold(new, flaw);
@@ -302,16 +308,16 @@ impl Chain {
     }
 
     /// Decides between two conflicting lines when no third line can.
-    fn decide(&mut self, held: UndecidedLine, rival: Rival) {
+    fn decide(&mut self, held: UndecidedLine, rival: ConflictingLine) {
         let seq = rival.located.record.seq;
-        if self.is_named(&rival.located) {
+        if self.is_noted(&rival.located) {
             self.prefer_rival(&held, rival.located);
-        } else if let Some(restored) = rival.restored.filter(|hash| self.names(seq, hash)) {
+        } else if let Some(restored) = rival.restored.filter(|hash| self.is_noted_hash(seq, hash)) {
             self.restore(held, rival.located, restored);
         } else {
             let found = held.located.digest.clone();
-            if self.is_named(&held.located) {
-                self.settle(held, true, false);
+            if self.is_noted(&held.located) {
+                self.conclude(held, true, false);
             } else {
                 self.reject(&held.located, changed(&held.located, &rival.located));
             }
@@ -323,15 +329,15 @@ impl Chain {
         self.reject(&held.located, changed(&held.located, &rival));
         self.hold(rival, None);
         if let Some(rival) = self.held.take() {
-            self.settle(rival, true, false);
+            self.conclude(rival, true, false);
         }
     }
 
     /// Accepts two lines, the second of which names a changed hash.
     fn restore(&mut self, held: UndecidedLine, rival: Located, hash: Digest) {
-        self.settle(held, true, false);
+        self.conclude(held, true, false);
         self.damage(&rival.place, Some(rival.record.seq), Flaw::HashChanged);
-        self.believe(Located { digest: hash, ..rival });
+        self.accept(Located { digest: hash, ..rival });
     }
 
     /// Holds a line back until the next one is known.
@@ -358,7 +364,7 @@ impl Chain {
                 UndecidedLine {
                     located,
                     flaw: flaw.or(hole),
-                    link: ChainLink::Loose,
+                    link: ChainLink::Unlinked,
                     is_doubtful,
                     is_explained,
                 }
@@ -372,7 +378,7 @@ impl Chain {
     }
 
     /// Decides about a line by all that is known about it.
-    fn settle(&mut self, held: UndecidedLine, confirmed: bool, is_last: bool) {
+    fn conclude(&mut self, held: UndecidedLine, confirmed: bool, is_last: bool) {
         let UndecidedLine { located, flaw, link, is_doubtful, is_explained } = held;
         let seq = located.record.seq;
         if let Some(limit) = &self.limit {
@@ -382,32 +388,32 @@ impl Chain {
             }
             if seq == limit.seq && located.digest != limit.hash {
                 let expected = limit.hash.to_string();
-                return self.reject(&located, Flaw::Unwitnessed { expected });
+                return self.reject(&located, Flaw::NotedHashDiffers { expected });
             }
         }
-        let confirmed = confirmed || self.is_named(&located);
-        if let Some(witness) = self.witness.as_ref().filter(|it| it.seq == seq && !confirmed) {
+        let confirmed = confirmed || self.is_noted(&located);
+        if let Some(witness) = self.noted.as_ref().filter(|it| it.seq == seq && !confirmed) {
             let expected = witness.hash.clone();
-            return self.reject(&located, Flaw::Unwitnessed { expected });
+            return self.reject(&located, Flaw::NotedHashDiffers { expected });
         }
         if let Some(flaw) = flaw {
             self.damage(&located.place, Some(seq), flaw);
         }
         if confirmed {
-            self.believe_with_predecessor(located, link);
+            self.accept_with_predecessor(located, link);
         } else if is_doubtful && self.fills_gap(&located) {
             // The line after its wrong position does not follow it.
-            self.verdicts.push_back(LineVerdict::Believed(Box::new(located)));
+            self.verdicts.push_back(LineVerdict::Accepted(Box::new(located)));
         } else if is_doubtful {
             self.is_broken = true;
-            if self.strays.len() == MOST_UNMATCHED {
-                self.strays.pop_front();
+            if self.misplaced.len() == MOST_UNMATCHED {
+                self.misplaced.pop_front();
             }
-            self.strays.push_back(located);
-        } else if is_last && link == ChainLink::Loose && !is_explained {
+            self.misplaced.push_back(located);
+        } else if is_last && link == ChainLink::Unlinked && !is_explained {
             self.reject(&located, Flaw::Unconfirmed);
         } else {
-            self.believe_with_predecessor(located, link);
+            self.accept_with_predecessor(located, link);
         }
     }
 
@@ -418,12 +424,12 @@ impl Chain {
         index.and_then(|index| self.missing.remove(index)).is_some()
     }
 
-    fn believe_with_predecessor(&mut self, located: Located, link: ChainLink) {
+    fn accept_with_predecessor(&mut self, located: Located, link: ChainLink) {
         if link != ChainLink::Follows && located.record.prev != Digest::none() {
             let before = (located.record.seq.saturating_sub(1), located.record.prev.clone());
-            let index = self.strays.iter().position(|stray| position(stray) == before);
-            if let Some(stray) = index.and_then(|index| self.strays.remove(index)) {
-                self.believe(stray);
+            let index = self.misplaced.iter().position(|stray| position(stray) == before);
+            if let Some(stray) = index.and_then(|index| self.misplaced.remove(index)) {
+                self.accept(stray);
             } else {
                 if self.missing.len() == MOST_UNMATCHED {
                     self.missing.pop_front();
@@ -431,12 +437,12 @@ impl Chain {
                 self.missing.push_back(before);
             }
         }
-        self.believe(located);
+        self.accept(located);
     }
 
-    fn believe(&mut self, located: Located) {
+    fn accept(&mut self, located: Located) {
         self.last = Some(position(&located));
-        self.verdicts.push_back(LineVerdict::Believed(Box::new(located)));
+        self.verdicts.push_back(LineVerdict::Accepted(Box::new(located)));
     }
 
     fn reject(&mut self, located: &Located, flaw: Flaw) {
@@ -444,7 +450,7 @@ impl Chain {
         self.damage(&located.place, Some(located.record.seq), flaw);
     }
 
-    fn damage(&mut self, place: &LinePlace, seq: Option<u64>, flaw: Flaw) {
+    fn damage(&mut self, place: &LineLocation, seq: Option<u64>, flaw: Flaw) {
         self.verdicts.push_back(LineVerdict::Damaged(Damage { place: place.clone(), seq, flaw }));
     }
 
@@ -454,14 +460,14 @@ impl Chain {
         }
     }
 
-    fn is_named(&self, located: &Located) -> bool {
-        self.names(located.record.seq, &located.digest)
+    fn is_noted(&self, located: &Located) -> bool {
+        self.is_noted_hash(located.record.seq, &located.digest)
     }
 
     /// Whether a record of this number and hash was noted outside of the chain.
-    fn names(&self, seq: u64, digest: &Digest) -> bool {
+    fn is_noted_hash(&self, seq: u64, digest: &Digest) -> bool {
         self.limit.as_ref().is_some_and(|limit| limit.seq == seq && limit.hash == *digest)
-            || self.witness.as_ref().is_some_and(|witness| witness.confirms(seq, digest))
+            || self.noted.as_ref().is_some_and(|witness| witness.confirms(seq, digest))
     }
 }
 

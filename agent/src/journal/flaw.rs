@@ -15,12 +15,12 @@ pub struct Located {
     /// The hash of its line.
     pub digest: Digest,
     /// Where the line is.
-    pub place: LinePlace,
+    pub place: LineLocation,
 }
 
 /// The location of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LinePlace {
+pub struct LineLocation {
     /// The file's name within the folder.
     pub file: Arc<str>,
     /// The line's number, from 1.
@@ -32,7 +32,7 @@ pub struct LinePlace {
 #[error("{}, line {}{}: {flaw}", place.file, place.line, seq.map(|seq| format!(" (record {seq})")).unwrap_or_default())]
 pub struct Damage {
     /// Where it is.
-    pub place: LinePlace,
+    pub place: LineLocation,
     /// The number of the record, if it can be read.
     pub seq: Option<u64>,
     /// What is wrong with it.
@@ -76,7 +76,7 @@ pub enum Flaw {
     },
     /// The alive file, or the chain that starts after this record, names another hash.
     #[error("this record was changed after it was written: its hash should begin with {expected}")]
-    Unwitnessed {
+    NotedHashDiffers {
         /// The noted hash, or its first digits.
         expected: String,
     },

@@ -100,10 +100,16 @@ impl Journal {
         device: &str,
         now: Stamp,
     ) -> Result<(Self, Recovered), JournalError> {
-        Self::with(StateFolder::new(folder), folder, device, now, JournalTimeouts::default())
+        Self::open_with_storage(
+            StateFolder::new(folder),
+            folder,
+            device,
+            now,
+            JournalTimeouts::default(),
+        )
     }
 
-    pub(super) fn with(
+    pub(super) fn open_with_storage(
         storage: impl Storage + Send + 'static,
         folder: &Path,
         device: &str,
@@ -117,7 +123,7 @@ impl Journal {
             let (queue, folder) = (Arc::clone(&queue), Arc::clone(&thread.folder));
             let writer = JournalWriter::new(storage, device);
             move || {
-                write(&queue, writer, &folder, now, &sender, limits.retry);
+                run_thread(&queue, writer, &folder, now, &sender, limits.retry);
                 queue.end();
             }
         };
@@ -131,7 +137,7 @@ impl Journal {
                 return Err(JournalError::Taken { folder: folder.to_owned(), lock, holder });
             }
             Err(_) => {
-                let problem = hanging(folder);
+                let problem = unresponsive_disk(folder);
                 queue.report_stalled(problem.clone());
                 Recovered { notes: vec![problem], ..Recovered::default() }
             }
@@ -153,12 +159,12 @@ impl Journal {
 
     /// The current state of the journal.
     pub fn state(&self) -> JournalState {
-        self.thread.queue.seen().borrow().clone()
+        self.thread.queue.subscribe().borrow().clone()
     }
 
     /// A receiver of the state and its changes.
-    pub fn watch(&self) -> watch::Receiver<JournalState> {
-        self.thread.queue.seen()
+    pub fn subscribe(&self) -> watch::Receiver<JournalState> {
+        self.thread.queue.subscribe()
     }
 
     /// The folder of the journal.
@@ -220,7 +226,7 @@ impl Future for Appending {
         }
         let limit = this.limit.get_or_insert_with(|| Box::pin(sleep(APPEND_LIMIT)));
         ready!(limit.as_mut().poll(context));
-        this.thread.queue.report_stalled(hanging(&this.thread.folder));
+        this.thread.queue.report_stalled(unresponsive_disk(&this.thread.folder));
         Poll::Ready(Appended::Waiting)
     }
 }
@@ -231,14 +237,14 @@ impl fmt::Debug for Appending {
     }
 }
 
-fn hanging(folder: &Path) -> String {
+fn unresponsive_disk(folder: &Path) -> String {
     format!("The disk of the journal in {} does not answer.", folder.display())
 }
 
 type Opened = Result<Recovered, (PathBuf, Option<u32>)>;
 
 /// The body of the journal's thread.
-fn write(
+fn run_thread(
     queue: &JournalQueue,
     mut writer: JournalWriter<impl Storage>,
     folder: &Path,
@@ -256,7 +262,7 @@ fn write(
             Ok(Recovered::default())
         }
         Ok((recovered, error)) => {
-            queue.found(writer.head());
+            queue.set_head(writer.head());
             if let Some(error) = &error {
                 queue.not_written(problem(error), error.advice(folder), Instant::now());
             }
@@ -272,7 +278,7 @@ fn write(
     let mut delay = first;
     loop {
         match queue.next() {
-            JournalWork::Leave => return,
+            JournalWork::Stop => return,
             JournalWork::Alive(at) => writer.note_alive(at),
             JournalWork::Append(batch) => {
                 match writer.append(batch.iter().map(|(entry, at)| (entry, *at))) {

@@ -22,7 +22,7 @@ struct Envelope {
 
 /// A line without the carriage return that an editor may have added, and whether there was one. The
 /// rest of the line may still be unchanged.
-pub(super) fn without_return(line: &[u8]) -> (&[u8], bool) {
+pub(super) fn strip_carriage_return(line: &[u8]) -> (&[u8], bool) {
     match line.strip_suffix(b"\r") {
         Some(line) => (line, true),
         None => (line, false),
@@ -37,7 +37,7 @@ pub(super) fn without_return(line: &[u8]) -> (&[u8], bool) {
 pub(super) fn parse(line: &[u8]) -> Result<Record, Flaw> {
     let record = match serde_json::from_slice::<Record>(line) {
         Ok(record) => record,
-        Err(error) => unknown(line, &error.to_string())?,
+        Err(error) => parse_unknown(line, &error.to_string())?,
     };
     match record.entry {
         Entry::ChainStarted { format, .. } if format > FORMAT => Err(Flaw::NewerFormat(format)),
@@ -47,7 +47,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Record, Flaw> {
 }
 
 /// What can be read of a record that this version does not understand.
-fn unknown(line: &[u8], reason: &str) -> Result<Record, Flaw> {
+fn parse_unknown(line: &[u8], reason: &str) -> Result<Record, Flaw> {
     let envelope: Envelope = serde_json::from_slice(line).map_err(|_| Flaw::NotARecord)?;
     let Envelope { seq, prev, at, kind, format, incident } = envelope;
     if let Some(format) = format.filter(|format| kind == "chain_started" && *format > FORMAT) {

@@ -25,13 +25,13 @@ pub(super) enum JournalWork {
     /// Overwrite the alive file.
     Alive(Stamp),
     /// End the thread.
-    Leave,
+    Stop,
 }
 
 pub(super) struct JournalQueue {
     state: Mutex<JournalQueueState>,
     changed: Condvar,
-    seen: watch::Sender<JournalState>,
+    published: watch::Sender<JournalState>,
     ended: watch::Sender<bool>,
 }
 
@@ -63,7 +63,7 @@ impl JournalQueue {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
-            seen: watch::Sender::default(),
+            published: watch::Sender::default(),
             ended: watch::Sender::default(),
         }
     }
@@ -78,7 +78,7 @@ impl JournalQueue {
             let dropped = state.dropped.get_or_insert(Dropped { count: 0, since: at, last: at });
             dropped.count += 1;
             dropped.last = at;
-            self.seen.send_modify(|seen| seen.dropped += 1);
+            self.published.send_modify(|seen| seen.dropped += 1);
             // The caller may have dropped its receiver, here and below.
             let _ = caller.send(Appended::Dropped);
             return answer;
@@ -87,7 +87,7 @@ impl JournalQueue {
         let caller = if state.retry_at.is_some() {
             let _ = caller.send(Appended::Waiting);
             let waiting = state.waiting.len() + 1;
-            self.seen.send_modify(|seen| seen.waiting = waiting);
+            self.published.send_modify(|seen| seen.waiting = waiting);
             None
         } else {
             Some(caller)
@@ -120,7 +120,7 @@ impl JournalQueue {
                 return JournalWork::Append(batch.map(|one| (one.entry.clone(), one.at)).collect());
             }
             if state.closing && state.waiting.is_empty() {
-                return JournalWork::Leave;
+                return JournalWork::Stop;
             }
             state = match wait {
                 Some(wait) => {
@@ -151,7 +151,7 @@ impl JournalQueue {
             answers.extend(caller.map(|caller| (caller, appended)));
         }
         let waiting = state.waiting.len();
-        self.seen.send_modify(|seen| {
+        self.published.send_modify(|seen| {
             seen.head = head.or_else(|| seen.head.take());
             seen.waiting = waiting;
             seen.dropped += unwritable;
@@ -187,17 +187,17 @@ impl JournalQueue {
     }
 
     fn report(&self, problem: String, advice: Option<String>, waiting: usize) {
-        self.seen.send_modify(|seen| {
+        self.published.send_modify(|seen| {
             seen.waiting = waiting;
             (seen.problem, seen.advice) = (Some(problem), advice);
         });
     }
 
     /// Sets the newest durable record.
-    pub(super) fn found(&self, head: Option<&RecordPosition>) {
+    pub(super) fn set_head(&self, head: Option<&RecordPosition>) {
         let head = head
             .map(|(seq, digest)| ispmon_wire::JournalHead { seq: *seq, head: digest.to_string() });
-        self.seen.send_modify(|seen| seen.head = head);
+        self.published.send_modify(|seen| seen.head = head);
     }
 
     /// Takes no more records; the thread tries once more to write the waiting ones, then ends.
@@ -211,8 +211,8 @@ impl JournalQueue {
         self.ended.send_replace(true);
     }
 
-    pub(super) fn seen(&self) -> watch::Receiver<JournalState> {
-        self.seen.subscribe()
+    pub(super) fn subscribe(&self) -> watch::Receiver<JournalState> {
+        self.published.subscribe()
     }
 
     pub(super) fn ended(&self) -> watch::Receiver<bool> {

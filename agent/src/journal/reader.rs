@@ -44,7 +44,7 @@ pub enum JournalReadError {
     },
     /// The oldest records are gone, although there are too few files for any to have been deleted.
     #[error("the records before record {first} are missing")]
-    Beginning {
+    MissingBeginning {
         /// The number of the first record in the files.
         first: u64,
     },
@@ -97,7 +97,7 @@ impl FolderFiles for ForeignFolder {
         Ok(SharedFile { file: Arc::new(file::open(&self.0.join(name))?), offset: 0 })
     }
 
-    fn again(&self, _: &str, file: &SharedFile) -> io::Result<SharedFile> {
+    fn reopen(&self, _: &str, file: &SharedFile) -> io::Result<SharedFile> {
         Ok(SharedFile { file: Arc::clone(&file.file), offset: 0 })
     }
 }
@@ -115,7 +115,7 @@ impl JournalReader {
         };
         // Read before the files: it names only durable records, so each must be in the files opened
         // later.
-        let noted = sign_of_life(folder).map(Alive::witness);
+        let noted = read_alive_file(folder).map(Alive::noted_hash);
         let files = ForeignFolder(folder.to_owned());
         // In this order: a file that is renamed between the two steps is recognised by its inode.
         let mut irregular = None;
@@ -172,10 +172,10 @@ impl JournalReader {
 /// When the agent that writes to a folder was last known to run; `None` when the alive file is
 /// missing, unreadable or torn. The agent updates it each minute.
 pub fn last_alive(folder: &Path) -> Option<Stamp> {
-    sign_of_life(folder).map(|alive| alive.at)
+    read_alive_file(folder).map(|alive| alive.at)
 }
 
-pub(super) fn sign_of_life(folder: &Path) -> Option<Alive> {
+pub(super) fn read_alive_file(folder: &Path) -> Option<Alive> {
     let mut bytes = Vec::new();
     let file = file::open(&folder.join(files::ALIVE)).ok()?;
     file.take(alive::BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;

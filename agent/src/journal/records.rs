@@ -13,9 +13,9 @@ use std::{
 use super::{
     chain::{Chain, LineVerdict, NotedHash},
     files,
-    flaw::{Damage, Flaw, LinePlace, Located},
+    flaw::{Damage, Flaw, LineLocation, Located},
     lines::{JournalLine, JournalLines},
-    parse::{parse, without_return},
+    parse::{parse, strip_carriage_return},
     record::{Digest, Entry, Predecessor},
 };
 
@@ -32,7 +32,7 @@ pub(super) trait FolderFiles {
     fn open(&self, name: &str) -> io::Result<Self::File>;
 
     /// Opens an already open file again, at its beginning.
-    fn again(&self, name: &str, file: &Self::File) -> io::Result<Self::File>;
+    fn reopen(&self, name: &str, file: &Self::File) -> io::Result<Self::File>;
 }
 
 /// The next result of reading a folder.
@@ -63,7 +63,7 @@ struct OpenFile<F> {
     /// Whether only a newer version understands it.
     is_newer: bool,
     /// The most recent lines with zeros in them, and the offset of each in bytes.
-    zeroed: Vec<(LinePlace, u64)>,
+    zeroed: Vec<(LineLocation, u64)>,
 }
 
 /// The first record of a file.
@@ -97,7 +97,7 @@ pub(super) struct Records<S: FolderFiles> {
     items: VecDeque<JournalItem>,
     is_finished: bool,
     current_end: Option<CurrentEnd>,
-    last_line: Option<LinePlace>,
+    last_line: Option<LineLocation>,
 }
 
 impl<S: FolderFiles> Records<S> {
@@ -112,11 +112,12 @@ impl<S: FolderFiles> Records<S> {
         let mut sources = Vec::new();
         for name in full {
             // A file that cannot be opened is reported when its turn comes.
-            let beginning = files.open(&name).map(look).unwrap_or_default();
+            let beginning = files.open(&name).map(read_beginning).unwrap_or_default();
             sources.push((beginning, name, None));
         }
         if let Some(file) = current {
-            let beginning = files.again(files::CURRENT, &file).map(look).unwrap_or_default();
+            let beginning =
+                files.reopen(files::CURRENT, &file).map(read_beginning).unwrap_or_default();
             sources.push((beginning, files::CURRENT.to_owned(), Some(file)));
         }
         sources.sort_by_cached_key(|(beginning, name, file)| {
@@ -160,7 +161,7 @@ impl<S: FolderFiles> Records<S> {
                 source.name
             };
             let flaw = Flaw::Copy(Arc::clone(&last.name));
-            let place = LinePlace { file: copy, line: 1 };
+            let place = LineLocation { file: copy, line: 1 };
             self.items.push_back(JournalItem::Damage(Damage { place, seq: None, flaw }));
         }
     }
@@ -198,7 +199,7 @@ impl<S: FolderFiles> Records<S> {
     }
 
     /// The last line of all files, whatever its content.
-    pub(super) fn last_line(&self) -> Option<&LinePlace> {
+    pub(super) fn last_line(&self) -> Option<&LineLocation> {
         self.last_line.as_ref()
     }
 
@@ -213,7 +214,7 @@ impl<S: FolderFiles> Records<S> {
         let OpenFile { name, lines, is_newer, zeroed } = open;
         let is_current = name.as_ref() == files::CURRENT;
         let (is_first, before) = (lines.number == 0, lines.end);
-        let place = LinePlace { file: Arc::clone(name), line: lines.number + 1 };
+        let place = LineLocation { file: Arc::clone(name), line: lines.number + 1 };
         let line = match lines.next() {
             Ok(Some(JournalLine::Torn) | None) if is_current => {
                 // Its end is being written, or was never acknowledged.
@@ -230,7 +231,7 @@ impl<S: FolderFiles> Records<S> {
             }
             Err(error) => {
                 self.items.push_back(JournalItem::Unreadable(Arc::clone(name), error));
-                self.chain.forget();
+                self.chain.mark_discontinuity();
                 self.open = None;
                 return;
             }
@@ -285,9 +286,11 @@ impl<S: FolderFiles> Records<S> {
                 self.open = Some(OpenFile { name, lines, is_newer: false, zeroed: Vec::new() });
             }
             // The agent has deleted the oldest file meanwhile to make room.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.chain.forget(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.chain.mark_discontinuity()
+            }
             Err(error) => {
-                self.chain.forget();
+                self.chain.mark_discontinuity();
                 self.items.push_back(JournalItem::Unreadable(name, error));
             }
         }
@@ -295,11 +298,11 @@ impl<S: FolderFiles> Records<S> {
 }
 
 /// Reads the first record of a file.
-fn look(file: impl Read) -> FileBeginning {
+fn read_beginning(file: impl Read) -> FileBeginning {
     let mut lines = JournalLines::new(file);
     let mut beginning = FileBeginning::default();
     while let Ok(Some(JournalLine::Whole(line))) = lines.next() {
-        let (line, _) = without_return(line);
+        let (line, _) = strip_carriage_return(line);
         let Ok(record) = parse(line) else {
             if lines.number >= BEGINNING {
                 break;
@@ -337,7 +340,7 @@ impl<S: FolderFiles> Iterator for Records<S> {
         loop {
             if let Some(verdict) = self.chain.next() {
                 return Some(match verdict {
-                    LineVerdict::Believed(located) => JournalItem::Record(located),
+                    LineVerdict::Accepted(located) => JournalItem::Record(located),
                     LineVerdict::Damaged(damage) => JournalItem::Damage(damage),
                 });
             }

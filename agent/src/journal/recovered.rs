@@ -50,7 +50,7 @@ pub struct Recovered {
     /// What the agent learned about networks, the latest last.
     pub networks: Vec<NetworkFacts>,
     /// The wall-clock offsets of the latest boots.
-    pub walls: WallClockOffsets,
+    pub clock_offsets: WallClockOffsets,
     /// The boot id for the stamps of this run, if it is not the system's: the journal contains
     /// later moments of the boot with that id, so its clock was set back, as in a restored virtual
     /// machine or container.
@@ -67,7 +67,7 @@ pub struct Start {
     /// The pause that continues.
     pub pause: Option<RecoveredPause>,
     /// Whether the pause must be recorded again, because a gap has ended it.
-    pub renews_pause: bool,
+    pub must_record_pause: bool,
 }
 
 /// An unmonitored period before this start.
@@ -105,7 +105,7 @@ impl Recovered {
                     gap(last.cause, last.ended, now, last.uncertain_s),
                 ],
                 pause: goes_on.then_some(RecoveredPause { since: now, ..pause }),
-                renews_pause: goes_on,
+                must_record_pause: goes_on,
             },
             None if goes_on => Start { pause: Some(pause), ..Start::default() },
             None => {
@@ -139,7 +139,7 @@ impl RecoveredPause {
     /// How much of it is left at `now`. Across a boot only wall clocks can be compared, and they
     /// may be wrong, so it is never more than the whole pause, nor than the longest allowed one.
     pub fn rest(&self, now: &Stamp) -> Duration {
-        self.until.rest(now).min(self.longest())
+        self.until.time_left(now).min(self.longest())
     }
 
     /// The longest time that it can last from now on, whatever the clocks show.
@@ -184,9 +184,9 @@ impl RecoveredBuilder {
     /// Processes the next record.
     pub(super) fn apply(&mut self, record: Record) {
         self.records += 1;
-        self.walls.learn(&record.at);
-        self.walls.forget_beyond(MOST_BOOTS);
-        self.reach(record.at);
+        self.walls.update(&record.at);
+        self.walls.keep_latest(MOST_BOOTS);
+        self.note_boot_time(record.at);
         let stopped = matches!(record.entry, Entry::AgentStopped { .. });
         match record.entry {
             Entry::ChainStarted { device, .. } => self.begin(device),
@@ -215,7 +215,7 @@ impl RecoveredBuilder {
                 }
                 self.interrupted = self.records;
             }
-            Entry::Network { network } => network.remember_in(&mut self.networks),
+            Entry::Network { network } => network.add_to(&mut self.networks),
             Entry::Hour { summary } => {
                 self.hours.push_back(summary);
                 if self.hours.len() > MOST_HOURS {
@@ -240,7 +240,7 @@ impl RecoveredBuilder {
     }
 
     /// Notes the latest boot time of a boot.
-    fn reach(&mut self, at: Stamp) {
+    fn note_boot_time(&mut self, at: Stamp) {
         if let Some((_, latest)) = self.latest.iter_mut().rfind(|(boot, _)| *boot == at.boot) {
             *latest = at.boot_ms.max(*latest);
             return;
@@ -311,27 +311,27 @@ impl RecoveredBuilder {
     ) -> Recovered {
         let alive = alive.map(|alive| alive.at);
         if let Some(at) = alive {
-            self.reach(at);
+            self.note_boot_time(at);
         }
         let system = now.boot;
         let now = Stamp { boot: self.boot(now), ..now };
         let boot = (now.boot != system).then_some(now.boot);
         if self.device.as_ref().is_some_and(|known| !is_same_device(known, device)) {
-            return Recovered { walls: self.walls, boot, notes, ..Recovered::default() };
+            return Recovered { clock_offsets: self.walls, boot, notes, ..Recovered::default() };
         }
         let week_ago = now.wall - jiff::SignedDuration::from_hours(7 * 24);
         let walls = self.walls;
         let hours =
-            self.hours.into_iter().filter(|hour| walls.wall(&hour.to) >= week_ago).collect();
+            self.hours.into_iter().filter(|hour| walls.wall_time(&hour.to) >= week_ago).collect();
         let last_run = self.last.map(|(at, stopped)| last_run(at, stopped, alive, now));
         let (paused, interrupted) = (self.pause.is_some(), self.interrupted);
         let died = last_run.filter(|last| last.cause != GapCause::Stopped && !paused);
         let open = self.open.into_iter().map(|UnclosedIncident { mut incident, read, .. }| {
             if let Some(last) = died
                 && read > interrupted
-                && was_seen_at(&incident, last.ended)
+                && was_observed_at(&incident, last.ended)
             {
-                incident.reach(last.ended);
+                incident.extend_to(last.ended);
             }
             incident
         });
@@ -340,13 +340,13 @@ impl RecoveredBuilder {
             superseded: self
                 .superseded
                 .into_iter()
-                .map(|open| ended_where_last_seen(open.incident))
+                .map(|open| ended_where_last_observed(open.incident))
                 .collect(),
             last_run,
             pause: self.pause,
             hours,
             networks: self.networks,
-            walls,
+            clock_offsets: walls,
             boot,
             notes,
         }
@@ -356,7 +356,7 @@ impl RecoveredBuilder {
 /// Whether an open incident was observed to continue at `alive`, a moment at which the agent ran
 /// and would have closed it had it ended. False for an unstable one, whose good periods are
 /// recorded only now and then, and after a gap until the incident was observed to continue.
-pub(crate) fn was_seen_at(incident: &Incident, alive: Stamp) -> bool {
+pub(crate) fn was_observed_at(incident: &Incident, alive: Stamp) -> bool {
     incident.ended.is_none()
         && incident.cause != Cause::Unstable
         && incident.segments.last().is_some_and(|last| {
@@ -375,7 +375,7 @@ pub(crate) fn is_same_kind(one: &Incident, other: &Incident) -> bool {
 
 /// Ends an incident whose end was not observed where it was last observed. Its downtime stays as
 /// recorded.
-pub(crate) fn ended_where_last_seen(mut incident: Incident) -> Incident {
+pub(crate) fn ended_where_last_observed(mut incident: Incident) -> Incident {
     let segments = &mut incident.segments;
     while segments.len() > 1
         && segments.last().is_some_and(|last| last.cause == Cause::Up || last.length().is_zero())
@@ -603,14 +603,14 @@ mod tests {
         assert_eq!(crashed.gaps, gaps);
         let until = second(100 + 3_600);
         assert_eq!(crashed.pause, Some(RecoveredPause { since: second(140), until }));
-        assert!(crashed.renews_pause);
+        assert!(crashed.must_record_pause);
         let over = started(nothing(), Some(alive(second(110))), second(4_000));
-        assert_eq!((over.gaps.len(), over.pause, over.renews_pause), (2, None, false));
+        assert_eq!((over.gaps.len(), over.pause, over.must_record_pause), (2, None, false));
         // A clean stop does not affect the pause.
         let stop = || Entry::AgentStopped { reason: "SIGTERM".to_owned() };
         let stopped = started(stop(), None, second(140));
         let pause = Some(RecoveredPause { since: second(100), until });
-        assert_eq!(stopped, Start { gaps: vec![], pause, renews_pause: false });
+        assert_eq!(stopped, Start { gaps: vec![], pause, must_record_pause: false });
         let over = started(stop(), None, second(4_000));
         assert_eq!(over.gaps, [gap(GapCause::Paused, 100, 4_000, 0)]);
     }

@@ -6,7 +6,7 @@ use ispmon_wire::JournalHead;
 
 use super::{
     files,
-    reader::{JournalReadError, JournalReader, sign_of_life},
+    reader::{JournalReadError, JournalReader, read_alive_file},
     record::Entry,
     unknown::UnknownRecords,
     walls::WallClockOffsets,
@@ -63,7 +63,7 @@ pub fn verify(folder: &Path) -> Result<Verified, JournalReadError> {
     let mut verified = Verified::default();
     // Read before the files: it names only durable records, so each must be in the files opened
     // later.
-    let written = sign_of_life(folder).map_or(0, |alive| alive.seq);
+    let written = read_alive_file(folder).map_or(0, |alive| alive.seq);
     let mut reader = JournalReader::open(folder)?;
     // With fewer files than that, none has been deleted to make room.
     let is_complete = reader.files() < files::FILES;
@@ -81,9 +81,9 @@ pub fn verify(folder: &Path) -> Result<Verified, JournalReadError> {
             && is_complete
             && !matches!(record.entry, Entry::ChainStarted { .. })
         {
-            verified.note(JournalReadError::Beginning { first: record.seq });
+            verified.note(JournalReadError::MissingBeginning { first: record.seq });
         }
-        verified.walls.learn(&record.at);
+        verified.walls.update(&record.at);
         verified.records += 1;
         let first = verified.span.map_or(record.at, |(first, _)| first);
         verified.span = Some((first, record.at));
@@ -93,7 +93,7 @@ pub fn verify(folder: &Path) -> Result<Verified, JournalReadError> {
                 verified.chains += 1;
                 verified.newest_reason = reason;
             }
-            Entry::Network { network } => network.remember_in(&mut verified.networks),
+            Entry::Network { network } => network.add_to(&mut verified.networks),
             Entry::Unknown(unknown) => verified.unknown.count(&unknown),
             _ => {}
         }

@@ -17,7 +17,7 @@ pub struct WallClockOffsets {
 
 impl WallClockOffsets {
     /// Learns from a later stamp, such as the `at` of the next record.
-    pub fn learn(&mut self, at: &Stamp) {
+    pub fn update(&mut self, at: &Stamp) {
         let offset = at.wall.as_millisecond().saturating_sub_unsigned(at.boot_ms);
         match self.boots.iter_mut().rfind(|(boot, _)| *boot == at.boot) {
             Some((_, known)) => *known = offset,
@@ -26,7 +26,7 @@ impl WallClockOffsets {
     }
 
     /// The wall-clock time of a stamp by the latest offset; its own `wall` if its boot is unknown.
-    pub fn wall(&self, at: &Stamp) -> Timestamp {
+    pub fn wall_time(&self, at: &Stamp) -> Timestamp {
         // Stamps with an unknown boot id may come from different boots.
         let known = (at.boot != BootId::UNKNOWN)
             .then(|| self.boots.iter().rfind(|(boot, _)| *boot == at.boot))
@@ -39,7 +39,7 @@ impl WallClockOffsets {
     }
 
     /// Keeps only the latest `most` boots.
-    pub(super) fn forget_beyond(&mut self, most: usize) {
+    pub(super) fn keep_latest(&mut self, most: usize) {
         let surplus = self.boots.len().saturating_sub(most);
         self.boots.drain(..surplus);
     }
@@ -62,23 +62,23 @@ mod tests {
         let outage = start.later(Duration::from_secs(50));
         let known = stamp(1, 100_000, "2026-11-24T08:01:40Z");
         let mut walls = WallClockOffsets::default();
-        assert_eq!(walls.wall(&outage), outage.wall);
+        assert_eq!(walls.wall_time(&outage), outage.wall);
         for at in [&start, &outage, &known] {
-            walls.learn(at);
+            walls.update(at);
         }
-        assert_eq!(walls.wall(&outage).to_string(), "2026-11-24T08:01:00Z");
+        assert_eq!(walls.wall_time(&outage).to_string(), "2026-11-24T08:01:00Z");
     }
 
     #[test]
     fn the_offset_of_one_boot_does_not_apply_to_another() {
         let mut walls = WallClockOffsets::default();
-        walls.learn(&stamp(1, 0, "2026-11-24T08:00:00Z"));
+        walls.update(&stamp(1, 0, "2026-11-24T08:00:00Z"));
         let other = stamp(2, 5_000, "1970-01-01T00:00:05Z");
-        assert_eq!(walls.wall(&other), other.wall);
-        walls.learn(&stamp(2, 9_000, "2026-11-25T00:00:00Z"));
-        walls.forget_beyond(1);
-        assert_eq!(walls.wall(&other).to_string(), "2026-11-24T23:59:56Z");
+        assert_eq!(walls.wall_time(&other), other.wall);
+        walls.update(&stamp(2, 9_000, "2026-11-25T00:00:00Z"));
+        walls.keep_latest(1);
+        assert_eq!(walls.wall_time(&other).to_string(), "2026-11-24T23:59:56Z");
         let forgotten = stamp(1, 60_000, "2000-01-01T00:00:00Z");
-        assert_eq!(walls.wall(&forgotten), forgotten.wall);
+        assert_eq!(walls.wall_time(&forgotten), forgotten.wall);
     }
 }

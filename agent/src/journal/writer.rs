@@ -114,7 +114,7 @@ struct CurrentFile {
 
 /// The limits on stored files.
 #[derive(Clone, Copy, Debug)]
-struct Room {
+struct FileLimits {
     file_bytes: u64,
     files: usize,
 }
@@ -122,7 +122,7 @@ struct Room {
 /// Writes the journal in one folder.
 pub(super) struct JournalWriter<S> {
     storage: S,
-    room: Room,
+    file_limits: FileLimits,
     device: String,
     /// Whether this process holds the lock and has read the folder since.
     is_ready: bool,
@@ -144,7 +144,7 @@ impl<S: Storage> JournalWriter<S> {
     pub(super) fn new(storage: S, device: &str) -> Self {
         Self {
             storage,
-            room: Room { file_bytes: files::FILE_BYTES, files: files::FILES },
+            file_limits: FileLimits { file_bytes: files::FILE_BYTES, files: files::FILES },
             device: device.to_owned(),
             is_ready: false,
             head: None,
@@ -174,7 +174,7 @@ impl<S: Storage> JournalWriter<S> {
         let read = recovery::recover(&self.storage, &self.device, None, now);
         Ok(match (read, claimed) {
             (Ok((found, recovered)), claimed) => {
-                self.take(found);
+                self.apply_plan(found);
                 self.is_ready = claimed.is_ok();
                 (recovered, claimed.err())
             }
@@ -185,7 +185,7 @@ impl<S: Storage> JournalWriter<S> {
         })
     }
 
-    fn take(&mut self, found: RecoveryPlan) {
+    fn apply_plan(&mut self, found: RecoveryPlan) {
         let RecoveryPlan { head, newest, action, reason, after, file } = found;
         self.head = head;
         self.newest = newest.max(self.newest);
@@ -262,7 +262,7 @@ impl<S: Storage> JournalWriter<S> {
         self.alive_at = Some(at);
         let Some((seq, digest)) = &self.head else { return };
         let alive = Alive::new(at, *seq, digest).to_bytes();
-        if self.settle().is_ok() {
+        if self.make_durable().is_ok() {
             let _ = self.storage.write_alive(&alive);
         }
     }
@@ -270,26 +270,26 @@ impl<S: Storage> JournalWriter<S> {
     /// Prepares the folder and the current file for an append.
     fn prepare(&mut self, now: Stamp) -> Result<(), WriteError> {
         self.storage.claim()?;
-        self.notice_change()?;
+        self.detect_change()?;
         if !self.is_ready {
             // The last acknowledged record is more reliable than the alive file.
             let known = self.head.as_ref();
             let known = known.map(|(seq, hash)| NotedHash { seq: *seq, hash: hash.to_string() });
             let (found, _) = recovery::recover(&self.storage, &self.device, known, now)
                 .map_err(failed("reading the journal"))?;
-            self.take(found);
+            self.apply_plan(found);
             if let (Some(reason), Some(change)) = (&mut self.beginning.reason, self.changed.take())
             {
                 *reason = format!("{change}: {reason}");
             }
             self.is_ready = true;
         }
-        self.make_way()?;
-        self.settle()
+        self.clear_current()?;
+        self.make_durable()
     }
 
     /// Makes the content of the current file, up to its length, and its name durable.
-    fn settle(&mut self) -> Result<(), WriteError> {
+    fn make_durable(&mut self) -> Result<(), WriteError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         if !file.opened {
             if let Err(error) = self.storage.open_current(false) {
@@ -321,7 +321,7 @@ impl<S: Storage> JournalWriter<S> {
 
     /// Detects that another process removed, replaced or wrote to the current file; then the folder
     /// is read again, as at start.
-    fn notice_change(&mut self) -> Result<(), WriteError> {
+    fn detect_change(&mut self) -> Result<(), WriteError> {
         let Some(file) = self.file.filter(|file| self.is_ready && file.opened) else {
             return Ok(());
         };
@@ -339,7 +339,7 @@ impl<S: Storage> JournalWriter<S> {
     }
 
     /// Moves the current file out of the way of a new chain.
-    fn make_way(&mut self) -> Result<(), WriteError> {
+    fn clear_current(&mut self) -> Result<(), WriteError> {
         match self.action.clone() {
             CurrentFileAction::Clear => return Ok(()),
             CurrentFileAction::Roll { first_seq, cut } => {
@@ -376,7 +376,7 @@ impl<S: Storage> JournalWriter<S> {
         self.must_sync_folder = true;
         // If this fails, one file too many until the next time does no harm.
         let full = recovery::full_files(&self.storage).unwrap_or_default();
-        let surplus = (full.len() + 1).saturating_sub(self.room.files);
+        let surplus = (full.len() + 1).saturating_sub(self.file_limits.files);
         for name in &full[..surplus] {
             let _ = self.storage.remove(name);
         }
@@ -386,7 +386,7 @@ impl<S: Storage> JournalWriter<S> {
     /// Appends bytes durably; `first_seq` is the number of the first record in them.
     fn write(&mut self, bytes: &[u8], first_seq: u64) -> Result<(), WriteError> {
         if let Some(CurrentFile { length, first_seq: Some(first_seq), .. }) = self.file
-            && length + bytes.len() as u64 > self.room.file_bytes
+            && length + bytes.len() as u64 > self.file_limits.file_bytes
         {
             self.roll(first_seq)?;
         }

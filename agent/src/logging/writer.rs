@@ -69,7 +69,7 @@ impl LogWriter {
         match self {
             Self::Text(file, style) => {
                 // This thread may wait for a disk.
-                clock::look_at_zone();
+                clock::refresh_local_zone();
                 let text = line.render(*style, &clock::local_zone());
                 let _ = write_all(file, text.as_bytes());
             }

@@ -93,9 +93,9 @@ pub struct MonitorDeps {
     /// The folder of the journal.
     pub state_dir: PathBuf,
     /// Notified when connectivity is back.
-    pub returned: Arc<Notify>,
+    pub connectivity_restored: Arc<Notify>,
     /// Notified when there is something new to hand over.
-    pub closed: Arc<Notify>,
+    pub hand_over_due: Arc<Notify>,
 }
 
 /// Counters that the heartbeats share with the monitor.

@@ -20,8 +20,8 @@ use crate::{
     clock::{Clock, Stamp},
     outage::{self, Evidence, Network, Observation, Party, ProbeKind},
     probe::{
-        AnchorAnswer, AnchorEnd, Connect, Connected, Family, Interface, LinkAnswer, LocalFailure,
-        PerFamily, Prover, Round, Route, Targets,
+        AnchorAnswer, AnchorEnd, ConnectAnswer, ConnectEnd, Family, Interface, LinkAnswer,
+        LocalFailure, PerFamily, Prover, Round, Route, Targets,
         dns::{self, ServerOwner},
         link::AnchorPath,
         proof::{Handshake, prove},
@@ -33,13 +33,13 @@ use crate::{
 
 /// Every n-th separate proof is a full handshake: it tests large packets, but costs several times the
 /// bytes of one that resumes a session.
-const WHOLE_PROOF_EVERY: u32 = 5;
+const FULL_PROOF_EVERY: u32 = 5;
 
 /// The result of a probe.
 #[derive(Debug)]
-pub(super) struct ProbeAnswer {
+pub(super) struct ProbeResult {
     /// When the probe was sent.
-    pub(super) asked: Stamp,
+    pub(super) sent: Stamp,
     /// The evidence, in order.
     pub(super) evidence: Vec<Evidence>,
     /// The probe, if this is its last result.
@@ -53,7 +53,7 @@ pub(super) struct Prober {
     prover: Prover,
     resolver: Arc<Resolver>,
     clock: Clock,
-    answers: UnboundedSender<ProbeAnswer>,
+    answers: UnboundedSender<ProbeResult>,
     /// The next anchor of each family, for probes and for proofs.
     probed: PerFamily<usize>,
     proved: PerFamily<usize>,
@@ -73,7 +73,7 @@ impl Prober {
         settings: &MonitorSettings,
         clock: Clock,
         resolver: Arc<Resolver>,
-        answers: UnboundedSender<ProbeAnswer>,
+        answers: UnboundedSender<ProbeResult>,
     ) -> Self {
         let host = settings.heartbeat.as_ref().and_then(|(_, host)| host.as_deref());
         let settings = &settings.probe;
@@ -108,9 +108,9 @@ impl Prober {
 
     /// Looks up the routes to the anchors, and returns the links of every family with anchors, whether
     /// or not it had a route before.
-    pub(super) fn look_at_links(&mut self) -> Evidence {
+    pub(super) fn look_up_links(&mut self) -> Evidence {
         let asked = self.clock.now();
-        self.paths = self.targets.look();
+        self.paths = self.targets.read_paths();
         self.links = PerFamily::from_fn(|family| {
             let link = &self.paths[family].as_ref()?.link;
             Some(
@@ -133,7 +133,7 @@ impl Prober {
     }
 
     /// Sends one probe. Never blocks; the results arrive on the channel.
-    pub(super) fn ask(&mut self, probe: DueProbe) {
+    pub(super) fn send_probe(&mut self, probe: DueProbe) {
         match probe {
             DueProbe::Probe(family) => self.probe(family),
             DueProbe::Round(family) => self.round(family),
@@ -178,7 +178,7 @@ impl Prober {
             let connect = tcp::connect(anchor, CONNECT_LIMIT, None, &clock);
             // A slower connect adds nothing that the rounds do not detect.
             let connected = timeout(LOST_AFTER, connect).await.ok();
-            send(&answers, sent, of_probe(family, anchor, sent, connected.as_ref()), ended);
+            send(&answers, sent, probe_evidence(family, anchor, sent, connected.as_ref()), ended);
         });
     }
 
@@ -196,7 +196,7 @@ impl Prober {
             let finished = clock();
             let cannot_verify = Evidence::CannotVerify(prover.failure().is_some());
             let evidence = match all_local(&found) {
-                Some(reason) => Evidence::NotAsked { reason, at: started },
+                Some(reason) => Evidence::NotSent { reason, at: started },
                 None => Evidence::Round(outage::RoundResult {
                     family,
                     started,
@@ -245,11 +245,11 @@ impl Prober {
         };
         let prover = self.prover.clone();
         self.proofs = self.proofs.wrapping_add(1);
-        let is_whole = self.proofs.is_multiple_of(WHOLE_PROOF_EVERY);
-        let kind = if is_whole { Handshake::Whole } else { Handshake::Resumed };
+        let is_whole = self.proofs.is_multiple_of(FULL_PROOF_EVERY);
+        let kind = if is_whole { Handshake::Full } else { Handshake::Resumed };
         tokio::spawn(async move {
             let answer = prove(&anchor, kind, &prover, None, &clock).await;
-            send(&answers, started, vec![of_proof(family, &answer)], ended);
+            send(&answers, started, vec![proof_evidence(family, &answer)], ended);
         });
     }
 
@@ -264,7 +264,7 @@ impl Prober {
             router_mac: None,
         });
         tokio::spawn(async move {
-            let (answer, observation) = Targets::ask_router(router, family, clock).await;
+            let (answer, observation) = Targets::probe_router(router, family, clock).await;
             let asked = observation.at;
             let evidence = vec![Evidence::Gateway { family, answer, beneath, observation }];
             send(&answers, asked, evidence, Some(DueProbe::Gateway(family)));
@@ -287,7 +287,7 @@ impl Prober {
         let (targets, paths) = (self.targets.clone(), self.paths.clone());
         tokio::spawn(async move {
             let asked = clock();
-            let found = targets.ask_name_servers(&clock).await;
+            let found = targets.query_name_servers(&clock).await;
             // Programs use the first name server first, so its owner counts.
             let server = found.first().map(|answer| answer.server.ip());
             let owner = server.map(|server| dns::owner_of(server, &routes(&paths)));
@@ -307,7 +307,7 @@ impl Prober {
         let resolver = Arc::clone(&self.resolver);
         tokio::spawn(async move {
             let asked = clock();
-            let answer = targets.ask_portal(pages, &resolver, &paths, &clock).await;
+            let answer = targets.check_portal(pages, &resolver, &paths, &clock).await;
             let evidence = answer.map(|answer| Evidence::Portal {
                 answer: answer.portal,
                 from_router: answer.from_router,
@@ -332,17 +332,17 @@ fn next(
 }
 
 /// Evidence of a scheduled probe; `None` means that it was not answered within a second.
-fn of_probe(
+fn probe_evidence(
     family: Family,
     anchor: SocketAddr,
     sent: Stamp,
-    connected: Option<&Connected>,
+    connected: Option<&ConnectAnswer>,
 ) -> Vec<Evidence> {
     let rtt = match connected {
-        Some(&Connected { end: Connect::NotAsked(reason), .. }) => {
-            return vec![Evidence::NotAsked { reason, at: sent }];
+        Some(&ConnectAnswer { end: ConnectEnd::NotAsked(reason), .. }) => {
+            return vec![Evidence::NotSent { reason, at: sent }];
         }
-        Some(&Connected { end: Connect::Connected, took, .. }) => Some(took),
+        Some(&ConnectAnswer { end: ConnectEnd::Connected, took, .. }) => Some(took),
         Some(_) | None => None,
     };
     let probe = Evidence::Probe { family, anchor, sent, rtt };
@@ -353,12 +353,12 @@ fn of_probe(
 }
 
 /// Evidence of a separate proof.
-fn of_proof(family: Family, answer: &AnchorAnswer) -> Evidence {
+fn proof_evidence(family: Family, answer: &AnchorAnswer) -> Evidence {
     match answer.end {
         AnchorEnd::Proved => {
             Evidence::Proof { family, started: answer.sent, finished: answer.ended() }
         }
-        AnchorEnd::NotAsked(reason) => Evidence::NotAsked { reason, at: answer.sent },
+        AnchorEnd::NotAsked(reason) => Evidence::NotSent { reason, at: answer.sent },
         _ => Evidence::Doubt { family: Some(family), since: answer.sent },
     }
 }
@@ -378,13 +378,13 @@ fn routes(paths: &AnchorPaths) -> Vec<&Route> {
 }
 
 fn send(
-    answers: &UnboundedSender<ProbeAnswer>,
+    answers: &UnboundedSender<ProbeResult>,
     asked: Stamp,
     evidence: Vec<Evidence>,
     ended: Option<DueProbe>,
 ) {
     // Fails only when the receiver is gone because the agent is stopping.
-    let _ = answers.send(ProbeAnswer { asked, evidence, ended });
+    let _ = answers.send(ProbeResult { sent: asked, evidence, ended });
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ pub(super) struct Recorder {
     /// The open incidents, and whether the newest record of each is durable.
     open: Vec<(Incident, bool)>,
     /// The last journal problem that was logged.
-    told: Option<String>,
-    closed: Arc<Notify>,
+    last_problem: Option<String>,
+    hand_over_due: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ struct Writing {
     appending: Appending,
     transition: Option<Transition>,
     /// Only written to the journal, not logged.
-    quiet: bool,
+    is_unlogged: bool,
     /// Notified when the record is written or known to wait.
     noted: Option<oneshot::Sender<()>>,
 }
@@ -40,7 +40,13 @@ struct Writing {
 impl Recorder {
     /// A recorder for `journal`, which notifies `closed` when there is something new to hand over.
     pub(super) fn new(journal: Journal, closed: Arc<Notify>) -> Self {
-        Self { journal, writing: VecDeque::new(), open: Vec::new(), told: None, closed }
+        Self {
+            journal,
+            writing: VecDeque::new(),
+            open: Vec::new(),
+            last_problem: None,
+            hand_over_due: closed,
+        }
     }
 
     /// Writes a record that is not logged.
@@ -50,22 +56,22 @@ impl Recorder {
     }
 
     /// Writes a record, and notifies `noted` when it is written or known to wait.
-    pub(super) fn write_and_tell(&mut self, entry: Entry, at: Stamp, noted: oneshot::Sender<()>) {
+    pub(super) fn write_and_notify(&mut self, entry: Entry, at: Stamp, noted: oneshot::Sender<()>) {
         let writing = self.append(entry, at);
         self.writing.push_back(Writing { noted: Some(noted), ..writing });
     }
 
     /// Writes a transition, and logs it afterwards.
     pub(super) fn transition(&mut self, transition: Transition, at: Stamp) {
-        self.keep(transition, at, false);
+        self.write_transition(transition, at, false);
     }
 
     /// Writes a progress record; it is not logged.
     pub(super) fn progress(&mut self, transition: Transition, at: Stamp) {
-        self.keep(transition, at, true);
+        self.write_transition(transition, at, true);
     }
 
-    fn keep(&mut self, transition: Transition, at: Stamp, quiet: bool) {
+    fn write_transition(&mut self, transition: Transition, at: Stamp, quiet: bool) {
         let entry = match &transition {
             Transition::Opened(incident) => Entry::IncidentOpened { incident: incident.clone() },
             Transition::Changed(incident) | Transition::Progressed(incident) => {
@@ -81,12 +87,12 @@ impl Recorder {
         // The journal keeps the time as recorded, which its readers correct; readers of the log cannot,
         // so correct it here.
         let transition = Some(transition.corrected(&at));
-        self.writing.push_back(Writing { transition, quiet, ..writing });
+        self.writing.push_back(Writing { transition, is_unlogged: quiet, ..writing });
     }
 
     fn append(&self, entry: Entry, at: Stamp) -> Writing {
         let appending = self.journal.append(entry, at);
-        Writing { appending, transition: None, quiet: false, noted: None }
+        Writing { appending, transition: None, is_unlogged: false, noted: None }
     }
 
     fn remember(&mut self, transition: &Transition) {
@@ -120,14 +126,16 @@ impl Recorder {
     /// one, which otherwise would not be detected before the next.
     pub(super) fn note_alive(&mut self, now: Stamp) {
         self.journal.note_alive(now);
-        self.tell_problem();
+        self.log_problem();
     }
 
     /// Waits until the oldest pending record is written or known to wait, and logs it. Cancel-safe.
-    pub(super) async fn settled(&mut self) {
+    pub(super) async fn next_written(&mut self) {
         let Some(first) = self.writing.front_mut() else { return future::pending().await };
         let durable = matches!((&mut first.appending).await, Appended::Durable { .. });
-        if let Some(Writing { transition, quiet, noted, .. }) = self.writing.pop_front() {
+        if let Some(Writing { transition, is_unlogged: quiet, noted, .. }) =
+            self.writing.pop_front()
+        {
             if let Some(transition) = transition {
                 if !quiet {
                     OutageEvent { transition: &transition, durable, zone: &clock::local_zone() }
@@ -140,12 +148,12 @@ impl Recorder {
                 let _ = noted.send(());
             }
         }
-        self.tell_problem();
+        self.log_problem();
     }
 
     fn written(&mut self, transition: &Transition, durable: bool) {
         match transition {
-            Transition::Closed(_) | Transition::GapEnded(_) => self.closed.notify_one(),
+            Transition::Closed(_) | Transition::GapEnded(_) => self.hand_over_due.notify_one(),
             Transition::Opened(incident)
             | Transition::Changed(incident)
             | Transition::Progressed(incident) => {
@@ -159,9 +167,9 @@ impl Recorder {
     }
 
     /// Logs when the journal cannot be written, and when it can be again.
-    fn tell_problem(&mut self) {
+    fn log_problem(&mut self) {
         let JournalState { problem, advice, waiting, .. } = self.journal_state();
-        if problem == self.told {
+        if problem == self.last_problem {
             return;
         }
         if let Some(problem) = &problem {
@@ -170,7 +178,7 @@ impl Recorder {
             self.open.iter_mut().for_each(|(_, durable)| *durable = true);
             JournalWritten.emit();
         }
-        self.told = problem;
+        self.last_problem = problem;
     }
 
     /// Waits briefly for pending writes and releases the journal, so that another agent may use it.

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::{
-    outage::Wanted,
+    outage::ProbePlan,
     probe::{Family, PerFamily},
 };
 
@@ -39,18 +39,18 @@ pub struct ProbeSchedule {
     interval: Duration,
     next_probe: Duration,
     rounds: PerFamily<Option<Duration>>,
-    proofs: PerFamily<Asked>,
-    gateways: PerFamily<Asked>,
-    lookup: Asked,
-    name_servers: Asked,
-    portal: Asked,
-    portal_page: Asked,
+    proofs: PerFamily<LastSent>,
+    gateways: PerFamily<LastSent>,
+    lookup: LastSent,
+    name_servers: LastSent,
+    portal: LastSent,
+    portal_page: LastSent,
     was_urgent: bool,
 }
 
 /// When a probe was last sent, and whether its result is pending.
 #[derive(Clone, Copy, Debug, Default)]
-struct Asked {
+struct LastSent {
     at: Option<Duration>,
     is_open: bool,
 }
@@ -59,23 +59,23 @@ impl ProbeSchedule {
     /// A schedule that probes every `interval`, first at `phase` after `now`.
     pub fn new(interval: Duration, phase: Duration, now: Duration) -> Self {
         // A start begins with rounds, so the first separate proof is due a period later.
-        let asked = Asked { at: Some(now), is_open: false };
+        let asked = LastSent { at: Some(now), is_open: false };
         Self {
             interval,
             next_probe: now + phase.min(interval),
             rounds: PerFamily::default(),
             proofs: PerFamily::from_fn(|_| asked),
             gateways: PerFamily::default(),
-            lookup: Asked::default(),
-            name_servers: Asked::default(),
-            portal: Asked::default(),
+            lookup: LastSent::default(),
+            name_servers: LastSent::default(),
+            portal: LastSent::default(),
             portal_page: asked,
             was_urgent: false,
         }
     }
 
     /// The probes due at `now`, which count as sent, and when to call again.
-    pub fn due(&mut self, wanted: Wanted, now: Duration) -> (Vec<DueProbe>, Duration) {
+    pub fn due(&mut self, wanted: ProbePlan, now: Duration) -> (Vec<DueProbe>, Duration) {
         let is_urgent = wanted.is_urgent();
         if is_urgent && !self.was_urgent {
             self.hurry();
@@ -99,7 +99,7 @@ impl ProbeSchedule {
 
     /// Notes that a result has arrived, so that the probe may be sent again.
     pub fn answered(&mut self, probe: DueProbe) {
-        let others = self.others(Wanted::default());
+        let others = self.others(ProbePlan::default());
         for (asked, _, _) in others.into_iter().filter(|(_, _, other)| *other == probe) {
             asked.is_open = false;
         }
@@ -122,7 +122,7 @@ impl ProbeSchedule {
     }
 
     /// All probes except anchor probes and rounds, with their periods in `wanted`.
-    fn others(&mut self, wanted: Wanted) -> [(&mut Asked, Option<Duration>, DueProbe); 8] {
+    fn others(&mut self, wanted: ProbePlan) -> [(&mut LastSent, Option<Duration>, DueProbe); 8] {
         let (proofs, gateways) = (&mut self.proofs, &mut self.gateways);
         [
             (&mut proofs.ipv4, wanted.proof.ipv4, DueProbe::Proof(Family::Ipv4)),
@@ -136,7 +136,7 @@ impl ProbeSchedule {
         ]
     }
 
-    fn probes(&mut self, wanted: Wanted, now: Duration, probes: &mut Vec<DueProbe>) {
+    fn probes(&mut self, wanted: ProbePlan, now: Duration, probes: &mut Vec<DueProbe>) {
         if now < self.next_probe {
             return;
         }
@@ -148,7 +148,7 @@ impl ProbeSchedule {
         probes.extend(probed.map(DueProbe::Probe));
     }
 
-    fn next(&mut self, wanted: Wanted) -> Duration {
+    fn next(&mut self, wanted: ProbePlan) -> Duration {
         let rounds = Family::BOTH.map(|family| (self.rounds[family], wanted.rounds[family]));
         let others = self.others(wanted);
         let others = others.into_iter().filter(|(asked, _, _)| !asked.is_open);
@@ -158,7 +158,7 @@ impl ProbeSchedule {
     }
 }
 
-impl Asked {
+impl LastSent {
     /// Whether the probe is due at `now`; if so, it counts as sent.
     fn take(&mut self, period: Option<Duration>, now: Duration) -> bool {
         let due = !self.is_open && is_due(self.at, period, now);
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     const SECOND: Option<Duration> = Some(Duration::from_secs(1));
-    const BOTH: Wanted = Wanted {
+    const BOTH: ProbePlan = ProbePlan {
         probed: PerFamily { ipv4: true, ipv6: true },
         rounds: PerFamily { ipv4: None, ipv6: None },
         gateway: PerFamily { ipv4: None, ipv6: None },
@@ -190,7 +190,7 @@ mod tests {
         portal: None,
         portal_page: None,
     };
-    const DOUBT: Wanted = Wanted {
+    const DOUBT: ProbePlan = ProbePlan {
         rounds: PerFamily { ipv4: SECOND, ipv6: None },
         gateway: PerFamily { ipv4: SECOND, ipv6: None },
         lookup: Some(Duration::from_secs(2)),
@@ -210,7 +210,7 @@ mod tests {
     /// Runs the schedule until `until`, answering every probe at once, and returns when each was sent.
     fn follow(
         schedule: &mut ProbeSchedule,
-        wanted: Wanted,
+        wanted: ProbePlan,
         from: u64,
         until: u64,
     ) -> Vec<(u64, String)> {
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn separate_proofs_are_sent_once_in_their_period() {
         let proof = PerFamily { ipv4: Some(at(60_000)), ipv6: Some(at(300_000)) };
-        let wanted = Wanted { proof, lookup: Some(at(60_000)), ..BOTH };
+        let wanted = ProbePlan { proof, lookup: Some(at(60_000)), ..BOTH };
         let asked = follow(&mut schedule(), wanted, 0, 301_000);
         assert_eq!(times(&asked, "Proof(Ipv4)"), [60_000, 120_000, 180_000, 240_000, 300_000]);
         assert_eq!(times(&asked, "Proof(Ipv6)"), [300_000]);
@@ -304,7 +304,7 @@ mod tests {
             others in prop::option::of(1_000_u64..300_000),
         ) {
             let (rounds, others) = (rounds.map(at), others.map(at));
-            let wanted = Wanted {
+            let wanted = ProbePlan {
                 rounds: PerFamily::from_fn(|_| rounds),
                 gateway: PerFamily::from_fn(|_| rounds),
                 lookup: others,

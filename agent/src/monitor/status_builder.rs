@@ -39,12 +39,12 @@ impl StatusBuilder {
         // `change` sets how long it stays fresh.
         let status = Status::starting(&settings.device, folder, now, Duration::ZERO);
         let mut status_builder = Self { publisher, manager, status };
-        status_builder.change(settings);
+        status_builder.apply_settings(settings);
         status_builder
     }
 
     /// Applies new settings.
-    pub(super) fn change(&mut self, settings: &MonitorSettings) {
+    pub(super) fn apply_settings(&mut self, settings: &MonitorSettings) {
         let fresh = settings.interval * FRESH_INTERVALS + Duration::from_mins(1);
         self.status.fresh_ms = u64::try_from(fresh.as_millis()).unwrap_or(u64::MAX);
         self.status.device.clone_from(&settings.device);

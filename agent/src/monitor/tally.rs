@@ -16,21 +16,21 @@ pub struct Tally {
     from: Stamp,
     /// The newest monitored moment; the time since then is added to `observed` as it passes. `None`
     /// while not monitoring.
-    watched: Option<Stamp>,
+    monitored_at: Option<Stamp>,
     observed: Duration,
     rounds: u32,
     rounds_failed: u32,
     probes: u32,
     lost: u32,
     round_trips: Histogram,
-    beats: u32,
-    beats_failed: u32,
+    heartbeats: u32,
+    heartbeats_failed: u32,
     blips: u32,
-    since_beat: SinceBeat,
+    since_heartbeat: SinceHeartbeat,
 }
 
 #[derive(Clone, Debug, Default)]
-struct SinceBeat {
+struct SinceHeartbeat {
     probes: u64,
     lost: u64,
     round_trips: Histogram,
@@ -41,69 +41,69 @@ impl Tally {
     pub fn new(now: Stamp) -> Self {
         Self {
             from: now,
-            watched: Some(now),
+            monitored_at: Some(now),
             observed: Duration::ZERO,
             rounds: 0,
             rounds_failed: 0,
             probes: 0,
             lost: 0,
             round_trips: Histogram::default(),
-            beats: 0,
-            beats_failed: 0,
+            heartbeats: 0,
+            heartbeats_failed: 0,
             blips: 0,
-            since_beat: SinceBeat::default(),
+            since_heartbeat: SinceHeartbeat::default(),
         }
     }
 
     /// Counts a scheduled probe of a judged family: its round-trip time, or `None` if it was lost,
     /// which includes a missing carrier or route.
-    pub fn probe(&mut self, round_trip: Option<Duration>) {
+    pub fn count_probe(&mut self, round_trip: Option<Duration>) {
         self.probes += 1;
-        self.since_beat.probes += 1;
+        self.since_heartbeat.probes += 1;
         if let Some(round_trip) = round_trip {
             self.round_trips.record(round_trip);
-            self.since_beat.round_trips.record(round_trip);
+            self.since_heartbeat.round_trips.record(round_trip);
         } else {
             self.lost += 1;
-            self.since_beat.lost += 1;
+            self.since_heartbeat.lost += 1;
         }
     }
 
     /// Counts a round.
-    pub fn round(&mut self, is_good: bool) {
+    pub fn count_round(&mut self, is_good: bool) {
         self.rounds += 1;
         self.rounds_failed += u32::from(!is_good);
     }
 
     /// Counts a heartbeat.
-    pub fn beat(&mut self, delivered: bool) {
+    pub fn count_heartbeat(&mut self, delivered: bool) {
         if delivered {
-            self.beats += 1;
+            self.heartbeats += 1;
         } else {
-            self.beats_failed += 1;
+            self.heartbeats_failed += 1;
         }
     }
 
     /// Counts failures that were too short to be incidents.
-    pub fn blips(&mut self, count: u32) {
+    pub fn count_blips(&mut self, count: u32) {
         self.blips += count;
     }
 
     /// Counts the time since the last call as monitored, up to `now`.
-    pub fn watch(&mut self, now: Stamp) {
-        let since = self.watched.and_then(|before| now.since(&before)).unwrap_or_default();
+    pub fn mark_monitored(&mut self, now: Stamp) {
+        let since = self.monitored_at.and_then(|before| now.since(&before)).unwrap_or_default();
         self.observed += since;
-        self.watched = Some(now);
+        self.monitored_at = Some(now);
     }
 
     /// Stops counting time as monitored at `now`, until [`watch`](Self::watch) is called again.
-    pub fn look_away(&mut self, now: Stamp) {
-        self.watch(now);
-        self.watched = None;
+    pub fn stop_monitoring(&mut self, now: Stamp) {
+        self.mark_monitored(now);
+        self.monitored_at = None;
     }
 
     /// The time from `now` to the end of the wall clock's hour.
-    pub fn rest_of_hour(&self, now: Stamp) -> Duration {
+    pub fn time_to_full_hour(&self, now: Stamp) -> Duration {
         let hour_ms = i64::try_from(HOUR.as_millis()).unwrap_or(i64::MAX);
         let passed_ms = now.wall.as_millisecond().rem_euclid(hour_ms);
         HOUR.saturating_sub(Duration::from_millis(passed_ms.unsigned_abs()))
@@ -112,8 +112,8 @@ impl Tally {
     /// Returns the summary of the hour, or of the counted part of it, at `now`, and starts the next.
     /// `None` when nothing was monitored.
     pub fn summarise(&mut self, now: Stamp) -> Option<Summary> {
-        if self.watched.is_some() {
-            self.watch(now);
+        if self.monitored_at.is_some() {
+            self.mark_monitored(now);
         }
         let observed_ms = u64::try_from(self.observed.as_millis()).unwrap_or(u64::MAX);
         let summary = Summary {
@@ -125,12 +125,13 @@ impl Tally {
             probes: self.probes,
             lost: self.lost,
             rtt_ms: self.round_trips.quantiles(),
-            beats: self.beats,
-            beats_failed: self.beats_failed,
+            beats: self.heartbeats,
+            beats_failed: self.heartbeats_failed,
             blips: self.blips,
         };
-        let since_beat = std::mem::take(&mut self.since_beat);
-        *self = Self { since_beat, watched: self.watched, ..Self::new(now) };
+        let since_beat = std::mem::take(&mut self.since_heartbeat);
+        *self =
+            Self { since_heartbeat: since_beat, monitored_at: self.monitored_at, ..Self::new(now) };
         (observed_ms > 0).then_some(summary)
     }
 
@@ -148,7 +149,8 @@ impl Tally {
 
     /// The quality since the last call, for the next heartbeat; `None` when nothing was probed.
     pub fn take_link_quality(&mut self) -> Option<LinkQuality> {
-        let SinceBeat { probes, lost, round_trips } = std::mem::take(&mut self.since_beat);
+        let SinceHeartbeat { probes, lost, round_trips } =
+            std::mem::take(&mut self.since_heartbeat);
         let rtt_ms = round_trips
             .quantiles()
             .map(|quantiles| RoundTrip { p50: quantiles.p50, p95: quantiles.p95 });
@@ -168,20 +170,20 @@ mod tests {
 
     #[test]
     fn an_hour_ends_with_the_hour_of_the_wall_clock() {
-        assert_eq!(Tally::new(at(0)).rest_of_hour(at(0)), Duration::from_mins(10));
-        assert_eq!(Tally::new(at(0)).rest_of_hour(at(600)), HOUR);
+        assert_eq!(Tally::new(at(0)).time_to_full_hour(at(0)), Duration::from_mins(10));
+        assert_eq!(Tally::new(at(0)).time_to_full_hour(at(600)), HOUR);
     }
 
     #[test]
     fn a_summary_has_all_counts_and_the_next_begins_empty() {
         let mut tally = Tally::new(at(0));
-        tally.probe(Some(Duration::from_millis(10)));
-        tally.probe(None);
-        tally.round(false);
-        tally.round(true);
-        tally.beat(true);
-        tally.beat(false);
-        tally.blips(1);
+        tally.count_probe(Some(Duration::from_millis(10)));
+        tally.count_probe(None);
+        tally.count_round(false);
+        tally.count_round(true);
+        tally.count_heartbeat(true);
+        tally.count_heartbeat(false);
+        tally.count_blips(1);
         let summary = tally.summarise(at(600)).expect("monitored time");
         assert_eq!((summary.from, summary.to, summary.observed_ms), (at(0), at(600), 600_000));
         assert_eq!((summary.probes, summary.lost), (2, 1));
@@ -197,8 +199,8 @@ mod tests {
         let mut tally = Tally::new(at(600));
         for number in 0..720 {
             let is_lost = number % 24 == 0;
-            tally.probe((!is_lost).then_some(Duration::from_millis(20)));
-            tally.blips(u32::from(is_lost));
+            tally.count_probe((!is_lost).then_some(Duration::from_millis(20)));
+            tally.count_blips(u32::from(is_lost));
         }
         let quality = tally.quality(at(4_200)).expect("something was probed");
         assert_eq!((quality.probes, quality.lost, quality.over_s), (720, 30, 3_600));
@@ -211,10 +213,10 @@ mod tests {
     #[test]
     fn unmonitored_time_does_not_count() {
         let mut tally = Tally::new(at(0));
-        tally.look_away(at(100));
-        tally.watch(at(500));
+        tally.stop_monitoring(at(100));
+        tally.mark_monitored(at(500));
         assert_eq!(tally.summarise(at(600)).map(|summary| summary.observed_ms), Some(200_000));
-        tally.look_away(at(600));
+        tally.stop_monitoring(at(600));
         assert_eq!(tally.summarise(at(4_200)), None);
     }
 
@@ -222,8 +224,8 @@ mod tests {
     fn a_heartbeat_reports_the_quality_since_the_last_one() {
         let mut tally = Tally::new(at(0));
         assert_eq!(tally.take_link_quality(), None);
-        tally.probe(Some(Duration::from_millis(20)));
-        tally.probe(None);
+        tally.count_probe(Some(Duration::from_millis(20)));
+        tally.count_probe(None);
         tally.summarise(at(600));
         let quality = tally.take_link_quality().expect("something was probed");
         assert_eq!((quality.probes, quality.lost), (2, 1));

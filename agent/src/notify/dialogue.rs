@@ -43,7 +43,7 @@ pub(super) enum Occurrence<'a> {
     /// The agent is ready.
     Ready,
     /// The agent cannot start, for this reason.
-    Refused { reason: &'a str },
+    StartFailed { reason: &'a str },
     /// A reload was requested at this time since boot, sleep excluded.
     ReloadRequested { monotonic: Duration },
     /// A reload is over; `refusal` is a sentence if the old configuration stays in use.
@@ -51,17 +51,17 @@ pub(super) enum Occurrence<'a> {
     /// The agent stops because of this signal.
     Stopping { signal: &'a str },
     /// A new status snapshot was written.
-    News { status: &'a Status, context: &'a DisplayContext<'a> },
+    StatusChanged { status: &'a Status, context: &'a DisplayContext<'a> },
     /// A keep-alive is due.
-    Alive,
+    KeepAliveDue,
 }
 
 /// The state of the notifications, as sent to the service manager.
 #[derive(Debug)]
-pub(super) struct Dialogue {
+pub(super) struct NotifyMachine {
     phase: ServicePhase,
     /// The status text that was sent last.
-    told: String,
+    last_sent: String,
     /// Since when the internet has been up; `None` while it is down or its state is unknown.
     up_since: Option<Stamp>,
     /// The newest sentence about the state.
@@ -70,12 +70,12 @@ pub(super) struct Dialogue {
     refusal: Option<String>,
 }
 
-impl Dialogue {
+impl NotifyMachine {
     /// The state before anything was sent.
     pub(super) fn new() -> Self {
         Self {
             phase: ServicePhase::Starting,
-            told: String::new(),
+            last_sent: String::new(),
             up_since: None,
             state: "Started.".to_owned(),
             refusal: None,
@@ -88,14 +88,14 @@ impl Dialogue {
         let assignments = match (self.phase, occurrence) {
             (Starting, Occurrence::Opening { folder, limit }) => {
                 let text = format!("Opening the journal in {}.", folder.display());
-                vec![Assignment::ExtendTimeout(limit + START_MARGIN), self.tell(text)]
+                vec![Assignment::ExtendTimeout(limit + START_MARGIN), self.status_assignment(text)]
             }
             (Starting, Occurrence::Ready) => {
                 self.phase = Running;
-                vec![Assignment::Ready, self.tell(self.text())]
+                vec![Assignment::Ready, self.status_assignment(self.text())]
             }
-            (Starting, Occurrence::Refused { reason }) => {
-                vec![self.tell(format!("Not started: {reason}"))]
+            (Starting, Occurrence::StartFailed { reason }) => {
+                vec![self.status_assignment(format!("Not started: {reason}"))]
             }
             (Running | Reloading, Occurrence::ReloadRequested { monotonic }) => {
                 self.phase = Reloading;
@@ -104,23 +104,23 @@ impl Dialogue {
             (Reloading, Occurrence::Reloaded { refusal }) => {
                 self.phase = Running;
                 self.refusal = refusal.map(str::to_owned);
-                vec![Assignment::Ready, self.tell(self.text())]
+                vec![Assignment::Ready, self.status_assignment(self.text())]
             }
             (Starting | Running | Reloading, Occurrence::Stopping { signal }) => {
                 self.phase = Stopping;
                 let text = format!("Stopping because of {signal}.");
-                vec![Assignment::Stopping, self.tell(text)]
+                vec![Assignment::Stopping, self.status_assignment(text)]
             }
-            (Starting | Running | Reloading, Occurrence::News { status, context }) => {
+            (Starting | Running | Reloading, Occurrence::StatusChanged { status, context }) => {
                 self.up_since = text::up_since(self.up_since, status);
                 self.state = text::sentence(status, self.up_since, context);
                 let text = self.text();
-                if self.phase == Starting || text == self.told {
+                if self.phase == Starting || text == self.last_sent {
                     return None;
                 }
-                vec![self.tell(text)]
+                vec![self.status_assignment(text)]
             }
-            (Running | Reloading, Occurrence::Alive) => vec![Assignment::Watchdog],
+            (Running | Reloading, Occurrence::KeepAliveDue) => vec![Assignment::Watchdog],
             _ => return None,
         };
         Some(NotifyMessage(assignments))
@@ -134,8 +134,8 @@ impl Dialogue {
         }
     }
 
-    fn tell(&mut self, text: String) -> Assignment {
-        self.told.clone_from(&text);
+    fn status_assignment(&mut self, text: String) -> Assignment {
+        self.last_sent.clone_from(&text);
         Assignment::Status(text)
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     const STOP: Occurrence<'_> = Occurrence::Stopping { signal: "SIGTERM" };
     const USED: Occurrence<'_> = Occurrence::Reloaded { refusal: None };
 
-    fn said(dialogue: &mut Dialogue, occurrence: Occurrence<'_>) -> String {
+    fn sent(dialogue: &mut NotifyMachine, occurrence: Occurrence<'_>) -> String {
         dialogue
             .step(occurrence)
             .map_or_else(String::new, |message| message.to_string().trim_end().replace('\n', " "))
@@ -160,45 +160,49 @@ mod tests {
 
     #[test]
     fn all_messages_from_start_to_stop() {
-        let mut dialogue = Dialogue::new();
+        let mut dialogue = NotifyMachine::new();
         let opening = Occurrence::Opening {
             folder: Path::new("/var/lib/ispmon"),
             limit: Duration::from_secs(10),
         };
-        insta::assert_snapshot!(said(&mut dialogue, opening), @"EXTEND_TIMEOUT_USEC=20000000 STATUS=Opening the journal in /var/lib/ispmon.");
-        assert_eq!(said(&mut dialogue, Occurrence::Alive), "", "no keep-alive while starting");
-        assert_eq!(said(&mut dialogue, Occurrence::Ready), "READY=1 STATUS=Started.");
-        assert_eq!(said(&mut dialogue, Occurrence::Ready), "", "once");
-        assert_eq!(said(&mut dialogue, Occurrence::Alive), "WATCHDOG=1");
-        assert_eq!(said(&mut dialogue, USED), "", "no reload was requested");
-        assert_eq!(said(&mut dialogue, RELOAD), "RELOADING=1 MONOTONIC_USEC=7000000");
-        assert_eq!(said(&mut dialogue, Occurrence::Alive), "WATCHDOG=1");
-        assert_eq!(said(&mut dialogue, RELOAD), "RELOADING=1 MONOTONIC_USEC=7000000");
-        assert_eq!(said(&mut dialogue, USED), "READY=1 STATUS=Started.");
-        assert_eq!(said(&mut dialogue, STOP), "STOPPING=1 STATUS=Stopping because of SIGTERM.");
-        for late in [STOP, RELOAD, USED, Occurrence::Ready, Occurrence::Alive] {
-            assert_eq!(said(&mut dialogue, late), "", "{late:?}");
+        insta::assert_snapshot!(sent(&mut dialogue, opening), @"EXTEND_TIMEOUT_USEC=20000000 STATUS=Opening the journal in /var/lib/ispmon.");
+        assert_eq!(
+            sent(&mut dialogue, Occurrence::KeepAliveDue),
+            "",
+            "no keep-alive while starting"
+        );
+        assert_eq!(sent(&mut dialogue, Occurrence::Ready), "READY=1 STATUS=Started.");
+        assert_eq!(sent(&mut dialogue, Occurrence::Ready), "", "once");
+        assert_eq!(sent(&mut dialogue, Occurrence::KeepAliveDue), "WATCHDOG=1");
+        assert_eq!(sent(&mut dialogue, USED), "", "no reload was requested");
+        assert_eq!(sent(&mut dialogue, RELOAD), "RELOADING=1 MONOTONIC_USEC=7000000");
+        assert_eq!(sent(&mut dialogue, Occurrence::KeepAliveDue), "WATCHDOG=1");
+        assert_eq!(sent(&mut dialogue, RELOAD), "RELOADING=1 MONOTONIC_USEC=7000000");
+        assert_eq!(sent(&mut dialogue, USED), "READY=1 STATUS=Started.");
+        assert_eq!(sent(&mut dialogue, STOP), "STOPPING=1 STATUS=Stopping because of SIGTERM.");
+        for late in [STOP, RELOAD, USED, Occurrence::Ready, Occurrence::KeepAliveDue] {
+            assert_eq!(sent(&mut dialogue, late), "", "{late:?}");
         }
     }
 
     #[test]
     fn a_failed_start_sends_its_reason() {
-        let mut dialogue = Dialogue::new();
-        let reason = Occurrence::Refused { reason: "the configuration has a problem." };
+        let mut dialogue = NotifyMachine::new();
+        let reason = Occurrence::StartFailed { reason: "the configuration has a problem." };
         assert_eq!(
-            said(&mut dialogue, reason),
+            sent(&mut dialogue, reason),
             "STATUS=Not started: the configuration has a problem."
         );
     }
 
     #[test]
     fn a_refusal_is_shown_until_a_configuration_is_accepted() {
-        let mut dialogue = Dialogue::new();
+        let mut dialogue = NotifyMachine::new();
         dialogue.step(Occurrence::Ready);
         let refused = Occurrence::Reloaded { refusal: Some("The configuration was refused.") };
         dialogue.step(RELOAD);
         assert_eq!(
-            said(&mut dialogue, refused),
+            sent(&mut dialogue, refused),
             "READY=1 STATUS=Started. The configuration was refused."
         );
         let status = working_status();
@@ -207,20 +211,20 @@ mod tests {
             zone: &TimeZone::UTC,
             presence: Presence::Running,
         };
-        let news = Occurrence::News { status: &status, context: &context };
-        let told = said(&mut dialogue, news);
+        let news = Occurrence::StatusChanged { status: &status, context: &context };
+        let told = sent(&mut dialogue, news);
         assert!(told.starts_with("STATUS=Internet up since"), "{told}");
         assert!(told.ends_with(". The configuration was refused."), "{told}");
-        assert_eq!(said(&mut dialogue, news), "", "nothing changed");
+        assert_eq!(sent(&mut dialogue, news), "", "nothing changed");
         dialogue.step(RELOAD);
-        let told = said(&mut dialogue, USED);
+        let told = sent(&mut dialogue, USED);
         assert!(told.starts_with("READY=1 STATUS=Internet up since"), "{told}");
         assert!(!told.contains("refused"), "{told}");
     }
 
     #[test]
     fn a_status_before_the_start_is_over_is_sent_with_ready() {
-        let mut dialogue = Dialogue::new();
+        let mut dialogue = NotifyMachine::new();
         let status = working_status();
         let context = DisplayContext {
             now: status.written,
@@ -228,10 +232,10 @@ mod tests {
             presence: Presence::Running,
         };
         assert_eq!(
-            said(&mut dialogue, Occurrence::News { status: &status, context: &context }),
+            sent(&mut dialogue, Occurrence::StatusChanged { status: &status, context: &context }),
             ""
         );
-        let told = said(&mut dialogue, Occurrence::Ready);
+        let told = sent(&mut dialogue, Occurrence::Ready);
         assert!(told.starts_with("READY=1 STATUS=Internet up since"), "{told}");
     }
 }

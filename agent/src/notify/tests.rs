@@ -23,7 +23,7 @@ impl Manager {
 
     /// The agent's end, with a watchdog timeout of one minute.
     fn agents_end(&self) -> ServiceManager {
-        ServiceManager::of(&environment(&[
+        ServiceManager::from_environment(&environment(&[
             ("NOTIFY_SOCKET", self.path.to_str().expect("UTF-8")),
             ("WATCHDOG_USEC", "60000000"),
         ]))
@@ -49,7 +49,7 @@ fn environment(variables: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
 async fn is_woken(manager: &ServiceManager) -> bool {
     tokio::select! {
         biased;
-        () = manager.life_is_due() => true,
+        () = manager.keep_alive_is_due() => true,
         () = std::future::ready(()) => false,
     }
 }
@@ -62,19 +62,19 @@ async fn a_keep_alive_needs_both_loops() {
     let agent = manager.agents_end();
     agent.ready();
     manager.received();
-    assert_eq!(agent.pulse(AT(1_000)), Some(AT(1_030)));
+    assert_eq!(agent.poll_watchdog(AT(1_000)), Some(AT(1_030)));
     assert!(is_woken(&agent).await);
-    agent.confirm();
+    agent.send_keep_alive();
     assert_eq!(manager.received(), ["WATCHDOG=1"]);
 
     for second in 1_001..1_030 {
-        agent.pulse(AT(second));
+        agent.poll_watchdog(AT(second));
     }
     assert!(!is_woken(&agent).await, "none is due yet");
 
     // The service loop hangs: the monitor loop alone sends nothing, however often it turns.
     for second in 1_030..1_300 {
-        agent.pulse(AT(second));
+        agent.poll_watchdog(AT(second));
     }
     assert_eq!(manager.received(), [""; 0]);
     assert!(is_woken(&agent).await, "the service loop is woken as soon as it continues");
@@ -87,10 +87,10 @@ async fn a_keep_alive_needs_both_loops() {
 #[tokio::test]
 async fn without_a_socket_nothing_is_due() {
     for variables in [&[][..], &[("NOTIFY_SOCKET", "")], &[("NOTIFY_SOCKET", "vsock:2:1234")]] {
-        let agent = ServiceManager::of(&environment(variables));
+        let agent = ServiceManager::from_environment(&environment(variables));
         agent.ready();
         agent.show(&working_status());
-        assert_eq!(agent.pulse(AT(1_000)), None);
+        assert_eq!(agent.poll_watchdog(AT(1_000)), None);
         assert!(!is_woken(&agent).await);
     }
 }
@@ -102,7 +102,8 @@ fn an_abstract_address_is_not_a_path() {
     let name = format!("ispmon-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).expect("an address");
     let socket = UnixDatagram::bind_addr(&address).expect("a socket");
-    let agent = ServiceManager::of(&environment(&[("NOTIFY_SOCKET", &format!("@{name}"))]));
+    let agent =
+        ServiceManager::from_environment(&environment(&[("NOTIFY_SOCKET", &format!("@{name}"))]));
     agent.ready();
     let mut buffer = [0; 64];
     let length = socket.recv(&mut buffer).expect("a message has arrived");
@@ -126,7 +127,7 @@ fn a_busy_manager_gets_messages_later_and_only_the_newest_status() {
     agent.reloading();
     agent.reloaded();
     assert!(manager.received().iter().all(|message| message == "noise"));
-    agent.pulse(AT(1_000));
+    agent.poll_watchdog(AT(1_000));
     let received = manager.received();
     let words: Vec<_> = received.iter().map(|message| &message[..7]).collect();
     assert_eq!(words, ["READY=1", "STATUS=", "RELOADI", "READY=1"], "{received:#?}");
@@ -140,6 +141,6 @@ fn a_manager_that_recreates_its_socket_gets_messages_again() {
     agent.ready();
     manager.socket = UnixDatagram::bind(&manager.path).expect("a socket");
     manager.socket.set_nonblocking(true).expect("a socket");
-    agent.pulse(AT(1_000));
+    agent.poll_watchdog(AT(1_000));
     assert_eq!(manager.received(), ["READY=1 STATUS=Started."]);
 }

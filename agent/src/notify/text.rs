@@ -130,7 +130,7 @@ mod tests {
 
     /// The sentence for `status` at the moment it was written, when the internet has been up for `up`
     /// hours.
-    fn told(status: &Status, up: Option<u64>) -> String {
+    fn sentence_of(status: &Status, up: Option<u64>) -> String {
         let zone = TimeZone::fixed(Offset::constant(2));
         let context =
             DisplayContext { now: status.written, zone: &zone, presence: Presence::Running };
@@ -171,21 +171,21 @@ mod tests {
 
     #[test]
     fn the_usual_sentence_has_two_times() {
-        insta::assert_snapshot!(told(&working_status(), Some(2)), @"Internet up since 10:01:00; last heartbeat 12:01:00.");
-        insta::assert_snapshot!(told(&working_status(), None), @"Internet up since 12:01:00; last heartbeat 12:01:00.");
+        insta::assert_snapshot!(sentence_of(&working_status(), Some(2)), @"Internet up since 10:01:00; last heartbeat 12:01:00.");
+        insta::assert_snapshot!(sentence_of(&working_status(), None), @"Internet up since 12:01:00; last heartbeat 12:01:00.");
         let next_day = working_status().written.later(Duration::from_hours(26));
         let next_day = Status { written: next_day, ..working_status() };
-        insta::assert_snapshot!(told(&next_day, Some(26)), @"Internet up since 2026-11-24 12:01:00; last heartbeat 2026-11-24 12:01:00.");
+        insta::assert_snapshot!(sentence_of(&next_day, Some(26)), @"Internet up since 2026-11-24 12:01:00; last heartbeat 2026-11-24 12:01:00.");
     }
 
     #[test]
     fn heartbeats_have_four_states() {
-        let told = |last, delivered| told(&with_heartbeat(last, delivered), Some(2));
+        let told = |last, delivered| sentence_of(&with_heartbeat(last, delivered), Some(2));
         insta::assert_snapshot!(told(None, None), @"Internet up since 10:01:00; no heartbeat yet.");
         insta::assert_snapshot!(told(Some(false), None), @"Internet up since 10:01:00; heartbeats fail, none was delivered yet.");
         insta::assert_snapshot!(told(Some(false), Some(earlier(190))), @"Internet up since 10:01:00; heartbeats fail, the last was delivered 11:57:50.");
         let local = Status { heartbeat: None, ..working_status() };
-        insta::assert_snapshot!(super::tests::told(&local, Some(2)), @"Internet up since 10:01:00; no heartbeats, as no heartbeat.url is set.");
+        insta::assert_snapshot!(super::tests::sentence_of(&local, Some(2)), @"Internet up since 10:01:00; no heartbeats, as no heartbeat.url is set.");
     }
 
     #[test]
@@ -196,34 +196,38 @@ mod tests {
             ..with_heartbeat(Some(false), Some(earlier(95)))
         };
         let internet = incident(Scope::Internet, Some(Scope::Internet), Cause::Isp);
-        insta::assert_snapshot!(told(&down(vec![internet]), Some(2)), @"Internet outage since 11:59:37, cause: ISP (router answered, nothing beyond it); heartbeats fail, the last was delivered 11:59:25.");
-        insta::assert_snapshot!(told(&down(Vec::new()), Some(2)), @"Internet down; heartbeats fail, the last was delivered 11:59:25.");
+        insta::assert_snapshot!(sentence_of(&down(vec![internet]), Some(2)), @"Internet outage since 11:59:37, cause: ISP (router answered, nothing beyond it); heartbeats fail, the last was delivered 11:59:25.");
+        insta::assert_snapshot!(sentence_of(&down(Vec::new()), Some(2)), @"Internet down; heartbeats fail, the last was delivered 11:59:25.");
         let beside = |incident| Status { incidents: vec![incident], ..working_status() };
         let ipv6 = incident(Scope::Ipv6, Some(Scope::Ipv6), Cause::Isp);
-        insta::assert_snapshot!(told(&beside(ipv6), Some(2)), @"Internet up since 10:01:00; IPv6 outage since 11:59:37; last heartbeat 12:01:00.");
+        insta::assert_snapshot!(sentence_of(&beside(ipv6), Some(2)), @"Internet up since 10:01:00; IPv6 outage since 11:59:37; last heartbeat 12:01:00.");
         let quality = incident(Scope::Quality, None, Cause::Degraded);
-        insta::assert_snapshot!(told(&beside(quality), Some(2)), @"Internet up since 10:01:00; degraded connection since 11:59:37; last heartbeat 12:01:00.");
+        insta::assert_snapshot!(sentence_of(&beside(quality), Some(2)), @"Internet up since 10:01:00; degraded connection since 11:59:37; last heartbeat 12:01:00.");
         let unstable = incident(Scope::Internet, None, Cause::Unstable);
-        insta::assert_snapshot!(told(&beside(unstable), None), @"Internet up since 12:01:00; unstable since 11:59:37; last heartbeat 12:01:00.");
+        insta::assert_snapshot!(sentence_of(&beside(unstable), None), @"Internet up since 12:01:00; unstable since 11:59:37; last heartbeat 12:01:00.");
     }
 
     #[test]
     fn an_unknown_state_is_not_shown_as_known() {
         let unknown =
             Status { condition: ConnectivityStatus::Unknown, ..with_heartbeat(None, None) };
-        insta::assert_snapshot!(told(&unknown, None), @"Checking the internet connection; no heartbeat yet.");
+        insta::assert_snapshot!(sentence_of(&unknown, None), @"Checking the internet connection; no heartbeat yet.");
         let doubt = Status { condition: ConnectivityStatus::Doubt, ..working_status() };
-        insta::assert_snapshot!(told(&doubt, None), @"Checking the internet connection; last heartbeat 12:01:00.");
-        assert_eq!(told(&doubt, Some(2)), told(&working_status(), Some(2)), "for seconds only");
+        insta::assert_snapshot!(sentence_of(&doubt, None), @"Checking the internet connection; last heartbeat 12:01:00.");
+        assert_eq!(
+            sentence_of(&doubt, Some(2)),
+            sentence_of(&working_status(), Some(2)),
+            "for seconds only"
+        );
         let blind = Some("this device has no free file descriptors".to_owned());
-        insta::assert_snapshot!(told(&Status { blind, ..working_status() }, Some(2)), @"Nothing can be monitored, because this device has no free file descriptors; last heartbeat 12:01:00.");
+        insta::assert_snapshot!(sentence_of(&Status { blind, ..working_status() }, Some(2)), @"Nothing can be monitored, because this device has no free file descriptors; last heartbeat 12:01:00.");
         let until = Some(working_status().written.later(Duration::from_hours(2)));
         let paused = Status {
             paused_until: until,
             condition: ConnectivityStatus::Paused,
             ..working_status()
         };
-        insta::assert_snapshot!(told(&paused, None), @"Paused until 14:01:00: nothing is monitored, no heartbeat is sent.");
+        insta::assert_snapshot!(sentence_of(&paused, None), @"Paused until 14:01:00: nothing is monitored, no heartbeat is sent.");
     }
 
     #[test]
@@ -232,7 +236,7 @@ mod tests {
         let problem =
             Some("The journal in /var/lib/ispmon cannot be written: disk full.".to_owned());
         let journal = JournalStatus { waiting: 3, problem, ..JournalStatus::default() };
-        insta::assert_snapshot!(told(&Status { journal, ..working_status() }, Some(2)), @"Internet up since 10:01:00; last heartbeat 12:01:00. The journal in /var/lib/ispmon cannot be written: disk full.");
+        insta::assert_snapshot!(sentence_of(&Status { journal, ..working_status() }, Some(2)), @"Internet up since 10:01:00; last heartbeat 12:01:00. The journal in /var/lib/ispmon cannot be written: disk full.");
     }
 
     #[test]

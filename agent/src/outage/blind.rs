@@ -30,7 +30,7 @@ pub(super) enum Sight {
 
 impl Sight {
     /// Handles a probe that could not be sent.
-    pub(super) fn not_asked(self, at: Stamp, reason: LocalFailure) -> Self {
+    pub(super) fn not_sent(self, at: Stamp, reason: LocalFailure) -> Self {
         match self {
             Self::Seeing => Self::Failing { since: at, reason },
             other => other,
@@ -77,7 +77,7 @@ mod tests {
             start.later(Duration::from_secs(seconds))
         };
         let reason = LocalFailure::NoDescriptors;
-        let failing = Sight::Seeing.not_asked(at(5), reason).not_asked(at(6), LocalFailure::NoPort);
+        let failing = Sight::Seeing.not_sent(at(5), reason).not_sent(at(6), LocalFailure::NoPort);
         assert_eq!(failing.at(at(14)).blind(), None);
         let blind = failing.at(at(15));
         assert_eq!(blind.blind(), Some((at(5), reason)));

@@ -173,7 +173,7 @@ impl Scope {
     }
 
     /// Whether this scope concerns connectivity, of any family.
-    pub fn is_line(self) -> bool {
+    pub fn is_connectivity(self) -> bool {
         Family::BOTH.into_iter().any(|family| self.covers(family))
     }
 }
@@ -208,7 +208,7 @@ mod tests {
         ] {
             assert_eq!(scope.covers(Family::Ipv4), ipv4, "{scope}");
             assert_eq!(scope.covers(Family::Ipv6), ipv6, "{scope}");
-            assert_eq!(scope.is_line(), ipv4 || ipv6, "{scope}");
+            assert_eq!(scope.is_connectivity(), ipv4 || ipv6, "{scope}");
         }
     }
 }

@@ -111,7 +111,7 @@ pub(super) struct Connectivity {
     state: ConnectivityState,
     /// The start times of the latest incidents, newest last: at most as many as make a flapping
     /// connection.
-    begun: VecDeque<Stamp>,
+    recent_starts: VecDeque<Stamp>,
     /// When the last incident ended; the next one cannot begin earlier.
     last_ended: Option<Stamp>,
     /// When a failed part last returned since the incident opened.
@@ -127,7 +127,7 @@ impl Connectivity {
         Self {
             settings,
             state: open.map_or(ConnectivityState::Clear, ConnectivityState::Unverified),
-            begun: VecDeque::new(),
+            recent_starts: VecDeque::new(),
             last_ended: None,
             returned: None,
             fails_after_return: false,
@@ -179,7 +179,7 @@ impl Connectivity {
             ConnectivityState::Unverified(mut open)
             | ConnectivityState::Failing(mut open, _)
             | ConnectivityState::Flapping(mut open, _) => {
-                open.unwatch(gap);
+                open.apply_gap(gap);
                 let transition = Transition::Progressed(open.snapshot());
                 (ConnectivityState::Unverified(open), Some(transition))
             }
@@ -238,14 +238,14 @@ impl Connectivity {
                 (
                     ConnectivityState::Flapping(open, FlappingPhase::Failing(_)),
                     OverallCondition::Works,
-                ) => self.rest(open, now),
+                ) => self.begin_good_phase(open, now),
                 (
                     ConnectivityState::Flapping(open, FlappingPhase::Good(since)),
                     OverallCondition::Works,
                 ) => {
                     let quiet = self.settings.limits.unstable_quiet;
                     if now.since(&since).is_some_and(|lasted| lasted >= quiet) {
-                        self.begun.clear();
+                        self.recent_starts.clear();
                         return vec![self.closed(open.close(since))];
                     }
                     (ConnectivityState::Flapping(open, FlappingPhase::Good(since)), Vec::new())
@@ -256,7 +256,8 @@ impl Connectivity {
                         transitions.extend(self.begin(failure, step));
                         return transitions;
                     }
-                    let (open, other, has_changed) = self.go_on(open, other, failure, step);
+                    let (open, other, has_changed) =
+                        self.continue_failing(open, other, failure, step);
                     let changed = has_changed.then(|| Transition::Changed(open.snapshot()));
                     (ConnectivityState::Failing(open, other), changed.into_iter().collect())
                 }
@@ -268,7 +269,8 @@ impl Connectivity {
                         open.change(Cause::Up, open.current_scope(), returned, now);
                         self.fail_again(open, returned, failure, now)
                     } else {
-                        let (open, other, has_changed) = self.go_on(open, other, failure, step);
+                        let (open, other, has_changed) =
+                            self.continue_failing(open, other, failure, step);
                         let progress = has_changed.then(|| self.progress(&open, now)).flatten();
                         let transitions = progress.into_iter().collect();
                         (
@@ -339,11 +341,14 @@ impl Connectivity {
     /// Counts an opening incident; returns whether that makes the connection a flapping one.
     fn count_opening(&mut self, started: Stamp) -> bool {
         let limits = self.settings.limits;
-        self.begun.push_back(started);
-        while self.begun.len() > limits.unstable_after {
-            self.begun.pop_front();
+        self.recent_starts.push_back(started);
+        while self.recent_starts.len() > limits.unstable_after {
+            self.recent_starts.pop_front();
         }
-        let first = self.begun.front().filter(|_| self.begun.len() == limits.unstable_after);
+        let first = self
+            .recent_starts
+            .front()
+            .filter(|_| self.recent_starts.len() == limits.unstable_after);
         first.is_some_and(|first| {
             started.since(first).is_some_and(|within| within <= limits.unstable_within)
         })
@@ -351,7 +356,7 @@ impl Connectivity {
 
     /// The failure continues, possibly with another cause or scope; also returns whether these have
     /// changed.
-    fn go_on(
+    fn continue_failing(
         &mut self,
         mut open: OpenIncident,
         other: OtherCause,
@@ -401,7 +406,11 @@ impl Connectivity {
     }
 
     /// A flapping connection works again.
-    fn rest(&mut self, mut open: OpenIncident, now: Stamp) -> (ConnectivityState, Vec<Transition>) {
+    fn begin_good_phase(
+        &mut self,
+        mut open: OpenIncident,
+        now: Stamp,
+    ) -> (ConnectivityState, Vec<Transition>) {
         let at = self.all_returned().unwrap_or(now);
         open.change(Cause::Up, open.current_scope(), at, now);
         let progress = self.progress(&open, now);
@@ -424,7 +433,7 @@ impl Connectivity {
         open.change(failure.cause, scope, from, now);
         open.change(failure.cause, failure.scope, failure.since.latest(from), now);
         self.returned = None;
-        let news = self.news(was, &open, now);
+        let news = self.record_scope_or_progress(was, &open, now);
         (
             ConnectivityState::Flapping(open, FlappingPhase::Failing(None)),
             news.into_iter().collect(),
@@ -433,7 +442,12 @@ impl Connectivity {
 
     /// Returns a transition at once if the scope has widened from `was`, for example from one family to
     /// the internet; else a progress record if one is due.
-    fn news(&mut self, was: Scope, open: &OpenIncident, now: Stamp) -> Option<Transition> {
+    fn record_scope_or_progress(
+        &mut self,
+        was: Scope,
+        open: &OpenIncident,
+        now: Stamp,
+    ) -> Option<Transition> {
         if open.scope() == was {
             return self.progress(open, now);
         }

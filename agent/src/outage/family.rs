@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Stamp,
-    probe::{AnchorAnswer, AnchorEnd, Family, Gateway, LinkAnswer},
+    probe::{AnchorAnswer, AnchorEnd, Family, LinkAnswer, RouterState},
 };
 
 /// How long a failure must have lasted before an incident opens, counted from the sending of the probe
@@ -103,7 +103,7 @@ pub(super) enum FamilySignal {
     /// A proof was completed at `finished`.
     Proved { finished: Stamp },
     /// The failure that began at `since` has lasted long enough.
-    Ripe { since: Stamp },
+    FailedLongEnough { since: Stamp },
 }
 
 /// The outcome of a step.
@@ -154,9 +154,10 @@ impl FamilyPhase {
             | (Self::Down { .. }, FamilySignal::Proved { finished: at }) => {
                 (Self::Up, Some(FamilyChange::CameUp(at)))
             }
-            (Self::Unknown { .. } | Self::Doubt { .. }, FamilySignal::Ripe { since }) => {
-                (Self::Down { since }, Some(FamilyChange::WentDown))
-            }
+            (
+                Self::Unknown { .. } | Self::Doubt { .. },
+                FamilySignal::FailedLongEnough { since },
+            ) => (Self::Down { since }, Some(FamilyChange::WentDown)),
             (state, _) => (state, None),
         }
     }
@@ -164,11 +165,11 @@ impl FamilyPhase {
 
 /// How the anchors have answered on this network since the last link-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Anchors {
+enum AnchorAnswers {
     /// None has answered, out of this many rounds and probes.
-    Unheard(u32),
+    Unanswered(u32),
     /// At least one has answered.
-    Heard,
+    Answered,
     /// One had answered, then rounds failed and a heartbeat succeeded: the next rounds decide whether
     /// anchors are blocked here, or a failure has just ended.
     Disputed { since: Stamp },
@@ -180,7 +181,7 @@ enum Anchors {
 /// Whether heartbeats over this family give proof, since the last link-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HeartbeatProof {
-    Unheard,
+    Unknown,
     Pass,
     Fail,
 }
@@ -202,7 +203,7 @@ pub(super) struct FamilyTrack {
     network: Option<Network>,
     /// The network of the other family while this one had a link.
     companion: Option<Network>,
-    anchors: Anchors,
+    anchors: AnchorAnswers,
     heartbeats: HeartbeatProof,
     /// Decided rounds, ordered by their start.
     rounds: VecDeque<Decided>,
@@ -214,9 +215,9 @@ pub(super) struct FamilyTrack {
     proof_sent: Option<Stamp>,
     /// Failed rounds that began no later than this do not count: a proof was completed then.
     void_until: Option<Stamp>,
-    gateway: Option<(Gateway, Observation)>,
+    gateway: Option<(RouterState, Observation)>,
     /// The network of the probed router, if that is beneath a tunnel.
-    beneath: Option<Network>,
+    underlay_network: Option<Network>,
     gone: Option<Stamp>,
     underlay: Option<(bool, Observation)>,
     /// No anchor is of this family; reset when the kernel is queried for a route to one.
@@ -241,8 +242,8 @@ impl FamilyTrack {
             link: None,
             network: None,
             companion: None,
-            anchors: Anchors::Unheard(0),
-            heartbeats: HeartbeatProof::Unheard,
+            anchors: AnchorAnswers::Unanswered(0),
+            heartbeats: HeartbeatProof::Unknown,
             rounds: VecDeque::new(),
             epoch: now,
             last_contact: None,
@@ -250,7 +251,7 @@ impl FamilyTrack {
             proof_sent: None,
             void_until: None,
             gateway: None,
-            beneath: None,
+            underlay_network: None,
             gone: None,
             underlay: None,
             has_no_anchors: false,
@@ -280,7 +281,7 @@ impl FamilyTrack {
     }
 
     /// Whether it is known that there is no route.
-    pub(super) fn is_cut(&self) -> bool {
+    pub(super) fn has_no_route(&self) -> bool {
         self.link().is_some() && !self.is_routed()
     }
 
@@ -303,13 +304,13 @@ impl FamilyTrack {
 
     /// The network of the router on its path.
     pub(super) fn router_network(&self) -> Option<&Network> {
-        self.beneath.as_ref().or(self.network())
+        self.underlay_network.as_ref().or(self.network())
     }
 
     /// Whether the family works although the router is silent: it is up, and something proved itself
     /// soon after the router was probed at `asked`. The router is probed twice, a second apart, so it was
     /// probed again after that proof.
-    pub(super) fn works_through_silence(&self, asked: Stamp) -> bool {
+    pub(super) fn works_despite_silent_router(&self, asked: Stamp) -> bool {
         let is_soon = |proof: Stamp| {
             proof.since(&asked).is_some_and(|after| after < PROVED_WITHIN)
                 && proof.is_at_or_after(asked)
@@ -329,22 +330,22 @@ impl FamilyTrack {
             (Some(before), Some(now)) => before.may_be(now),
             (before, now) => before.is_none() && now.is_none(),
         };
-        self.is_cut() && self.network.is_some() && is_same
+        self.has_no_route() && self.network.is_some() && is_same
     }
 
     /// Whether heartbeats succeed while no anchor ever answers.
     pub(super) fn is_blocked(&self) -> bool {
         self.heartbeats == HeartbeatProof::Pass
             && match self.anchors {
-                Anchors::Unheard(failures) => failures >= NEVER_ANSWERED,
-                Anchors::Heard | Anchors::Disputed { .. } => false,
-                Anchors::Overruled { .. } => true,
+                AnchorAnswers::Unanswered(failures) => failures >= NEVER_ANSWERED,
+                AnchorAnswers::Answered | AnchorAnswers::Disputed { .. } => false,
+                AnchorAnswers::Overruled { .. } => true,
             }
     }
 
     /// Whether no anchor has answered since the last link-up.
-    pub(super) fn is_unheard(&self) -> bool {
-        matches!(self.anchors, Anchors::Unheard(_))
+    pub(super) fn has_no_answer(&self) -> bool {
+        matches!(self.anchors, AnchorAnswers::Unanswered(_))
     }
 
     /// Whether no round has been decided since the last link-up.
@@ -354,12 +355,12 @@ impl FamilyTrack {
 
     /// Whether a round that began at `at` or later has been decided, or no round can be.
     pub(super) fn has_round_since(&self, at: Stamp) -> bool {
-        self.is_cut() || self.rounds.iter().any(|round| round.started.is_at_or_after(at))
+        self.has_no_route() || self.rounds.iter().any(|round| round.started.is_at_or_after(at))
     }
 
     /// Whether the next rounds must decide if anchors are blocked here.
     pub(super) fn is_disputed(&self) -> bool {
-        matches!(self.anchors, Anchors::Disputed { .. })
+        matches!(self.anchors, AnchorAnswers::Disputed { .. })
     }
 
     /// Whether an answer since `at` shows that it works; contact counts if `by_contact`.
@@ -371,7 +372,7 @@ impl FamilyTrack {
 
     /// Whether heartbeats decide instead of the anchors, because these are blocked here or may be.
     pub(super) fn trusts_heartbeats(&self) -> bool {
-        self.heartbeats == HeartbeatProof::Pass && self.anchors != Anchors::Heard
+        self.heartbeats == HeartbeatProof::Pass && self.anchors != AnchorAnswers::Answered
     }
 
     /// The last good answer. Contact counts unless the newest rounds contradict it, that is, unless
@@ -396,7 +397,7 @@ impl FamilyTrack {
     }
 
     /// When the current failure will have lasted long enough, if it continues.
-    pub(super) fn ripe_at(&self) -> Option<Stamp> {
+    pub(super) fn due_at(&self) -> Option<Stamp> {
         match self.state {
             FamilyPhase::Unknown { until, .. } => Some(until),
             FamilyPhase::Doubt { since, .. } => Some(since.later(OPEN_AFTER)),
@@ -406,17 +407,18 @@ impl FamilyTrack {
 
     /// Whether it is in doubt and the probes since then have failed: it is about to be decided.
     pub(super) fn is_failing(&self) -> bool {
-        matches!(self.state, FamilyPhase::Doubt { .. }) && (self.is_cut() || self.has_failed())
+        matches!(self.state, FamilyPhase::Doubt { .. })
+            && (self.has_no_route() || self.has_failed())
     }
 
     /// Whether its state explains failing heartbeats.
     pub(super) fn excuses_heartbeats(&self) -> bool {
-        self.is_down() || !self.is_up() && (self.is_cut() || self.has_failed())
+        self.is_down() || !self.is_up() && (self.has_no_route() || self.has_failed())
     }
 
     /// Whether it is down and the newest round was good: it is about to return.
     pub(super) fn is_returning(&self) -> bool {
-        self.is_down() && !self.is_cut() && self.first_good_of_row().is_some()
+        self.is_down() && !self.has_no_route() && self.first_good_of_row().is_some()
     }
 
     /// Whether the newest round has failed.
@@ -444,12 +446,12 @@ impl FamilyTrack {
     }
 
     /// The router's answer, if it was probed at `since` or later.
-    pub(super) fn gateway(&self, since: Stamp, now: Stamp) -> Option<Gateway> {
+    pub(super) fn gateway(&self, since: Stamp, now: Stamp) -> Option<RouterState> {
         let gone = self.gone.filter(|at| {
             at.is_at_or_after(since) && now.since(at).is_some_and(|age| age < GONE_HOLDS)
         });
         let answered = self.gateway.as_ref().filter(|(_, asked)| asked.at.is_at_or_after(since));
-        gone.map(|_| Gateway::Gone).or(answered.map(|(answer, _)| *answer))
+        gone.map(|_| RouterState::Gone).or(answered.map(|(answer, _)| *answer))
     }
 
     /// Whether an anchor answered beneath the tunnel, if it was probed at `since` or later.
@@ -530,8 +532,8 @@ impl FamilyTrack {
     }
 
     fn begin_epoch(&mut self, now: Stamp) {
-        self.anchors = Anchors::Unheard(0);
-        self.heartbeats = HeartbeatProof::Unheard;
+        self.anchors = AnchorAnswers::Unanswered(0);
+        self.heartbeats = HeartbeatProof::Unknown;
         self.rounds.clear();
         self.is_router_known = false;
         self.epoch = now;
@@ -539,7 +541,7 @@ impl FamilyTrack {
 
     /// Stores how the kernel would route. Returns the previous network if only the router has changed
     /// and no link has come up: then another router has taken over its address.
-    pub(super) fn link_looked_at(&mut self, link: LinkAnswer, asked: Stamp) -> Option<Network> {
+    pub(super) fn link_checked(&mut self, link: LinkAnswer, asked: Stamp) -> Option<Network> {
         if self.link.as_ref().is_some_and(|(_, newest)| !asked.is_at_or_after(*newest)) {
             return None;
         }
@@ -560,14 +562,14 @@ impl FamilyTrack {
         }
         self.link = Some((link, asked));
         self.has_no_anchors = false;
-        if self.is_cut() {
+        if self.has_no_route() {
             self.step(FamilySignal::Doubted { sent: asked, what: Failed::Round });
         }
         before
     }
 
     /// The other family's router, of the network `before`, was replaced by that of `now`.
-    pub(super) fn companion_taken_over(&mut self, before: &Network, now: &Network) {
+    pub(super) fn companion_replaced(&mut self, before: &Network, now: &Network) {
         if self.companion.as_ref() == Some(before) {
             self.companion = Some(now.clone());
         }
@@ -575,15 +577,15 @@ impl FamilyTrack {
 
     /// Both families were checked, and this one has a route: it belongs to the same network as the
     /// other one.
-    pub(super) fn meet(&mut self, other: Option<&Network>) {
-        if !self.is_cut() {
+    pub(super) fn note_companion(&mut self, other: Option<&Network>) {
+        if !self.has_no_route() {
             self.companion = other.cloned();
         }
     }
 
     /// A probe failed that was sent at `sent`.
     pub(super) fn doubted(&mut self, sent: Stamp, what: Failed) {
-        if self.trusts_heartbeats() && !self.is_cut() || !sent.is_at_or_after(self.epoch) {
+        if self.trusts_heartbeats() && !self.has_no_route() || !sent.is_at_or_after(self.epoch) {
             return;
         }
         // A good answer to a later probe has already decided it.
@@ -606,12 +608,12 @@ impl FamilyTrack {
     ) -> Option<FamilyChange> {
         self.note_contact(Some(answered));
         let is_heard = match self.anchors {
-            Anchors::Unheard(_) => has_proved && self.is_of_this_epoch(sent),
-            Anchors::Overruled { connect } => !connect,
-            Anchors::Heard | Anchors::Disputed { .. } => false,
+            AnchorAnswers::Unanswered(_) => has_proved && self.is_of_this_epoch(sent),
+            AnchorAnswers::Overruled { connect } => !connect,
+            AnchorAnswers::Answered | AnchorAnswers::Disputed { .. } => false,
         };
         if is_heard {
-            self.anchors = Anchors::Heard;
+            self.anchors = AnchorAnswers::Answered;
         }
         let decided = Decided { started: sent, good: Some(answered), answers: Vec::new() };
         is_good.then(|| self.decide(decided, false)).flatten()
@@ -627,7 +629,7 @@ impl FamilyTrack {
 
     /// An anchor did not answer in time.
     pub(super) fn unanswered(&mut self) {
-        if let Anchors::Unheard(failures) = &mut self.anchors {
+        if let AnchorAnswers::Unanswered(failures) = &mut self.anchors {
             *failures = failures.saturating_add(1);
         }
     }
@@ -661,18 +663,18 @@ impl FamilyTrack {
             self.rounds.pop_front();
         }
         let Some(answered) = good else {
-            self.settle_dispute();
+            self.decide_dispute();
             if is_newest {
                 self.doubted(started, Failed::Round);
             }
             return None;
         };
-        self.anchors = Anchors::Heard;
+        self.anchors = AnchorAnswers::Answered;
         if is_proof {
             self.last_proof = latest(self.last_proof, Some(answered));
         }
         let enough = self.first_good_of_row().filter(|(_, count)| *count >= ROUNDS_TO_AGREE);
-        let returned = enough.map(|(first, _)| first).filter(|_| !self.is_cut());
+        let returned = enough.map(|(first, _)| first).filter(|_| !self.has_no_route());
         is_newest.then(|| self.step(FamilySignal::Good { answered, returned })).flatten()
     }
 
@@ -687,14 +689,14 @@ impl FamilyTrack {
             return None;
         }
         match by {
-            ProofSource::Anchor => self.anchors = Anchors::Heard,
+            ProofSource::Anchor => self.anchors = AnchorAnswers::Answered,
             ProofSource::Heartbeat => {
                 let newest = self.rounds.back().filter(|round| round.good.is_none());
                 let contradicts = newest
                     .is_some_and(|round| finished.is_at_or_after(round.started))
                     && self.failed_in_a_row() >= ROUNDS_TO_AGREE;
-                if contradicts && self.anchors == Anchors::Heard {
-                    self.anchors = Anchors::Disputed { since: finished };
+                if contradicts && self.anchors == AnchorAnswers::Answered {
+                    self.anchors = AnchorAnswers::Disputed { since: finished };
                 }
                 self.heartbeats = HeartbeatProof::Pass;
             }
@@ -703,7 +705,7 @@ impl FamilyTrack {
         self.proof_sent = latest(self.proof_sent, Some(sent));
         self.void_until = latest(self.void_until, Some(finished));
         // Rounds may have detected the return before.
-        let first = self.first_good_of_row().filter(|_| self.is_down() && !self.is_cut());
+        let first = self.first_good_of_row().filter(|_| self.is_down() && !self.has_no_route());
         let finished = first.map_or(finished, |(first, _)| first.earliest(finished));
         // A failure that began after the proof was completed still stands.
         let fails_later = match self.state {
@@ -716,29 +718,30 @@ impl FamilyTrack {
     }
 
     /// Decides a dispute by the rounds that began after the heartbeat had succeeded.
-    fn settle_dispute(&mut self) {
-        let Anchors::Disputed { since } = self.anchors else { return };
+    fn decide_dispute(&mut self) {
+        let AnchorAnswers::Disputed { since } = self.anchors else { return };
         let failed = self.rounds.iter().rev().take_while(|round| round.good.is_none());
         let after: Vec<_> = failed.filter(|round| round.started.is_at_or_after(since)).collect();
         if after.len() >= ROUNDS_TO_AGREE {
             let answers = after.iter().flat_map(|round| &round.answers);
             let connect = answers.clone().any(|answer| answer.end == AnchorEnd::Unproved);
-            self.anchors = Anchors::Overruled { connect };
+            self.anchors = AnchorAnswers::Overruled { connect };
         }
     }
 
     /// An anchor of the other family answers, so that one carries the heartbeats through a proxy: they
     /// are no evidence about this family or its anchors.
     pub(super) fn heartbeats_pass_by_the_other(&mut self) {
-        self.heartbeats = HeartbeatProof::Unheard;
-        if matches!(self.anchors, Anchors::Disputed { .. } | Anchors::Overruled { .. }) {
-            self.anchors = Anchors::Heard;
+        self.heartbeats = HeartbeatProof::Unknown;
+        if matches!(self.anchors, AnchorAnswers::Disputed { .. } | AnchorAnswers::Overruled { .. })
+        {
+            self.anchors = AnchorAnswers::Answered;
         }
     }
 
     /// No heartbeats are sent any more.
     pub(super) fn forget_heartbeats(&mut self) {
-        self.heartbeats = HeartbeatProof::Unheard;
+        self.heartbeats = HeartbeatProof::Unknown;
     }
 
     /// A heartbeat over this family, or over an unknown one, failed or proved nothing.
@@ -752,7 +755,7 @@ impl FamilyTrack {
     }
 
     /// Goes down at `now` if it has failed long enough.
-    pub(super) fn ripen(&mut self, now: Stamp) -> Option<FamilyChange> {
+    pub(super) fn go_down_if_due(&mut self, now: Stamp) -> Option<FamilyChange> {
         // Rounds before the doubt belong to a failure that has ended.
         let begun = match self.state {
             FamilyPhase::Unknown { .. } => Some(self.epoch),
@@ -762,30 +765,30 @@ impl FamilyTrack {
         let failed = self.rounds.iter().rev().take_while(|round| {
             round.good.is_none() && begun.is_some_and(|begun| round.started.is_at_or_after(begun))
         });
-        let fails = self.is_cut() || failed.count() >= ROUNDS_TO_AGREE;
-        let is_ripe = self.ripe_at().is_some_and(|at| now.is_at_or_after(at));
+        let fails = self.has_no_route() || failed.count() >= ROUNDS_TO_AGREE;
+        let is_ripe = self.due_at().is_some_and(|at| now.is_at_or_after(at));
         let since = self.failing_since().filter(|_| fails && is_ripe)?;
-        self.step(FamilySignal::Ripe { since })
+        self.step(FamilySignal::FailedLongEnough { since })
     }
 
     /// Goes down at once, because a failure has outlasted a gap.
     pub(super) fn resume_failing(&mut self) {
         if let Some(since) = self.failing_since() {
-            self.step(FamilySignal::Ripe { since });
+            self.step(FamilySignal::FailedLongEnough { since });
         }
     }
 
     pub(super) fn gateway_answered(
         &mut self,
-        answer: Gateway,
+        answer: RouterState,
         beneath: Option<&Network>,
         observation: &Observation,
     ) {
-        self.beneath = beneath.cloned();
+        self.underlay_network = beneath.cloned();
         match answer {
-            Gateway::Alive => self.gone = None,
-            Gateway::Gone => self.gone = Some(observation.at),
-            Gateway::Silent | Gateway::NotAsked => {}
+            RouterState::Alive => self.gone = None,
+            RouterState::Gone => self.gone = Some(observation.at),
+            RouterState::Silent | RouterState::NotAsked => {}
         }
         let newest = self.gateway.as_ref();
         if newest.is_none_or(|(_, known)| observation.at.is_at_or_after(known.at)) {
@@ -828,7 +831,7 @@ mod tests {
         let good = FamilySignal::Good { answered: at(9), returned: None };
         let returned = FamilySignal::Good { answered: at(9), returned: Some(at(8)) };
         let proved = FamilySignal::Proved { finished: at(9) };
-        let ripe = FamilySignal::Ripe { since: at(3) };
+        let ripe = FamilySignal::FailedLongEnough { since: at(3) };
         let link_up = FamilySignal::LinkUp { now: at(20), until: at(80) };
         let started = FamilySignal::Started { now: at(20), until: at(80) };
         let fresh = FamilyPhase::Unknown { since: at(20), until: at(80), was_doubted: false };

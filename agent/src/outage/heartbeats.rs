@@ -37,7 +37,7 @@ pub(super) struct HeartbeatIncidents {
     /// When the clock was last corrected: heartbeats sent before failed because of it.
     clock_right_since: Option<Stamp>,
     /// When connectivity last failed: heartbeats sent before failed because of it.
-    excused_until: Option<Stamp>,
+    ignored_until: Option<Stamp>,
     /// Since when monitoring has had no gap.
     monitored_since: Stamp,
     /// Until then a wrong clock is no incident: many devices get the time only after they start.
@@ -60,7 +60,7 @@ struct Failing {
 /// The state of everything that heartbeats need.
 pub(super) struct HeartbeatContext<'a> {
     /// Whether a judged family works, nothing is in doubt, and no outage is open.
-    pub(super) is_fine: bool,
+    pub(super) works_for_certain: bool,
     /// The last good answer.
     pub(super) last_ok: Option<Stamp>,
     pub(super) names: &'a NameLookups,
@@ -75,7 +75,7 @@ impl HeartbeatIncidents {
             last_delivered: None,
             is_clock_implausible: false,
             clock_right_since: None,
-            excused_until: None,
+            ignored_until: None,
             monitored_since: now,
             clock_grace: now.later(settings.grace),
         }
@@ -108,7 +108,7 @@ impl HeartbeatIncidents {
         self.monitored_since = gap.ended;
         self.clock_grace = gap.ended.later(self.settings.grace);
         let open = self.open.as_mut()?;
-        open.unwatch(gap);
+        open.apply_gap(gap);
         Some(Transition::Progressed(open.snapshot()))
     }
 
@@ -128,7 +128,7 @@ impl HeartbeatIncidents {
         }
         // It was in flight during a gap, when another one was delivered, or when anchors failed.
         let is_unmonitored = !started.is_at_or_after(self.monitored_since);
-        let mut late = [self.last_delivered, self.excused_until].into_iter().flatten();
+        let mut late = [self.last_delivered, self.ignored_until].into_iter().flatten();
         if is_unmonitored || self.open.is_none() && late.any(|at| at.is_at_or_after(started)) {
             return Vec::new();
         }
@@ -188,8 +188,8 @@ impl HeartbeatIncidents {
     }
 
     /// Anchors fail: heartbeat failures meanwhile do not count.
-    pub(super) fn excuse(&mut self, now: Stamp) {
-        self.excused_until = Some(now);
+    pub(super) fn ignore_until(&mut self, now: Stamp) {
+        self.ignored_until = Some(now);
         if self.open.is_none() {
             self.failing = None;
         }
@@ -221,7 +221,7 @@ impl HeartbeatIncidents {
         let Some(failing) = &self.failing else { return Vec::new() };
         // The connection must have worked during or after the newest heartbeat.
         let worked = connection.last_ok.is_some_and(|ok| ok.is_at_or_after(failing.newest_started));
-        if !connection.is_fine || !worked {
+        if !connection.works_for_certain || !worked {
             return Vec::new();
         }
         let Some(facts) = self.facts(failing, connection.names, now) else { return Vec::new() };

@@ -109,7 +109,7 @@ impl Incident {
     }
 
     /// Extends the last segment until `to`, a later stamp of the same boot.
-    pub fn reach(&mut self, to: Stamp) {
+    pub fn extend_to(&mut self, to: Stamp) {
         let Some(last) = self.segments.last_mut().filter(|last| to.is_at_or_after(last.to)) else {
             return;
         };

@@ -3,7 +3,7 @@
 mod condition;
 mod plan;
 
-pub use plan::Wanted;
+pub use plan::ProbePlan;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -20,14 +20,14 @@ use super::{
     family::{Failed, FamilyChange, FamilyPhase, FamilyTrack, ProofSource, decides_by_contact},
     heartbeats::{HeartbeatContext, HeartbeatIncidents},
     names::NameLookups,
-    network::{Lesson, Networks},
+    network::{NetworkLesson, Networks},
     open::OpenIncident,
     quality::QualityMonitor,
 };
 use crate::{
     clock::Stamp,
     heartbeat::{NetworkPath, OutcomeKind},
-    probe::{Dns, Family, Gateway, LinkAnswer, LocalFailure, PerFamily, Portal},
+    probe::{DnsState, Family, LinkAnswer, LocalFailure, PerFamily, PortalState, RouterState},
     summary::Summary,
 };
 
@@ -121,7 +121,7 @@ pub struct OutageMachine {
 /// The result of the last portal check.
 #[derive(Clone, Debug)]
 struct PortalPage {
-    answer: Portal,
+    answer: PortalState,
     from_router: bool,
     observation: Observation,
 }
@@ -219,7 +219,7 @@ impl OutageMachine {
     }
 
     /// Restores the facts about a network from the journal at start; call it oldest first.
-    pub fn remember(&mut self, facts: &NetworkFacts) {
+    pub fn restore_network(&mut self, facts: &NetworkFacts) {
         self.networks.remember(facts);
     }
 
@@ -232,26 +232,26 @@ impl OutageMachine {
     /// order in which the journal must store them.
     pub fn observe(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
         self.now = now;
-        let mut transitions = self.see(evidence, now);
-        transitions.extend(self.take_in(evidence, now));
+        let mut transitions = self.update_sight(evidence, now);
+        transitions.extend(self.apply(evidence, now));
         transitions.extend(self.conclude(*evidence != Evidence::Tick, now));
         transitions
     }
 
     /// Updates whether this device can send probes at all.
-    fn see(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
+    fn update_sight(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
         let is_asked = match evidence {
-            Evidence::NotAsked { reason, at } => {
-                self.sight = self.sight.not_asked(*at, *reason);
+            Evidence::NotSent { reason, at } => {
+                self.sight = self.sight.not_sent(*at, *reason);
                 false
             }
             Evidence::Probe { .. } | Evidence::Round(_) | Evidence::Proof { .. } => true,
             Evidence::Heartbeat { proof, .. } => proof.is_some(),
-            Evidence::Lookup { answer, .. } => *answer == Dns::Answered,
+            Evidence::Lookup { answer, .. } => *answer == DnsState::Answered,
             Evidence::NameServers { answers, .. } => {
-                answers.iter().any(|server| server.answer == Dns::Answered)
+                answers.iter().any(|server| server.answer == DnsState::Answered)
             }
-            Evidence::Portal { answer, .. } => *answer != Portal::NoAnswer,
+            Evidence::Portal { answer, .. } => *answer != PortalState::NoAnswer,
             // A gap of another kind covers the probes that could not be sent during it, but not those
             // before.
             Evidence::GapEnded(gap) => {
@@ -264,7 +264,7 @@ impl OutageMachine {
         let before = self.sight;
         self.sight = self.sight.at(now);
         let mut transitions = match (before.blind(), self.sight.blind()) {
-            (None, Some(began)) => self.went_blind(began),
+            (None, Some(began)) => self.blindness_began(began),
             _ => Vec::new(),
         };
         if is_asked {
@@ -285,7 +285,7 @@ impl OutageMachine {
 
     /// No probe could be sent for ten seconds. Records each open incident only up to the last evidence;
     /// otherwise a reader of the journal, now or after a crash, would assume that it continued.
-    fn went_blind(&mut self, began: (Stamp, LocalFailure)) -> Vec<Transition> {
+    fn blindness_began(&mut self, began: (Stamp, LocalFailure)) -> Vec<Transition> {
         let gap = self.blind_gap(began, began.0);
         let left = [self.connectivity.gap(&gap), self.heartbeats.gap(&gap)];
         left.into_iter().flatten().collect()
@@ -302,12 +302,12 @@ impl OutageMachine {
         }
     }
 
-    fn take_in(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
+    fn apply(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
         let mut transitions = Vec::new();
         match evidence {
             Evidence::Grace(GraceReason::LinkUp) => self.link_up(now),
             Evidence::Grace(GraceReason::Started | GraceReason::Resumed) => self.restart(now),
-            Evidence::Links { links, asked } => self.links_looked_at(links, *asked),
+            Evidence::Links { links, asked } => self.links_checked(links, *asked),
             Evidence::Probe { family, anchor, sent, rtt } => {
                 self.probe_ended(*family, *anchor, *sent, *rtt, now);
             }
@@ -316,28 +316,28 @@ impl OutageMachine {
                 let by_contact = self.decides_by_contact(round.family);
                 let change = self.families[round.family].round_ended(round, by_contact);
                 if round.first_proof().is_some() {
-                    self.teach(round.family, round.started, Lesson::AnchorProved);
+                    self.learn_fact(round.family, round.started, NetworkLesson::AnchorProved);
                 }
-                self.changed(round.family, change, now);
+                self.family_changed(round.family, change, now);
             }
             Evidence::Proof { family, started, finished } => {
                 let change =
                     self.families[*family].proved(*started, *finished, ProofSource::Anchor);
-                self.teach(*family, *started, Lesson::AnchorProved);
+                self.learn_fact(*family, *started, NetworkLesson::AnchorProved);
                 self.explain_heartbeats(*family);
-                self.changed(*family, change, now);
+                self.family_changed(*family, change, now);
             }
             Evidence::Gateway { family, answer, beneath, observation } => {
                 let track = &mut self.families[*family];
                 track.gateway_answered(*answer, beneath.as_ref(), observation);
                 let lesson = match answer {
-                    Gateway::Alive => Some(Lesson::RouterAnswered),
+                    RouterState::Alive => Some(NetworkLesson::RouterAnswered),
                     // A silent router that forwards packets will also be silent when the provider
                     // fails.
-                    Gateway::Silent if track.works_through_silence(observation.at) => {
-                        Some(Lesson::RouterSilent)
+                    RouterState::Silent if track.works_despite_silent_router(observation.at) => {
+                        Some(NetworkLesson::RouterSilent)
                     }
-                    Gateway::Silent | Gateway::Gone | Gateway::NotAsked => None,
+                    RouterState::Silent | RouterState::Gone | RouterState::NotAsked => None,
                 };
                 let network =
                     track.router_network().filter(|_| track.is_of_this_epoch(observation.at));
@@ -351,11 +351,11 @@ impl OutageMachine {
                 self.names_returned(returned);
             }
             Evidence::NameServers { asked, answers, party } => {
-                let returned = self.names.servers_asked(*asked, answers, *party);
+                let returned = self.names.servers_queried(*asked, answers, *party);
                 self.names_returned(returned);
             }
             Evidence::Portal { answer, from_router, observation } => {
-                self.portal_asked(*answer, *from_router, observation);
+                self.portal_checked(*answer, *from_router, observation);
             }
             Evidence::Underlay { family, alive, observation } => {
                 self.families[*family].underlay_answered(*alive, observation.clone());
@@ -378,40 +378,45 @@ impl OutageMachine {
                 self.quality.disregard(*family);
             }
             Evidence::CannotVerify(cannot) => self.cannot_verify = *cannot,
-            Evidence::NotAsked { .. } | Evidence::Tick => {}
+            Evidence::NotSent { .. } | Evidence::Tick => {}
         }
         transitions
     }
 
     /// Stores how the kernel would route to the anchors.
-    fn links_looked_at(&mut self, links: &PerFamily<Option<LinkAnswer>>, asked: Stamp) {
+    fn links_checked(&mut self, links: &PerFamily<Option<LinkAnswer>>, asked: Stamp) {
         for (family, link) in links {
             let Some(link) = link else { continue };
-            let before = self.families[family].link_looked_at(link.clone(), asked);
+            let before = self.families[family].link_checked(link.clone(), asked);
             let Some(network) = self.families[family].network().cloned() else { continue };
             self.learned.extend(self.networks.identify(&network));
             if let Some(before) = before {
                 self.learned.extend(self.networks.take_over(&before, &network));
-                self.families[family.other()].companion_taken_over(&before, &network);
+                self.families[family.other()].companion_replaced(&before, &network);
             }
         }
         if links.iter().all(|(_, link)| link.is_some()) {
             let networks = PerFamily::from_fn(|family| self.families[family].network().cloned());
             for (family, track) in &mut self.families {
-                track.meet(networks[family.other()].as_ref());
+                track.note_companion(networks[family.other()].as_ref());
             }
         }
     }
 
     /// Stores the result of a portal check.
-    fn portal_asked(&mut self, answer: Portal, from_router: bool, observation: &Observation) {
+    fn portal_checked(
+        &mut self,
+        answer: PortalState,
+        from_router: bool,
+        observation: &Observation,
+    ) {
         let asked = observation.at;
         self.portal = Some(PortalPage { answer, from_router, observation: observation.clone() });
-        if answer == Portal::Intercepted {
+        if answer == PortalState::Intercepted {
             self.doubt(None, asked, Failed::Other);
         }
         // If a name server returns false addresses, the portal check goes to the wrong server.
-        if answer != Portal::Genuine && self.heartbeat_proof.is_none() {
+        if answer != PortalState::Genuine && self.heartbeat_proof.is_none() {
             self.names.doubted(asked);
         }
     }
@@ -441,12 +446,12 @@ impl OutageMachine {
         if rtt.is_none() && has_answered == Some(true) && is_judged {
             self.names.lost_probe(sent);
         }
-        self.changed(family, change, now);
+        self.family_changed(family, change, now);
         let track = &self.families[family];
         if track.is_blocked() || track.is_down() || !is_judged {
             self.quality.disregard(family);
         } else if !self.is_internet_down() {
-            self.quality.heard(anchor, sent, rtt);
+            self.quality.add_probe(anchor, sent, rtt);
         }
     }
 
@@ -484,7 +489,7 @@ impl OutageMachine {
         // A family without anchors is not judged; a heartbeat over it proves only as much as one
         // through a proxy: that the internet works, over an unknown family.
         let travelled = path.family().filter(|family| self.families[*family].link().is_some());
-        let is_one_up = self.is_one_up();
+        let is_one_up = self.is_any_family_up();
         // If the family is unknown, the heartbeat ends a failure only where all families are down, or
         // were down when a gap began.
         let left_open = self.connectivity.unverified().map(OpenIncident::current_scope);
@@ -504,9 +509,9 @@ impl OutageMachine {
             }
             let change = self.families[family].proved(started, finished, ProofSource::Heartbeat);
             if travelled.is_some() {
-                self.teach(family, started, Lesson::FamilyProved);
+                self.learn_fact(family, started, NetworkLesson::FamilyProved);
             }
-            self.changed(family, change, now);
+            self.family_changed(family, change, now);
         }
         let returned = self.names.proved(started, finished);
         self.names_returned(returned);
@@ -550,7 +555,7 @@ impl OutageMachine {
     }
 
     /// Records a fact about the current network of a family.
-    fn teach(&mut self, family: Family, asked: Stamp, lesson: Lesson) {
+    fn learn_fact(&mut self, family: Family, asked: Stamp, lesson: NetworkLesson) {
         // A probe sent before a link-up concerns the previous network.
         let track = &self.families[family];
         let network = track.network().filter(|_| track.is_of_this_epoch(asked));
@@ -565,7 +570,7 @@ impl OutageMachine {
     }
 
     /// Handles a state change of a family.
-    fn changed(&mut self, family: Family, change: Option<FamilyChange>, now: Stamp) {
+    fn family_changed(&mut self, family: Family, change: Option<FamilyChange>, now: Stamp) {
         match change {
             Some(FamilyChange::Blip) => self.blips.note(family, now),
             Some(FamilyChange::CameUp(at)) => {
@@ -599,12 +604,12 @@ impl OutageMachine {
 
     /// Whether the last portal check was intercepted.
     fn is_intercepted(&self) -> bool {
-        self.portal.as_ref().is_some_and(|page| page.answer == Portal::Intercepted)
+        self.portal.as_ref().is_some_and(|page| page.answer == PortalState::Intercepted)
     }
 
     /// Whether a family that is not up can only recover once the portal pages are no longer
     /// intercepted.
-    fn is_contact_barred(&self) -> bool {
+    fn waits_for_portal(&self) -> bool {
         let waits =
             |family: Family| !self.families[family].is_up() && self.contact_would_decide(family);
         self.is_intercepted() && self.judged_families().into_iter().any(waits)
@@ -623,9 +628,9 @@ impl OutageMachine {
                 self.judged_since = now;
                 self.families[family].begin_judging(now);
             }
-            if is_judged && !self.are_anchors_blocked_beside(family) {
-                let change = self.families[family].ripen(now);
-                self.changed(family, change, now);
+            if is_judged && !self.are_anchors_presumed_blocked(family) {
+                let change = self.families[family].go_down_if_due(now);
+                self.family_changed(family, change, now);
             } else if self.families[family].is_down() {
                 // The device has moved to a network without this family.
                 self.families[family].restart(now, self.settings.grace);
@@ -635,11 +640,11 @@ impl OutageMachine {
         if self.heartbeats.is_clock_wrong() {
             // A validating resolver also fails if the clock is wrong.
             self.names.disregard(now);
-        } else if self.is_one_up() && self.heartbeat_proof.is_none() {
-            self.names.ripen(now);
+        } else if self.is_any_family_up() && self.heartbeat_proof.is_none() {
+            self.names.fail_if_due(now);
         }
-        if self.is_excused() {
-            self.heartbeats.excuse(now);
+        if self.explains_heartbeat_failures() {
+            self.heartbeats.ignore_until(now);
         }
         let was_down = self.is_internet_down();
         let decided = self.conclude_connectivity(has_evidence, now);
@@ -647,23 +652,23 @@ impl OutageMachine {
             (false, Some(open)) if self.is_internet_down() => {
                 let since = open.current_since();
                 transitions.extend(self.heartbeats.outage_opened(since));
-                transitions.extend(self.quality.line_failed(since));
+                transitions.extend(self.quality.outage_opened(since));
             }
             (true, _) if !self.is_internet_down() => {
                 self.heartbeats.outage_closed();
-                self.quality.line_returned(now);
+                self.quality.outage_closed(now);
             }
             _ => {}
         }
         transitions.extend(decided);
         let connection = HeartbeatContext {
-            is_fine: self.is_fine(),
+            works_for_certain: self.works_for_certain(),
             last_ok: self.last_ok(),
             names: &self.names,
         };
         transitions.extend(self.heartbeats.decide(&connection, now, &mut self.random));
         // Loss while nothing works yet may turn out to be an outage.
-        if !self.is_internet_down() && self.is_one_up() {
+        if !self.is_internet_down() && self.is_any_family_up() {
             transitions.extend(self.quality.decide(now, &mut self.random));
         }
         transitions
@@ -689,7 +694,7 @@ impl OutageMachine {
 
     /// Monitoring stops at `now`. Returns the open incidents up to the last evidence, so that the
     /// journal has them even if monitoring never resumes.
-    pub fn leave(&mut self, now: Stamp) -> Vec<Transition> {
+    pub fn stop_monitoring(&mut self, now: Stamp) -> Vec<Transition> {
         self.now = now;
         let mut transitions = self.end_blindness(now);
         let open = [self.connectivity.open(), self.heartbeats.open(), self.quality.open()];
@@ -712,7 +717,7 @@ impl OutageMachine {
     /// When to call [`Self::observe`] with [`Evidence::Tick`] if no evidence arrives before; always
     /// later than the newest evidence.
     pub fn deadline(&self) -> Option<Stamp> {
-        let families = self.families.iter().filter_map(|(_, track)| track.ripe_at());
+        let families = self.families.iter().filter_map(|(_, track)| track.due_at());
         families
             .chain(self.names.deadline())
             .chain(self.sight.deadline())

@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::{Observation, Party};
 use crate::{
     clock::Stamp,
-    probe::{Dns, ServerAnswer},
+    probe::{DnsState, ServerAnswer},
 };
 
 /// How many times in a row servers or lookups must fail.
@@ -47,7 +47,7 @@ enum BrokenLookup {
 /// The state; see the module's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NamesState {
-    Fine,
+    Working,
     Doubt {
         since: Stamp,
         servers: AnswerRun,
@@ -89,7 +89,7 @@ impl AnswerRun {
     }
 
     /// Adds an answer with the same result, or ends the run.
-    fn and(mut self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
+    fn extend(mut self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
         if !agrees {
             return Self::default();
         }
@@ -99,12 +99,12 @@ impl AnswerRun {
 
     /// Like [`Self::and`], for answers that end a failure: each query must have been sent a while after
     /// the first answer, so that a moment of service within a failure does not end it.
-    fn and_still(self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
+    fn extend_spaced(self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
         let first = self.first.map(|(_, answered)| answered.later(AGREE_AFTER));
         if agrees && first.is_some_and(|first| !asked.is_at_or_after(first)) {
             return self;
         }
-        self.and(agrees, asked, answered)
+        self.extend(agrees, asked, answered)
     }
 
     fn lasted(&self) -> Duration {
@@ -136,10 +136,10 @@ pub(super) struct NameLookups {
     /// When the last lost probe was sent.
     lost: Option<Stamp>,
     /// The servers return one address for every name.
-    lies: bool,
+    gives_false_addresses: bool,
     party: Party,
     /// When the servers were last queried.
-    servers_asked: Option<Stamp>,
+    servers_queried: Option<Stamp>,
     /// When a server last answered: they cannot have failed before.
     server_answered: Option<Stamp>,
     lookup: Option<Observation>,
@@ -149,14 +149,14 @@ pub(super) struct NameLookups {
 impl NameLookups {
     pub(super) fn new(now: Stamp, grace: Duration) -> Self {
         Self {
-            state: NamesState::Fine,
+            state: NamesState::Working,
             grace_until: now.later(grace),
             epoch: now,
             last_ok: None,
             lost: None,
-            lies: false,
+            gives_false_addresses: false,
             party: Party::Provider,
-            servers_asked: None,
+            servers_queried: None,
             server_answered: None,
             lookup: None,
             servers: Vec::new(),
@@ -190,7 +190,7 @@ impl NameLookups {
     pub(super) fn failing_since(&self) -> Option<Stamp> {
         match self.state {
             NamesState::Failing { since, .. } => Some(since),
-            NamesState::Fine | NamesState::Doubt { .. } => None,
+            NamesState::Working | NamesState::Doubt { .. } => None,
         }
     }
 
@@ -206,7 +206,7 @@ impl NameLookups {
     /// Whether a query sent since the doubt began has failed.
     pub(super) fn has_failed(&self) -> bool {
         match self.state {
-            NamesState::Fine => false,
+            NamesState::Working => false,
             NamesState::Doubt { servers, lookups, .. } => servers.count > 0 || lookups.count > 0,
             NamesState::Failing { .. } => true,
         }
@@ -236,7 +236,7 @@ impl NameLookups {
         // Probes lost during the outage do not indicate packet loss.
         self.lost = self.lost.filter(|lost| lost.is_at_or_after(at));
         match &mut self.state {
-            NamesState::Fine => {}
+            NamesState::Working => {}
             NamesState::Doubt { since, servers, lookups, .. } => {
                 *since = since.latest(at);
                 (*servers, *lookups) = (AnswerRun::default(), AnswerRun::default());
@@ -252,20 +252,24 @@ impl NameLookups {
     pub(super) fn disregard(&mut self, now: Stamp) {
         self.epoch = self.epoch.latest(now);
         if self.is_doubted() {
-            self.state = NamesState::Fine;
+            self.state = NamesState::Working;
         }
     }
 
     /// A system lookup has ended. Returns since when names can be looked up again, if this confirms it.
-    pub(super) fn lookup_ended(&mut self, answer: Dns, observation: Observation) -> Option<Stamp> {
+    pub(super) fn lookup_ended(
+        &mut self,
+        answer: DnsState,
+        observation: Observation,
+    ) -> Option<Stamp> {
         let (asked, answered) = (observation.at, observation.answered());
         let is_good = match answer {
             // An address that the servers return for every name is no answer, and not the stub's fault
             // either.
-            Dns::Answered if self.lies => return None,
-            Dns::Answered => true,
-            Dns::Silent | Dns::Failed | Dns::Lied => false,
-            Dns::NotAsked => return None,
+            DnsState::Answered if self.gives_false_addresses => return None,
+            DnsState::Answered => true,
+            DnsState::Silent | DnsState::Failed | DnsState::Lied => false,
+            DnsState::NotAsked => return None,
         };
         if !asked.is_at_or_after(self.epoch) && !is_good {
             return None;
@@ -279,7 +283,7 @@ impl NameLookups {
 
     /// The name servers were queried. Returns since when names can be looked up again, if this confirms
     /// it.
-    pub(super) fn servers_asked(
+    pub(super) fn servers_queried(
         &mut self,
         asked: Stamp,
         answers: &[ServerAnswer],
@@ -288,21 +292,22 @@ impl NameLookups {
         if !asked.is_at_or_after(self.epoch) {
             return None;
         }
-        self.servers_asked = Some(asked);
+        self.servers_queried = Some(asked);
         if answers.is_empty() {
             // No server can contradict the system lookup.
             if let NamesState::Doubt { is_lookup_good: true, .. } = self.state {
-                self.state = NamesState::Fine;
+                self.state = NamesState::Working;
             }
             return None;
         }
-        if answers.iter().all(|server| server.answer == Dns::NotAsked) {
+        if answers.iter().all(|server| server.answer == DnsState::NotAsked) {
             // This device could not send any query, which is no evidence about the servers.
             return None;
         }
-        let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
-        self.lies = !is_good && answers.iter().any(|server| server.answer == Dns::Lied);
-        if self.lies
+        let is_good = answers.iter().any(|server| server.answer == DnsState::Answered);
+        self.gives_false_addresses =
+            !is_good && answers.iter().any(|server| server.answer == DnsState::Lied);
+        if self.gives_false_addresses
             && let NamesState::Failing { lookups, .. } = &mut self.state
         {
             // A lookup that succeeded before this was known had a false address too.
@@ -318,7 +323,7 @@ impl NameLookups {
         if !matches!(self.state, NamesState::Failing { .. }) {
             self.party = party;
         }
-        let good = answers.iter().filter(|server| server.answer == Dns::Answered);
+        let good = answers.iter().filter(|server| server.answer == DnsState::Answered);
         let ends = good.map(|server| server.observation.answered()).reduce(Stamp::earliest);
         let all = answers.iter().map(|server| server.observation.answered());
         let answered = ends.or(all.reduce(Stamp::latest)).unwrap_or(asked);
@@ -347,22 +352,23 @@ impl NameLookups {
 
         let mut returned = None;
         self.state = match (self.state, signal) {
-            (State::Fine, Signal::Doubted { sent }) => {
+            (State::Working, Signal::Doubted { sent }) => {
                 Self::doubt(sent, AnswerRun::default(), AnswerRun::default())
             }
-            (State::Fine, Signal::Lookup { asked, answered, is_good: false }) => {
+            (State::Working, Signal::Lookup { asked, answered, is_good: false }) => {
                 Self::doubt(asked, AnswerRun::default(), AnswerRun::of(asked, answered))
             }
-            (State::Fine, Signal::Servers { asked, answered, is_good: false }) => {
+            (State::Working, Signal::Servers { asked, answered, is_good: false }) => {
                 Self::doubt(asked, AnswerRun::of(asked, answered), AnswerRun::default())
             }
             (
                 State::Doubt { since, servers, lookups, has_server_answered, .. },
                 Signal::Lookup { answered, is_good: true, .. },
             ) if answered.is_at_or_after(since) => {
-                let is_known = self.servers_asked.is_some_and(|asked| asked.is_at_or_after(since));
+                let is_known =
+                    self.servers_queried.is_some_and(|asked| asked.is_at_or_after(since));
                 if is_known {
-                    State::Fine
+                    State::Working
                 } else {
                     State::Doubt {
                         since,
@@ -376,7 +382,7 @@ impl NameLookups {
             (State::Doubt { since, .. }, Signal::Proved { started, .. })
                 if started.is_at_or_after(since) =>
             {
-                State::Fine
+                State::Working
             }
             (
                 State::Doubt { since, servers, mut lookups, has_server_answered, is_lookup_good },
@@ -386,16 +392,16 @@ impl NameLookups {
                 State::Doubt { since, servers, lookups, has_server_answered, is_lookup_good }
             }
             (State::Doubt { is_lookup_good: true, since, .. }, Signal::Servers { asked, .. })
-                if asked.is_at_or_after(since) && !self.lies =>
+                if asked.is_at_or_after(since) && !self.gives_false_addresses =>
             {
-                State::Fine
+                State::Working
             }
             (
                 State::Doubt { since, servers, lookups, has_server_answered, .. },
                 Signal::Servers { asked, answered, is_good },
             ) if asked.is_at_or_after(since) => {
                 let mut lookups = lookups;
-                let servers = servers.and(!is_good, asked, answered);
+                let servers = servers.extend(!is_good, asked, answered);
                 if is_good && !has_server_answered {
                     // Lookups that failed while no server answered are not the stub's fault.
                     lookups = AnswerRun::default();
@@ -407,10 +413,10 @@ impl NameLookups {
                 State::Failing { broken, since, servers, lookups },
                 Signal::Lookup { asked, answered, is_good },
             ) => {
-                let lookups = lookups.and_still(is_good, asked, answered);
+                let lookups = lookups.extend_spaced(is_good, asked, answered);
                 if lookups.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
-                    State::Fine
+                    State::Working
                 } else {
                     State::Failing { broken, since, servers, lookups }
                 }
@@ -419,10 +425,10 @@ impl NameLookups {
                 State::Failing { broken, since, servers, lookups },
                 Signal::Servers { asked, answered, is_good },
             ) => {
-                let servers = servers.and_still(is_good, asked, answered);
+                let servers = servers.extend_spaced(is_good, asked, answered);
                 if broken == BrokenLookup::Servers && servers.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
-                    State::Fine
+                    State::Working
                 } else {
                     State::Failing { broken, since, servers, lookups }
                 }
@@ -432,11 +438,11 @@ impl NameLookups {
                 Signal::Proved { started, finished },
             ) => {
                 // Counts as a successful lookup; one more must confirm it.
-                lookups = lookups.and_still(true, started, finished);
+                lookups = lookups.extend_spaced(true, started, finished);
                 let answered = if broken == BrokenLookup::Servers { servers.count } else { 0 };
                 if lookups.count + answered >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
-                    State::Fine
+                    State::Working
                 } else {
                     State::Failing { broken, since, servers, lookups }
                 }
@@ -469,7 +475,7 @@ impl NameLookups {
 
     /// Changes to `Failing` at `now` if the evidence is sufficient; returns whether it has just done
     /// so.
-    pub(super) fn ripen(&mut self, now: Stamp) -> bool {
+    pub(super) fn fail_if_due(&mut self, now: Stamp) -> bool {
         let NamesState::Doubt { since, servers, lookups, has_server_answered, .. } = self.state
         else {
             return false;
@@ -510,7 +516,7 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall }
     }
 
-    fn seen(probe: ProbeKind, answer: Dns, asked: u64, took: u64) -> Observation {
+    fn seen(probe: ProbeKind, answer: DnsState, asked: u64, took: u64) -> Observation {
         Observation {
             probe,
             target: "192.0.2.53:53".to_owned(),
@@ -526,14 +532,19 @@ mod tests {
         NameLookups::new(at(0), Duration::ZERO)
     }
 
-    fn lookup(names: &mut NameLookups, answer: Dns, asked: u64, took: u64) -> Option<Stamp> {
+    fn lookup(names: &mut NameLookups, answer: DnsState, asked: u64, took: u64) -> Option<Stamp> {
         let returned = names.lookup_ended(answer, seen(ProbeKind::SystemDns, answer, asked, took));
-        names.ripen(at(asked + took));
+        names.fail_if_due(at(asked + took));
         returned
     }
 
     /// Queries all servers at the same time, with these answers.
-    fn servers(names: &mut NameLookups, answers: &[Dns], asked: u64, took: u64) -> Option<Stamp> {
+    fn servers(
+        names: &mut NameLookups,
+        answers: &[DnsState],
+        asked: u64,
+        took: u64,
+    ) -> Option<Stamp> {
         let answers: Vec<_> = answers
             .iter()
             .map(|answer| ServerAnswer {
@@ -542,8 +553,8 @@ mod tests {
                 observation: seen(ProbeKind::DirectDns, *answer, asked, took),
             })
             .collect();
-        let returned = names.servers_asked(at(asked), &answers, Party::Provider);
-        names.ripen(at(asked + took));
+        let returned = names.servers_queried(at(asked), &answers, Party::Provider);
+        names.fail_if_due(at(asked + took));
         returned
     }
 
@@ -552,7 +563,7 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000] {
-            servers(&mut names, &[Dns::Silent], asked, 2_000);
+            servers(&mut names, &[DnsState::Silent], asked, 2_000);
         }
         names
     }
@@ -562,7 +573,7 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {
-            servers(&mut names, &[Dns::NotAsked, Dns::NotAsked], asked, 20);
+            servers(&mut names, &[DnsState::NotAsked, DnsState::NotAsked], asked, 20);
         }
         assert_eq!((names.failing_since(), names.has_failed()), (None, false));
     }
@@ -571,10 +582,10 @@ mod tests {
     fn servers_fail_after_three_failures_over_six_seconds() {
         let mut names = names();
         names.doubted(at(1_000));
-        servers(&mut names, &[Dns::Silent, Dns::Silent], 1_000, 2_000);
-        servers(&mut names, &[Dns::Silent, Dns::Failed], 3_000, 2_000);
+        servers(&mut names, &[DnsState::Silent, DnsState::Silent], 1_000, 2_000);
+        servers(&mut names, &[DnsState::Silent, DnsState::Failed], 3_000, 2_000);
         assert_eq!(names.failing_since(), None);
-        servers(&mut names, &[Dns::Silent, Dns::Silent], 5_000, 2_000);
+        servers(&mut names, &[DnsState::Silent, DnsState::Silent], 5_000, 2_000);
         assert_eq!((names.failing_since(), names.party()), (Some(at(1_000)), Party::Provider));
     }
 
@@ -582,9 +593,9 @@ mod tests {
     fn a_failure_of_servers_begins_with_their_last_answer() {
         let mut names = names();
         names.doubted(at(0));
-        servers(&mut names, &[Dns::Answered], 2_000, 20);
+        servers(&mut names, &[DnsState::Answered], 2_000, 20);
         for asked in [4_000, 6_000, 8_000] {
-            servers(&mut names, &[Dns::Silent], asked, 2_000);
+            servers(&mut names, &[DnsState::Silent], asked, 2_000);
         }
         assert_eq!(names.failing_since(), Some(at(2_020)));
     }
@@ -594,10 +605,10 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000] {
-            servers(&mut names, &[Dns::Failed], asked, 10);
+            servers(&mut names, &[DnsState::Failed], asked, 10);
             assert_eq!(names.failing_since(), None);
         }
-        servers(&mut names, &[Dns::Failed], 6_000, 10);
+        servers(&mut names, &[DnsState::Failed], 6_000, 10);
         assert_eq!(names.failing_since(), Some(at(0)));
     }
 
@@ -606,10 +617,10 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {
-            servers(&mut names, &[Dns::Silent, Dns::Answered], asked, 2_000);
+            servers(&mut names, &[DnsState::Silent, DnsState::Answered], asked, 2_000);
         }
         assert_eq!(names.failing_since(), None);
-        lookup(&mut names, Dns::Answered, 3_000, 6_000);
+        lookup(&mut names, DnsState::Answered, 3_000, 6_000);
         assert!(!names.is_doubted());
     }
 
@@ -619,15 +630,15 @@ mod tests {
         names.doubted(at(0));
         for asked in [0, 10_000, 20_000] {
             assert_eq!(names.failing_since(), None);
-            servers(&mut names, &[Dns::Answered], asked, 20);
-            lookup(&mut names, Dns::Failed, asked, 10_000);
+            servers(&mut names, &[DnsState::Answered], asked, 20);
+            lookup(&mut names, DnsState::Failed, asked, 10_000);
         }
         assert_eq!((names.failing_since(), names.party()), (Some(at(0)), Party::Yours));
         // Answers of servers are not enough; the stub must answer.
-        assert_eq!(servers(&mut names, &[Dns::Answered], 40_000, 20), None);
-        assert_eq!(servers(&mut names, &[Dns::Answered], 42_000, 20), None);
-        assert_eq!(lookup(&mut names, Dns::Answered, 44_000, 20), None);
-        assert_eq!(lookup(&mut names, Dns::Answered, 46_000, 20), Some(at(44_020)));
+        assert_eq!(servers(&mut names, &[DnsState::Answered], 40_000, 20), None);
+        assert_eq!(servers(&mut names, &[DnsState::Answered], 42_000, 20), None);
+        assert_eq!(lookup(&mut names, DnsState::Answered, 44_000, 20), None);
+        assert_eq!(lookup(&mut names, DnsState::Answered, 46_000, 20), Some(at(44_020)));
     }
 
     #[test]
@@ -635,8 +646,8 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 10_000, 20_000] {
-            servers(&mut names, &[Dns::Answered], asked, 20);
-            lookup(&mut names, Dns::Failed, asked, 10_000);
+            servers(&mut names, &[DnsState::Answered], asked, 20);
+            lookup(&mut names, DnsState::Failed, asked, 10_000);
             names.lost_probe(at(asked + 9_000));
         }
         assert_eq!(names.failing_since(), None);
@@ -649,10 +660,10 @@ mod tests {
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000, 8_000] {
             names.lost_probe(at(asked));
-            servers(&mut names, &[Dns::Silent], asked, 2_000);
+            servers(&mut names, &[DnsState::Silent], asked, 2_000);
             assert_eq!(names.failing_since(), None);
         }
-        servers(&mut names, &[Dns::Silent], 10_000, 2_000);
+        servers(&mut names, &[DnsState::Silent], 10_000, 2_000);
         assert_eq!(names.failing_since(), Some(at(0)));
     }
 
@@ -660,48 +671,48 @@ mod tests {
     fn nothing_fails_before_the_grace_period_is_over() {
         let mut names = NameLookups::new(at(0), Duration::from_mins(1));
         for asked in 0..28 {
-            servers(&mut names, &[Dns::Silent], asked * 2_000, 2_000);
+            servers(&mut names, &[DnsState::Silent], asked * 2_000, 2_000);
         }
         assert_eq!(names.failing_since(), None);
-        names.ripen(at(60_000));
+        names.fail_if_due(at(60_000));
         assert_eq!(names.failing_since(), Some(at(0)));
     }
 
     #[test]
     fn a_failure_of_servers_ends_with_their_first_answer() {
         let mut names = failing();
-        assert_eq!(servers(&mut names, &[Dns::Answered], 60_000, 30), None);
-        assert_eq!(servers(&mut names, &[Dns::Silent], 62_000, 2_000), None);
-        assert_eq!(servers(&mut names, &[Dns::Answered], 64_000, 30), None);
-        assert_eq!(servers(&mut names, &[Dns::Answered], 65_500, 30), Some(at(64_030)));
+        assert_eq!(servers(&mut names, &[DnsState::Answered], 60_000, 30), None);
+        assert_eq!(servers(&mut names, &[DnsState::Silent], 62_000, 2_000), None);
+        assert_eq!(servers(&mut names, &[DnsState::Answered], 64_000, 30), None);
+        assert_eq!(servers(&mut names, &[DnsState::Answered], 65_500, 30), Some(at(64_030)));
         assert_eq!(names.failing_since(), None);
     }
 
     #[test]
     fn a_proof_counts_as_one_of_the_two_required_answers() {
         let mut one = failing();
-        servers(&mut one, &[Dns::Answered], 60_000, 10);
+        servers(&mut one, &[DnsState::Answered], 60_000, 10);
         assert_eq!(one.proved(at(58_000), at(61_000)), Some(at(60_010)));
         let mut other = failing();
         assert_eq!(other.proved(at(58_000), at(61_000)), None);
-        assert_eq!(lookup(&mut other, Dns::Answered, 61_500, 10), None, "too soon");
-        assert_eq!(lookup(&mut other, Dns::Answered, 62_500, 10), Some(at(61_000)));
+        assert_eq!(lookup(&mut other, DnsState::Answered, 61_500, 10), None, "too soon");
+        assert_eq!(lookup(&mut other, DnsState::Answered, 62_500, 10), Some(at(61_000)));
         // A second of service within a failure does not split it.
         let mut third = failing();
         assert_eq!(third.proved(at(60_000), at(60_100)), None);
-        assert_eq!(lookup(&mut third, Dns::Failed, 61_500, 10), None);
-        assert_eq!(lookup(&mut third, Dns::Answered, 63_000, 10), None);
+        assert_eq!(lookup(&mut third, DnsState::Failed, 61_500, 10), None);
+        assert_eq!(lookup(&mut third, DnsState::Answered, 63_000, 10), None);
         assert!(third.failing_since().is_some());
     }
 
     #[test]
     fn a_lookup_before_the_first_false_address_is_not_the_end_of_the_failure() {
         let mut names = failing();
-        assert_eq!(lookup(&mut names, Dns::Answered, 60_000, 20), None);
-        servers(&mut names, &[Dns::Lied], 60_500, 20);
-        assert_eq!(lookup(&mut names, Dns::Answered, 62_000, 20), None);
-        servers(&mut names, &[Dns::Answered], 90_000, 20);
-        assert_eq!(servers(&mut names, &[Dns::Answered], 92_000, 20), Some(at(90_020)));
+        assert_eq!(lookup(&mut names, DnsState::Answered, 60_000, 20), None);
+        servers(&mut names, &[DnsState::Lied], 60_500, 20);
+        assert_eq!(lookup(&mut names, DnsState::Answered, 62_000, 20), None);
+        servers(&mut names, &[DnsState::Answered], 90_000, 20);
+        assert_eq!(servers(&mut names, &[DnsState::Answered], 92_000, 20), Some(at(90_020)));
     }
 
     #[test]
@@ -709,8 +720,8 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {
-            servers(&mut names, &[Dns::Lied], asked, 20);
-            lookup(&mut names, Dns::Answered, asked + 100, 20);
+            servers(&mut names, &[DnsState::Lied], asked, 20);
+            lookup(&mut names, DnsState::Answered, asked + 100, 20);
         }
         assert_eq!(names.failing_since(), Some(at(0)));
     }

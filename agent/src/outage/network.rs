@@ -62,7 +62,7 @@ impl Network {
 
     /// Whether both may be the same network; an unknown hardware address matches any.
     pub fn may_be(&self, other: &Self) -> bool {
-        self.is_alike(other) && MacAddress::may_be(self.router_mac, other.router_mac)
+        self.is_alike(other) && MacAddress::may_equal(self.router_mac, other.router_mac)
     }
 
     /// Whether both are the same apart from the hardware address.
@@ -102,18 +102,18 @@ impl NetworkFacts {
         network.is_alike(earlier) && is_same
     }
 
-    fn learn(&mut self, lesson: Lesson) {
+    fn learn(&mut self, lesson: NetworkLesson) {
         match lesson {
-            Lesson::FamilyProved => self.family_proved = true,
-            Lesson::AnchorProved => (self.anchor_proved, self.family_proved) = (true, true),
-            Lesson::RouterAnswered => self.router_answered = true,
-            Lesson::RouterSilent => self.router_answered = false,
+            NetworkLesson::FamilyProved => self.family_proved = true,
+            NetworkLesson::AnchorProved => (self.anchor_proved, self.family_proved) = (true, true),
+            NetworkLesson::RouterAnswered => self.router_answered = true,
+            NetworkLesson::RouterSilent => self.router_answered = false,
         }
     }
 
     /// Adds these facts to `known`, which is ordered oldest first, and removes those that they
     /// supersede.
-    pub fn remember_in(self, known: &mut Vec<Self>) {
+    pub fn add_to(self, known: &mut Vec<Self>) {
         known.retain(|earlier| !self.supersede(earlier));
         if known.len() == MOST_NETWORKS {
             known.remove(0);
@@ -130,7 +130,7 @@ impl NetworkFacts {
 
 /// One fact that can be learned about a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lesson {
+pub(super) enum NetworkLesson {
     /// A heartbeat has proved that the family works.
     FamilyProved,
     /// An anchor has proved itself, and that the family works.
@@ -149,11 +149,11 @@ impl Networks {
     /// Restores facts from the journal; call it oldest first. A later record of a network replaces an
     /// earlier one.
     pub(super) fn remember(&mut self, facts: &NetworkFacts) {
-        facts.clone().remember_in(&mut self.0);
+        facts.clone().add_to(&mut self.0);
     }
 
     /// Whether `what` holds for `network`, or for one that it may be.
-    fn knows(&self, network: Option<&Network>, what: impl Fn(&NetworkFacts) -> bool) -> bool {
+    fn holds_for(&self, network: Option<&Network>, what: impl Fn(&NetworkFacts) -> bool) -> bool {
         network.is_some_and(|network| {
             self.0.iter().any(|known| known.network.may_be(network) && what(known))
         })
@@ -161,23 +161,27 @@ impl Networks {
 
     /// Whether the family has had proof on `network`.
     pub(super) fn has_proved_family(&self, network: Option<&Network>) -> bool {
-        self.knows(network, |known| known.family_proved)
+        self.holds_for(network, |known| known.family_proved)
     }
 
     /// Whether an anchor has proved itself on `network`.
     pub(super) fn has_proved_anchor(&self, network: Option<&Network>) -> bool {
-        self.knows(network, |known| known.anchor_proved)
+        self.holds_for(network, |known| known.anchor_proved)
     }
 
     /// Whether the router of `network` has answered, and has not been silent since while the connection
     /// worked.
     pub(super) fn has_router_answered(&self, network: Option<&Network>) -> bool {
-        self.knows(network, |known| known.router_answered)
+        self.holds_for(network, |known| known.router_answered)
     }
 
     /// Learns a fact about a network. Returns all facts about it if this one is new and must be stored
     /// in the journal.
-    pub(super) fn learn(&mut self, network: &Network, lesson: Lesson) -> Option<NetworkFacts> {
+    pub(super) fn learn(
+        &mut self,
+        network: &Network,
+        lesson: NetworkLesson,
+    ) -> Option<NetworkFacts> {
         let known = self.get(network).cloned();
         let known = known.unwrap_or_else(|| NetworkFacts::nothing(network.clone()));
         let mut facts = known.clone();
@@ -265,10 +269,11 @@ mod tests {
     fn a_fact_is_new_only_once() {
         let mut networks = Networks::default();
         assert!(!networks.has_proved_family(Some(&network(1))));
-        let learned = networks.learn(&network(1), Lesson::FamilyProved).expect("it is new");
+        let learned = networks.learn(&network(1), NetworkLesson::FamilyProved).expect("it is new");
         assert!(learned.family_proved && !learned.anchor_proved);
-        assert_eq!(networks.learn(&network(1), Lesson::FamilyProved), None);
-        let learned = networks.learn(&network(1), Lesson::RouterAnswered).expect("it is new");
+        assert_eq!(networks.learn(&network(1), NetworkLesson::FamilyProved), None);
+        let learned =
+            networks.learn(&network(1), NetworkLesson::RouterAnswered).expect("it is new");
         assert!(learned.family_proved && learned.router_answered);
         assert!(networks.has_proved_family(Some(&network(1))));
         assert!(!networks.has_proved_family(Some(&network(2))));
@@ -277,13 +282,13 @@ mod tests {
     #[test]
     fn a_router_may_stop_and_resume_answering() {
         let mut networks = Networks::default();
-        assert_eq!(networks.learn(&network(1), Lesson::RouterSilent), None);
-        networks.learn(&network(1), Lesson::AnchorProved);
-        networks.learn(&network(1), Lesson::RouterAnswered);
-        let learned = networks.learn(&network(1), Lesson::RouterSilent).expect("it is new");
+        assert_eq!(networks.learn(&network(1), NetworkLesson::RouterSilent), None);
+        networks.learn(&network(1), NetworkLesson::AnchorProved);
+        networks.learn(&network(1), NetworkLesson::RouterAnswered);
+        let learned = networks.learn(&network(1), NetworkLesson::RouterSilent).expect("it is new");
         assert!(learned.anchor_proved && !learned.router_answered);
         assert!(!networks.has_router_answered(Some(&network(1))));
-        assert!(networks.learn(&network(1), Lesson::RouterAnswered).is_some());
+        assert!(networks.learn(&network(1), NetworkLesson::RouterAnswered).is_some());
         assert!(networks.has_router_answered(Some(&network(1))));
     }
 
@@ -291,7 +296,7 @@ mod tests {
     fn a_roaming_device_keeps_the_latest_networks() {
         let mut networks = Networks::default();
         for number in 0..200 {
-            networks.learn(&network(number), Lesson::AnchorProved);
+            networks.learn(&network(number), NetworkLesson::AnchorProved);
         }
         assert_eq!(networks.0.len(), MOST_NETWORKS);
         assert!(networks.has_proved_anchor(Some(&network(199))));
@@ -342,10 +347,10 @@ mod tests {
     #[test]
     fn another_network_with_the_same_router_address_has_its_own_facts() {
         let mut networks = Networks::default();
-        networks.learn(&with_mac(1), Lesson::RouterAnswered);
+        networks.learn(&with_mac(1), NetworkLesson::RouterAnswered);
         // The device has moved, and nothing has been sent to the router yet.
         assert_eq!(
-            networks.learn(&network(1), Lesson::FamilyProved),
+            networks.learn(&network(1), NetworkLesson::FamilyProved),
             None,
             "the network is ambiguous"
         );
@@ -359,9 +364,9 @@ mod tests {
     #[test]
     fn facts_that_wait_for_a_hardware_address_are_dropped_when_the_device_moves() {
         let mut networks = Networks::default();
-        networks.learn(&network(3), Lesson::FamilyProved);
-        networks.learn(&with_mac(1), Lesson::RouterAnswered);
-        networks.learn(&network(1), Lesson::FamilyProved);
+        networks.learn(&network(3), NetworkLesson::FamilyProved);
+        networks.learn(&with_mac(1), NetworkLesson::RouterAnswered);
+        networks.learn(&network(1), NetworkLesson::FamilyProved);
         networks.forget_ambiguous();
         assert_eq!(networks.identify(&with_mac(2)), None);
         assert_eq!(known(&networks, &network(1)), [false, false, true]);

@@ -11,7 +11,7 @@ pub const MOST_SEGMENTS: usize = 100;
 /// Two failures that begin within this time of each other count as simultaneous: the families are
 /// probed one after the other, and the delay between two probes is not a difference between two
 /// failures.
-const AT_ONCE: Duration = Duration::from_secs(1);
+const SIMULTANEOUS_WITHIN: Duration = Duration::from_secs(1);
 
 /// An open incident. Its invariants:
 ///
@@ -31,14 +31,14 @@ pub(super) struct OpenIncident {
     name_servers: Party,
     /// The total length of the merged segments.
     merged: BTreeMap<(Cause, Scope), Duration>,
-    watch: Watch,
+    monitoring: MonitoringState,
 }
 
 /// Whether evidence shows that the incident continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Watch {
+enum MonitoringState {
     /// Evidence shows that it continues.
-    Watched,
+    Monitored,
     /// The journal left the incident open; monitoring resumed at this stamp.
     Recovered(Stamp),
     /// A gap has ended. The last segment has zero length and begins where monitoring resumed; it grows
@@ -81,7 +81,7 @@ impl OpenIncident {
             is_flapping: opening.is_flapping,
             name_servers: opening.name_servers,
             merged: BTreeMap::new(),
-            watch: Watch::Watched,
+            monitoring: MonitoringState::Monitored,
         };
         open.extend(now);
         open
@@ -114,8 +114,9 @@ impl OpenIncident {
             }
             _ => false,
         };
-        let watch = if is_undecided { Watch::Undecided } else { Watch::Recovered(now) };
-        Self { incident, is_flapping, name_servers, merged, watch }
+        let watch =
+            if is_undecided { MonitoringState::Undecided } else { MonitoringState::Recovered(now) };
+        Self { incident, is_flapping, name_servers, merged, monitoring: watch }
     }
 
     pub(super) fn started(&self) -> Stamp {
@@ -133,7 +134,7 @@ impl OpenIncident {
 
     /// Whether a gap has ended and it is not yet decided whether the failure continues.
     pub(super) fn is_unmonitored(&self) -> bool {
-        self.watch != Watch::Watched
+        self.monitoring != MonitoringState::Monitored
     }
 
     /// The widest scope so far.
@@ -158,7 +159,7 @@ impl OpenIncident {
 
     pub(super) fn set_name_servers(&mut self, party: Party) {
         self.name_servers = party;
-        self.retitle();
+        self.recompute_headline();
     }
 
     /// Extends the last segment to `now`, on new evidence.
@@ -169,7 +170,7 @@ impl OpenIncident {
         {
             last.to = now;
         }
-        self.retitle();
+        self.recompute_headline();
     }
 
     /// Starts a new segment at `from`, with another cause or scope.
@@ -181,7 +182,8 @@ impl OpenIncident {
         let earliest = segments.last().map_or(from, |last| last.from.latest(from));
         let mut from = earliest.earliest(now);
         if let Some(last) = segments.last_mut() {
-            let is_at_once = from.since(&last.from).is_some_and(|after| after < AT_ONCE);
+            let is_at_once =
+                from.since(&last.from).is_some_and(|after| after < SIMULTANEOUS_WITHIN);
             if is_at_once && last.cause.is_downtime() && cause.is_downtime() && last.scope != scope
             {
                 from = last.from;
@@ -201,7 +203,7 @@ impl OpenIncident {
         if segments.len() > MOST_SEGMENTS {
             self.merge_earliest();
         }
-        self.retitle();
+        self.recompute_headline();
     }
 
     /// Counts one more failure of the connection.
@@ -227,16 +229,16 @@ impl OpenIncident {
     }
 
     /// A gap has ended: the last segment ends where the gap began.
-    pub(super) fn unwatch(&mut self, gap: &Gap) {
-        match self.watch {
+    pub(super) fn apply_gap(&mut self, gap: &Gap) {
+        match self.monitoring {
             // No evidence since the previous gap.
-            Watch::Undecided => {
+            MonitoringState::Undecided => {
                 if let Some(last) = self.incident.segments.last_mut() {
                     (last.from, last.to) = (gap.ended, gap.ended);
                 }
             }
-            Watch::Watched => self.begin_undecided(gap),
-            Watch::Recovered(_) => {
+            MonitoringState::Monitored => self.begin_undecided(gap),
+            MonitoringState::Recovered(_) => {
                 // An incident that is open in the journal failed until the last sign of life: otherwise
                 // its end would be recorded. This does not hold for a flapping one, because the journal
                 // does not record each of its failures.
@@ -250,7 +252,7 @@ impl OpenIncident {
                 self.begin_undecided(gap);
             }
         }
-        self.retitle();
+        self.recompute_headline();
     }
 
     fn begin_undecided(&mut self, gap: &Gap) {
@@ -261,15 +263,15 @@ impl OpenIncident {
         }
         let (cause, scope) = (self.current_cause(), self.current_scope());
         self.push(cause, scope, gap.ended);
-        self.watch = Watch::Undecided;
+        self.monitoring = MonitoringState::Undecided;
     }
 
     /// The failure has outlasted the gap.
     pub(super) fn resume(&mut self, cause: Cause, scope: Scope, now: Stamp) {
-        match std::mem::replace(&mut self.watch, Watch::Watched) {
-            Watch::Watched => {}
-            Watch::Recovered(from) => self.push(cause, scope, from),
-            Watch::Undecided => {
+        match std::mem::replace(&mut self.monitoring, MonitoringState::Monitored) {
+            MonitoringState::Monitored => {}
+            MonitoringState::Recovered(from) => self.push(cause, scope, from),
+            MonitoringState::Undecided => {
                 if let Some(last) = self.incident.segments.last_mut() {
                     (last.cause, last.scope) = (cause, scope);
                 }
@@ -296,21 +298,21 @@ impl OpenIncident {
             return self.close_unmonitored();
         }
         self.extend(ended);
-        self.cut(ended);
+        self.trim(ended);
         self.incident
     }
 
     /// Closes the incident at its last monitored failure.
     pub(super) fn close_unmonitored(mut self) -> Incident {
-        if self.watch == Watch::Undecided {
+        if self.monitoring == MonitoringState::Undecided {
             self.incident.segments.pop();
         }
         let ended = self.incident.segments.last().map_or(self.incident.started, |last| last.to);
-        self.cut(ended);
+        self.trim(ended);
         self.incident
     }
 
-    fn cut(&mut self, ended: Stamp) {
+    fn trim(&mut self, ended: Stamp) {
         let started = self.incident.started;
         while self.incident.segments.len() > 1
             && self
@@ -329,7 +331,7 @@ impl OpenIncident {
         } else {
             self.incident.ended = Some(started);
         }
-        self.retitle();
+        self.recompute_headline();
     }
 
     fn merge_earliest(&mut self) {
@@ -357,7 +359,7 @@ impl OpenIncident {
     }
 
     /// Recomputes scope, headline, party and downtime.
-    fn retitle(&mut self) {
+    fn recompute_headline(&mut self) {
         let mut totals = self.merged.clone();
         for segment in &self.incident.segments {
             *totals.entry((segment.cause, segment.scope)).or_default() += segment.length();
@@ -480,7 +482,7 @@ mod tests {
         incident.extend(at(16_010_000));
         let recorded = incident.snapshot();
         let mut recovered = OpenIncident::recover(recorded.clone(), at(16_100_000));
-        recovered.unwatch(&gap(16_020_000, 16_100_000));
+        recovered.apply_gap(&gap(16_020_000, 16_100_000));
         recovered.resume(Cause::Isp, Scope::Internet, at(16_105_000));
         let now = recovered.snapshot();
         assert_eq!(now.downtime_ms, recorded.downtime_ms + 5_000);
@@ -490,10 +492,10 @@ mod tests {
     fn two_gaps_without_evidence_between_them_count_as_one() {
         let mut incident = open(Cause::Isp, false);
         incident.extend(at(10_000));
-        incident.unwatch(&gap(10_000, 20_000));
+        incident.apply_gap(&gap(10_000, 20_000));
         // The agent stops before this is decided; the recovered incident is equally undecided.
         let mut incident = OpenIncident::recover(incident.snapshot(), at(40_000));
-        incident.unwatch(&gap(25_000, 40_000));
+        incident.apply_gap(&gap(25_000, 40_000));
         let mut ended = incident.clone().close(at(50_000));
         assert_eq!((ended.ended, ended.downtime_ms), (Some(at(10_000)), 10_000));
         incident.resume(Cause::Isp, Scope::Internet, at(41_000));
@@ -534,14 +536,14 @@ mod tests {
         let mut incident = open(Cause::Isp, true);
         incident.extend(at(7_000));
         let mut recovered = OpenIncident::recover(incident.snapshot(), at(170_000));
-        recovered.unwatch(&gap(124_000, 170_000));
+        recovered.apply_gap(&gap(124_000, 170_000));
         assert_eq!(recovered.close_unmonitored().downtime_ms, 7_000);
         // An incident that does not flap still failed at the last stored sign of life; otherwise its
         // end would be recorded.
         let mut incident = open(Cause::Isp, false);
         incident.extend(at(7_000));
         let mut recovered = OpenIncident::recover(incident.snapshot(), at(170_000));
-        recovered.unwatch(&gap(124_000, 170_000));
+        recovered.apply_gap(&gap(124_000, 170_000));
         assert_eq!(recovered.close_unmonitored().downtime_ms, 124_000);
     }
 }

@@ -111,7 +111,7 @@ impl QualityMonitor {
     }
 
     /// Adds a scheduled probe that was answered or lost.
-    pub(super) fn heard(&mut self, anchor: SocketAddr, sent: Stamp, rtt: Option<Duration>) {
+    pub(super) fn add_probe(&mut self, anchor: SocketAddr, sent: Stamp, rtt: Option<Duration>) {
         if sent.is_same_boot(self.created)
             && let Some(position) = self.up_time.position(sent.boot_ms)
         {
@@ -128,7 +128,7 @@ impl QualityMonitor {
     }
 
     /// An outage has opened that began at `started`: its time does not count for quality.
-    pub(super) fn line_failed(&mut self, started: Stamp) -> Vec<Transition> {
+    pub(super) fn outage_opened(&mut self, started: Stamp) -> Vec<Transition> {
         self.interrupt(started);
         let at = self.open.as_ref().map(|open| open.not_before(started));
         at.map(|at| self.close(at)).unwrap_or_default()
@@ -136,7 +136,7 @@ impl QualityMonitor {
 
     /// The outage has ended. If none had opened in this run, an earlier run had left it open, and
     /// nothing is known about the time before.
-    pub(super) fn line_returned(&mut self, at: Stamp) {
+    pub(super) fn outage_closed(&mut self, at: Stamp) {
         self.resume(at);
     }
 
@@ -147,7 +147,7 @@ impl QualityMonitor {
             self.resume(again);
         }
         if let Some(open) = &mut self.open {
-            open.unwatch(gap);
+            open.apply_gap(gap);
         }
         self.close(again)
     }
@@ -163,7 +163,7 @@ impl QualityMonitor {
         let window_ms = self.window_ms();
         match self.up_time.stopped_at() {
             Some(stopped_ms) if at.boot_ms.saturating_sub(stopped_ms) <= window_ms => {
-                self.up_time.go_on(at.boot_ms);
+                self.up_time.restart(at.boot_ms);
             }
             _ => {
                 self.up_time = UpTime::new(at.boot_ms);

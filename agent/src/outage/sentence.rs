@@ -8,7 +8,7 @@ use super::{Cause, Gap, Incident, ProbeKind, Scope, Transition};
 use crate::{
     clock::Stamp,
     duration::Readable,
-    probe::{Gateway, LocalFailure},
+    probe::{LocalFailure, RouterState},
 };
 
 /// The transition as one sentence. Times are the stamps' wall clock in `zone`; a caller that knows the
@@ -19,7 +19,7 @@ pub fn sentence(transition: &Transition, zone: &TimeZone) -> String {
         Transition::Changed(incident) => changed(incident),
         Transition::Progressed(incident) => progressed(incident, zone),
         Transition::Closed(incident) => closed(incident, zone),
-        Transition::GapEnded(gap) => watched(gap, zone),
+        Transition::GapEnded(gap) => gap_ended(gap, zone),
     }
 }
 
@@ -122,7 +122,7 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
         }
         scope => {
             let subject = subject(scope);
-            let alone = alone(incident);
+            let alone = one_family_only(incident);
             let known = incident.downtime() + incident.one_family_downtime();
             let lasts = if alone.is_empty() { known } else { incident.downtime() };
             if lasted.saturating_sub(known) < Duration::from_secs(1) {
@@ -144,7 +144,7 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
 
 /// The downtime, such as "30 min down, IPv6 only for another 2 min".
 fn down(incident: &Incident) -> String {
-    let alone = alone(incident);
+    let alone = one_family_only(incident);
     let down = if alone.is_empty() {
         incident.downtime() + incident.one_family_downtime()
     } else {
@@ -155,7 +155,7 @@ fn down(incident: &Incident) -> String {
 
 /// How long only one family was down in an internet outage, such as ", IPv6 only for another 12 min".
 /// Empty below a second, and for an incident of one family.
-fn alone(incident: &Incident) -> String {
+fn one_family_only(incident: &Incident) -> String {
     let time = incident.one_family_downtime();
     if incident.scope != Scope::Internet || time < Duration::from_secs(1) {
         return String::new();
@@ -170,7 +170,7 @@ fn alone(incident: &Incident) -> String {
 }
 
 /// An unmonitored period, such as "Unmonitored for 8 h, 23:00:00 to 07:00:00: the machine slept."
-pub fn watched(gap: &Gap, zone: &TimeZone) -> String {
+pub fn gap_ended(gap: &Gap, zone: &TimeZone) -> String {
     let why = gap.reason.as_deref().map(blind_reason);
     let why = why.unwrap_or_else(|| gap.cause.in_words().to_owned());
     let length = Readable(length(gap.started, gap.ended));
@@ -234,7 +234,8 @@ fn reason(incident: &Incident, cause: Cause) -> String {
         Cause::Vpn => "VPN (the tunnel is dead, the connection beneath it works)".to_owned(),
         Cause::Isp => {
             // A live router can give several answers; each of the others is a single word.
-            let dead = [Gateway::Silent, Gateway::Gone, Gateway::NotAsked].map(Gateway::as_str);
+            let dead = [RouterState::Silent, RouterState::Gone, RouterState::NotAsked]
+                .map(RouterState::as_str);
             let alive = incident.evidence.iter().any(|seen| {
                 seen.probe == ProbeKind::Gateway && !dead.contains(&seen.answer.as_str())
             });
@@ -435,10 +436,10 @@ mod tests {
             uncertain_s: 0,
             reason: None,
         };
-        insta::assert_snapshot!(watched(&gap, &berlin()), @"Unmonitored for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the machine slept.");
+        insta::assert_snapshot!(gap_ended(&gap, &berlin()), @"Unmonitored for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the machine slept.");
         let reason = Some("no_descriptors".to_owned());
         let blind = Gap { cause: GapCause::Blind, reason, ..gap };
-        insta::assert_snapshot!(watched(&blind, &berlin()), @"Unmonitored for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: this device has no free file descriptors.");
+        insta::assert_snapshot!(gap_ended(&blind, &berlin()), @"Unmonitored for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: this device has no free file descriptors.");
     }
 
     #[test]

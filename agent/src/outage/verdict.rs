@@ -1,7 +1,7 @@
 //! The verdict: one table from facts to a cause.
 
 use super::Cause;
-use crate::probe::{Gateway, LinkAnswer};
+use crate::probe::{LinkAnswer, RouterState};
 
 /// The facts about one address family that is down, or about the whole internet if none is. The caller
 /// leaves out facts that were probed before the doubt began, because they are stale.
@@ -14,14 +14,14 @@ pub struct FailureFacts {
     /// error).
     pub forbidden: bool,
     /// The router's answer; `None` if it was not probed since the doubt began.
-    pub gateway: Option<Gateway>,
+    pub gateway: Option<RouterState>,
     /// Whether this router has ever answered on this network. If it has not, silence may be normal for
     /// it.
     pub gateway_answered_before: bool,
     /// Whether the family had already failed beyond the router when it lost its address or route, while
     /// the other family kept its own over the same interface. A router whose uplink loses IPv6 must
     /// stop announcing itself as an IPv6 router (RFC 7084, G-5); that is the same failure.
-    pub was_dead_beyond: bool,
+    pub had_failed_beyond_router: bool,
     /// Whether an incident is already open. The kernel reports a router as gone only after 20 to 30
     /// seconds: too late for the cause at opening, but in time for a later segment.
     pub opened: bool,
@@ -64,13 +64,13 @@ pub struct FailureFacts {
 pub fn verdict(facts: &FailureFacts) -> Cause {
     let tunnel = facts.link.as_ref().and_then(LinkAnswer::route).is_some_and(|route| route.tunnel);
     let gateway_dead = match facts.gateway {
-        Some(Gateway::Silent) => facts.gateway_answered_before,
-        Some(Gateway::Gone) => facts.gateway_answered_before || facts.opened,
-        Some(Gateway::Alive | Gateway::NotAsked) | None => false,
+        Some(RouterState::Silent) => facts.gateway_answered_before,
+        Some(RouterState::Gone) => facts.gateway_answered_before || facts.opened,
+        Some(RouterState::Alive | RouterState::NotAsked) | None => false,
     };
     if !facts.anchors_alive {
         return match facts.link {
-            Some(LinkAnswer::NoRoute | LinkAnswer::NoAddress) if facts.was_dead_beyond => {
+            Some(LinkAnswer::NoRoute | LinkAnswer::NoAddress) if facts.had_failed_beyond_router => {
                 Cause::Isp
             }
             Some(LinkAnswer::NoRoute | LinkAnswer::NoAddress | LinkAnswer::NoCarrier) => {
@@ -120,9 +120,9 @@ mod tests {
         let mut facts = FailureFacts {
             link: Some(LinkAnswer::NoCarrier),
             forbidden: true,
-            gateway: Some(Gateway::Silent),
+            gateway: Some(RouterState::Silent),
             gateway_answered_before: true,
-            was_dead_beyond: false,
+            had_failed_beyond_router: false,
             opened: false,
             alive_underlay: true,
             portal: true,
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(verdict(&facts), Cause::Firewall);
         facts.forbidden = false;
         assert_eq!(verdict(&facts), Cause::Gateway);
-        facts.gateway = Some(Gateway::Alive);
+        facts.gateway = Some(RouterState::Alive);
         assert_eq!(verdict(&facts), Cause::CaptivePortal);
         facts.portal = false;
         assert_eq!(verdict(&facts), Cause::Vpn);
@@ -166,12 +166,12 @@ mod tests {
     fn a_router_that_never_answered_is_not_blamed_for_silence() {
         let mut facts = FailureFacts {
             link: Some(routed(false)),
-            gateway: Some(Gateway::Silent),
+            gateway: Some(RouterState::Silent),
             ..FailureFacts::default()
         };
         assert_eq!(verdict(&facts), Cause::Isp);
         // The kernel's report comes too late to open with, but in time for a later segment.
-        facts.gateway = Some(Gateway::Gone);
+        facts.gateway = Some(RouterState::Gone);
         assert_eq!(verdict(&facts), Cause::Isp);
         facts.opened = true;
         assert_eq!(verdict(&facts), Cause::Gateway);

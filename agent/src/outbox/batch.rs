@@ -24,7 +24,7 @@ const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
 
 /// The backlog of a round.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Survey {
+pub(super) struct Backlog {
     /// The clock offsets of all boots, as of the end of the journal.
     walls: WallClockOffsets,
     /// How many incidents and gaps wait after the position of the round.
@@ -41,7 +41,7 @@ pub(super) struct Batch {
     /// The position of the round after this batch; `None` when nothing is left to send.
     pub(super) position: Option<HandOverPosition>,
     /// What waits after this batch.
-    pub(super) behind: Survey,
+    pub(super) remaining: Backlog,
 }
 
 /// Why the journal cannot be handed over now.
@@ -58,21 +58,21 @@ pub(super) enum OutboxError {
 /// Reads the journal to its end, because the newest record of a boot has the best offset of its
 /// clock; the current time `now` of this boot may be better still. `walls` has the offsets of boots
 /// that are no longer in the journal.
-pub(super) fn survey(
+pub(super) fn read_backlog(
     folder: &Path,
     from: &HandOverPosition,
     mut walls: WallClockOffsets,
     now: Stamp,
-) -> Result<Survey, OutboxError> {
+) -> Result<Backlog, OutboxError> {
     let mut waiting = 0;
     for located in records(folder, from)? {
         let record = located?.record;
-        walls.learn(&record.at);
+        walls.update(&record.at);
         waiting +=
             u64::from(matches!(record.entry, Entry::IncidentClosed { .. } | Entry::Gap { .. }));
     }
-    walls.learn(&now);
-    Ok(Survey { walls, waiting })
+    walls.update(&now);
+    Ok(Backlog { walls, waiting })
 }
 
 /// Reads the next batch of a round: as much as one message holds, and at most `most` incidents.
@@ -81,17 +81,17 @@ pub(super) fn read(
     folder: &Path,
     place: &HandOverProgress,
     round: HandOverRound,
-    survey: Survey,
+    survey: Backlog,
     most: usize,
 ) -> Result<Batch, OutboxError> {
-    let mut batch = Batch { incidents: Vec::new(), first: None, position: None, behind: survey };
+    let mut batch = Batch { incidents: Vec::new(), first: None, position: None, remaining: survey };
     let mut bytes = 0;
-    for located in records(folder, place.of(round))? {
+    for located in records(folder, place.position_of(round))? {
         let Located { record, digest, .. } = located?;
         if place.end_of(round).is_some_and(|end| record.seq > end) {
             break;
         }
-        let wall_time = |stamp: &_| batch.behind.walls.wall(stamp);
+        let wall_time = |stamp: &_| batch.remaining.walls.wall_time(stamp);
         let reported = match &record.entry {
             Entry::IncidentClosed { .. } | Entry::Gap { .. }
                 if round == HandOverRound::Second && place.passed_over.contains(&record.seq) =>
@@ -115,10 +115,10 @@ pub(super) fn read(
         }
         batch.incidents.extend(reported);
         batch.position = Some(HandOverPosition { seq: record.seq, digest });
-        batch.behind.waiting = batch.behind.waiting.saturating_sub(1);
+        batch.remaining.waiting = batch.remaining.waiting.saturating_sub(1);
     }
     if batch.position.is_none() {
-        batch.behind.waiting = 0;
+        batch.remaining.waiting = 0;
     }
     Ok(batch)
 }
@@ -214,31 +214,31 @@ mod tests {
         folder
     }
 
-    fn survey_of(folder: &Path, round: HandOverRound) -> Survey {
+    fn survey_of(folder: &Path, round: HandOverRound) -> Backlog {
         let place = HandOverProgress::load(folder);
-        survey(folder, place.of(round), WallClockOffsets::default(), at(0))
+        read_backlog(folder, place.position_of(round), WallClockOffsets::default(), at(0))
             .expect("the journal is readable")
     }
 
     /// Takes the next batch, saves the progress, and returns the minutes in which its gaps started
     /// and what waits.
-    fn take_of(round: HandOverRound, folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
+    fn take_of(round: HandOverRound, folder: &Path, ahead: Option<Backlog>) -> (Vec<u64>, Backlog) {
         let mut place = HandOverProgress::load(folder);
         let survey = ahead.unwrap_or_else(|| survey_of(folder, round));
         let batch = read(folder, &place, round, survey, limits::INCIDENTS)
             .expect("the journal is readable");
         match batch.position {
-            Some(position) => place.taken(round, position, at(0)),
+            Some(position) => place.advance(round, position, at(0)),
             None if round == HandOverRound::Second => place.end_second_round(at(0)),
             None => {}
         }
         place.save(folder).expect("the progress is saved");
         let begin = at(0).wall;
         let minutes = batch.incidents.iter().map(|reported| reported.started.duration_since(begin));
-        (minutes.map(|time| time.as_secs() as u64 / 60).collect(), batch.behind)
+        (minutes.map(|time| time.as_secs() as u64 / 60).collect(), batch.remaining)
     }
 
-    fn take(folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
+    fn take(folder: &Path, ahead: Option<Backlog>) -> (Vec<u64>, Backlog) {
         take_of(HandOverRound::First, folder, ahead)
     }
 
@@ -283,7 +283,7 @@ mod tests {
             (HandOverProgress::default(), survey_of(folder.path(), HandOverRound::First));
         let batch = read(folder.path(), &place, HandOverRound::First, survey, 1)
             .expect("the journal is readable");
-        assert_eq!((batch.incidents.len(), batch.first, batch.behind.waiting), (1, Some(2), 4));
+        assert_eq!((batch.incidents.len(), batch.first, batch.remaining.waiting), (1, Some(2), 4));
         assert_eq!(batch.position.map(|position| position.seq), Some(2));
     }
 

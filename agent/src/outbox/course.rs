@@ -39,7 +39,7 @@ pub(super) enum UploadState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UploadResult {
     /// The cloud has all of them.
-    Taken,
+    Accepted,
     /// The cloud cannot parse them, or the message is too large.
     Refused,
     /// It is unknown whether the cloud has them.
@@ -50,11 +50,11 @@ pub(super) enum UploadResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UploadAction {
     /// Save that the incidents were accepted, and continue.
-    Note,
+    Save,
     /// Save that the incident is skipped, and continue after a pause.
     PassOver,
     /// Send an empty message at once.
-    Ask,
+    SendEmpty,
     /// Send fewer after a pause.
     Halve,
     /// Retry later.
@@ -65,7 +65,7 @@ impl UploadResult {
     /// Classifies the outcome of a message.
     pub(super) fn of(outcome: &HeartbeatOutcome) -> Self {
         match outcome {
-            HeartbeatOutcome::Delivered { .. } => Self::Taken,
+            HeartbeatOutcome::Delivered { .. } => Self::Accepted,
             // Bad Request, Content Too Large, Unprocessable Content.
             HeartbeatOutcome::Refused {
                 status: 400 | 413 | 422,
@@ -92,20 +92,20 @@ impl UploadState {
             (_, UploadResult::Unknown) | (Self::Asking { .. }, UploadResult::Refused) => {
                 (Self::Whole, UploadAction::BackOff)
             }
-            (Self::Whole, UploadResult::Taken) => (Self::Whole, UploadAction::Note),
-            (Self::Parts { most }, UploadResult::Taken) => {
-                (Self::parts(2 * most), UploadAction::Note)
+            (Self::Whole, UploadResult::Accepted) => (Self::Whole, UploadAction::Save),
+            (Self::Parts { most }, UploadResult::Accepted) => {
+                (Self::parts(2 * most), UploadAction::Save)
             }
             (Self::Parts { .. }, UploadResult::Refused) if sent > 1 => {
                 (Self::parts(sent / 2), UploadAction::Halve)
             }
             (Self::Whole | Self::Parts { .. }, UploadResult::Refused) => {
-                (Self::Asking { sent }, UploadAction::Ask)
+                (Self::Asking { sent }, UploadAction::SendEmpty)
             }
-            (Self::Asking { sent: 0 | 1 }, UploadResult::Taken) => {
+            (Self::Asking { sent: 0 | 1 }, UploadResult::Accepted) => {
                 (Self::parts(1), UploadAction::PassOver)
             }
-            (Self::Asking { sent }, UploadResult::Taken) => {
+            (Self::Asking { sent }, UploadResult::Accepted) => {
                 (Self::parts(sent / 2), UploadAction::Halve)
             }
         }
@@ -137,12 +137,12 @@ mod tests {
         fn answer(&mut self, sent: &[usize]) -> UploadResult {
             self.messages += 1;
             if let Some(answer) = self.trouble.pop()
-                && answer != UploadResult::Taken
+                && answer != UploadResult::Accepted
             {
                 return answer;
             }
             let is_bad = sent.len() > self.room || sent.iter().any(|entry| self.bad[*entry]);
-            if is_bad { UploadResult::Refused } else { UploadResult::Taken }
+            if is_bad { UploadResult::Refused } else { UploadResult::Accepted }
         }
 
         /// Hands everything over; returns the accepted and the skipped incidents.
@@ -153,13 +153,13 @@ mod tests {
                 let sent: Vec<usize> = (next..self.bad.len()).take(course.most()).collect();
                 let answer = self.answer(&sent);
                 let (mut after, mut action) = course.step(sent.len(), answer);
-                if action == UploadAction::Ask {
+                if action == UploadAction::SendEmpty {
                     let answer = self.answer(&[]);
                     (after, action) = after.step(0, answer);
                 }
                 course = after;
                 match action {
-                    UploadAction::Note => {
+                    UploadAction::Save => {
                         next += sent.len();
                         taken.extend(sent);
                     }
@@ -169,7 +169,7 @@ mod tests {
                         passed_over.extend(sent);
                     }
                     UploadAction::Halve | UploadAction::BackOff => {}
-                    UploadAction::Ask => {
+                    UploadAction::SendEmpty => {
                         unreachable!("an empty message is not followed by another one")
                     }
                 }
@@ -227,8 +227,8 @@ mod tests {
                     if asked { Vec::new() } else { (0..count.min(course.most())).collect() };
                 let answer = world.answer(&sent);
                 let (after, action) = course.step(sent.len(), answer);
-                prop_assert!(!matches!(action, UploadAction::Note | UploadAction::PassOver), "{:?}", action);
-                (course, asked) = (after, action == UploadAction::Ask);
+                prop_assert!(!matches!(action, UploadAction::Save | UploadAction::PassOver), "{:?}", action);
+                (course, asked) = (after, action == UploadAction::SendEmpty);
             }
         }
     }

@@ -37,7 +37,7 @@ pub fn incident(
         ended,
         downtime_s,
         one_family_s,
-        segments: condensed(&incident.segments)
+        segments: condense_segments(&incident.segments)
             .into_iter()
             .map(|Segment { scope, cause, from, to }| {
                 let from = wall_time(&from);
@@ -75,7 +75,7 @@ pub fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::ReportedIncident 
 ///    downtime by itself, so the downtime never grows.
 /// 3. Without an adjacent pair, the shortest segment is dropped: the time between two segments was
 ///    not monitored.
-fn condensed(segments: &[Segment]) -> Vec<Segment> {
+fn condense_segments(segments: &[Segment]) -> Vec<Segment> {
     let mut segments = segments.to_vec();
     while segments.len() > limits::SEGMENTS {
         let pair = segments
@@ -214,7 +214,7 @@ mod tests {
                 segment(cause, index * 40, (index + 1) * 40)
             })
             .collect();
-        let few = condensed(&segments);
+        let few = condense_segments(&segments);
         assert_eq!(few.len(), limits::SEGMENTS);
         assert_eq!((few[0].from, few[19].to), (segments[0].from, segments[180].to));
         assert!(few.windows(2).all(|pair| pair[0].to == pair[1].from));
@@ -232,7 +232,7 @@ mod tests {
             })
             .collect();
         segments[39].scope = Scope::Ipv4;
-        let few = condensed(&segments);
+        let few = condense_segments(&segments);
         assert_eq!(few.len(), limits::SEGMENTS);
         assert_eq!((few[19].scope, few[19].from), (Scope::Ipv4, at(39 * 40)));
         let down: Duration = few.iter().filter(|one| one.is_downtime()).map(Segment::length).sum();
@@ -245,7 +245,7 @@ mod tests {
             .map(|index| segment(Cause::Isp, index * 100, index * 100 + index + 1))
             .collect();
         // The shortest ones are dropped.
-        assert_eq!(condensed(&segments), segments[10..]);
+        assert_eq!(condense_segments(&segments), segments[10..]);
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
         let mut segments: Vec<Segment> =
             (0..20).map(|index| segment(Cause::Isp, index * 100, index * 100 + 50)).collect();
         segments.push(Segment { from: after(2_000), to: after(2_010), ..segments[0].clone() });
-        let few = condensed(&segments);
+        let few = condense_segments(&segments);
         assert_eq!(few, segments[..20], "the one of 10 s is the shortest");
     }
 

@@ -32,7 +32,7 @@ use crate::{
 /// The shortest time from the first acceptance of an entry to its second round. By then the host
 /// has passed on what it had in memory, or has lost it: it buffers for up to 30 s, and an idle app
 /// is stopped after about as long.
-pub(super) const AGAIN_AFTER: Duration = Duration::from_mins(5);
+pub(super) const SECOND_ROUND_AFTER: Duration = Duration::from_mins(5);
 /// How many skipped entries are remembered until the second round; a forgotten one is isolated
 /// again.
 const MOST_PASSED_OVER: usize = 100;
@@ -138,7 +138,7 @@ impl HandOverProgress {
     }
 
     /// The position of a round.
-    pub(super) fn of(&self, round: HandOverRound) -> &HandOverPosition {
+    pub(super) fn position_of(&self, round: HandOverRound) -> &HandOverPosition {
         match round {
             HandOverRound::First => &self.once,
             HandOverRound::Second => &self.twice,
@@ -155,7 +155,7 @@ impl HandOverProgress {
     }
 
     /// Moves a round to `position` at `now`.
-    pub(super) fn taken(&mut self, round: HandOverRound, position: HandOverPosition, now: Stamp) {
+    pub(super) fn advance(&mut self, round: HandOverRound, position: HandOverPosition, now: Stamp) {
         match round {
             HandOverRound::First => {
                 if position.seq <= self.once.seq {
@@ -183,7 +183,7 @@ impl HandOverProgress {
         seq: u64,
         now: Stamp,
     ) {
-        self.taken(round, position, now);
+        self.advance(round, position, now);
         if round == HandOverRound::First {
             self.passed_over.push(seq);
             let surplus = self.passed_over.len().saturating_sub(MOST_PASSED_OVER);
@@ -207,7 +207,7 @@ impl HandOverProgress {
     /// show; `None` when none is due.
     pub(super) fn due_in(&self, now: &Stamp) -> Option<Duration> {
         let due = self.due.as_ref()?;
-        Some(due.since.later(AGAIN_AFTER).rest(now).min(AGAIN_AFTER))
+        Some(due.since.later(SECOND_ROUND_AFTER).time_left(now).min(SECOND_ROUND_AFTER))
     }
 }
 
@@ -287,7 +287,7 @@ mod tests {
                 if round == HandOverRound::Second && place.due_in(&at(now)) != Some(Duration::ZERO) {
                     continue;
                 }
-                let from = place.of(round).seq;
+                let from = place.position_of(round).seq;
                 let end = place.end_of(round).unwrap_or(written).min(from + count);
                 if end <= from {
                     continue;
@@ -295,13 +295,13 @@ mod tests {
                 for entry in from + 1..=end {
                     taken[entry as usize].push(now);
                 }
-                place.taken(round, position(end), at(now));
+                place.advance(round, position(end), at(now));
             }
             for entry in 1..=written {
                 let [first, second] = taken[entry as usize][..] else {
                     return Err(TestCaseError::fail(format!("{entry}: {:?}", taken[entry as usize])));
                 };
-                prop_assert!(second - first >= AGAIN_AFTER.as_secs(), "{entry}: {first}, {second}");
+                prop_assert!(second - first >= SECOND_ROUND_AFTER.as_secs(), "{entry}: {first}, {second}");
             }
             prop_assert_eq!(place.due, None);
         }
@@ -328,14 +328,18 @@ mod tests {
     #[test]
     fn the_second_round_is_on_time_whatever_the_clocks_show() {
         let mut place = HandOverProgress::default();
-        place.taken(HandOverRound::First, position(3), at(1_000));
-        assert_eq!(place.due_in(&at(1_000)), Some(AGAIN_AFTER));
+        place.advance(HandOverRound::First, position(3), at(1_000));
+        assert_eq!(place.due_in(&at(1_000)), Some(SECOND_ROUND_AFTER));
         assert_eq!(place.due_in(&at(1_299)), Some(Duration::from_secs(1)));
         assert_eq!(place.due_in(&at(9_000)), Some(Duration::ZERO));
         let boot: BootId = "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().expect("an id");
         let other_boot = |seconds| Stamp { boot, boot_ms: 0, ..at(seconds) };
         assert_eq!(place.due_in(&other_boot(1_100)), Some(Duration::from_secs(200)));
-        assert_eq!(place.due_in(&other_boot(0)), Some(AGAIN_AFTER), "the clock was set back");
+        assert_eq!(
+            place.due_in(&other_boot(0)),
+            Some(SECOND_ROUND_AFTER),
+            "the clock was set back"
+        );
     }
 
     #[test]
@@ -356,11 +360,11 @@ mod tests {
     #[test]
     fn a_replaced_journal_resets_the_progress() {
         let mut place = HandOverProgress::default();
-        place.taken(HandOverRound::First, position(130), at(0));
-        place.taken(HandOverRound::Second, position(130), at(300));
-        place.taken(HandOverRound::First, position(6), at(400));
+        place.advance(HandOverRound::First, position(130), at(0));
+        place.advance(HandOverRound::Second, position(130), at(300));
+        place.advance(HandOverRound::First, position(6), at(400));
         assert_eq!((place.once.seq, place.twice.seq), (6, 0));
-        place.taken(HandOverRound::Second, position(6), at(700));
+        place.advance(HandOverRound::Second, position(6), at(700));
         assert_eq!((place.twice.seq, place.due), (6, None));
     }
 }

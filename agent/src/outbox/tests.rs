@@ -11,7 +11,7 @@ use tokio::{
     time::{advance, timeout},
 };
 
-use super::{place::AGAIN_AFTER, *};
+use super::{place::SECOND_ROUND_AFTER, *};
 use crate::{
     clock::{BootId, Stamp},
     heartbeat::tests::settings,
@@ -72,7 +72,16 @@ impl Stage {
         let _ = timeout(Duration::ZERO, stage.closed.notified()).await;
         let folder = journal.folder().to_owned();
         let walls = WallClockOffsets::default();
-        let deps = OutboxDeps { folder, journal, walls, clock, client, delivered, closed, monitor };
+        let deps = OutboxDeps {
+            folder,
+            journal,
+            clock_offsets: walls,
+            clock,
+            client,
+            delivered,
+            closed,
+            monitor,
+        };
         tokio::spawn(Outbox::new(deps).run());
         stage
     }
@@ -140,11 +149,11 @@ async fn every_gap_is_sent_again_minutes_later_and_new_ones_go_first() {
     let mut stage = Stage::set(3, &[OK_3, OK_1, OK_3, OK_1, OK_1, OK_1, OK_1]).await;
     assert_eq!(stage.message(1).await, [1, 2, 3]);
     stage.taken().await;
-    advance(AGAIN_AFTER.mul_f64(0.9)).await;
+    advance(SECOND_ROUND_AFTER.mul_f64(0.9)).await;
     stage.write().await;
     assert_eq!(stage.message(2).await, [4], "the second round is not due");
     stage.taken().await;
-    advance(AGAIN_AFTER).await;
+    advance(SECOND_ROUND_AFTER).await;
     assert_eq!(stage.message(3).await, [1, 2, 3]);
     // Each new gap shows that nothing else was sent before it, however much time passes.
     for (messages, new, again) in [(4, 5, 4), (6, 6, 5)] {

@@ -55,7 +55,8 @@ impl FromStr for Anchor {
     fn from_str(text: &str) -> Result<Self, AnchorError> {
         let tcp =
             text.get(..WITHOUT_TLS.len()).filter(|head| head.eq_ignore_ascii_case(WITHOUT_TLS));
-        let address = socket(text.get(tcp.map_or(0, str::len)..).unwrap_or_default(), DEFAULT_PORT);
+        let address =
+            parse_address(text.get(tcp.map_or(0, str::len)..).unwrap_or_default(), DEFAULT_PORT);
         match address {
             None => Err(AnchorError::NoAddress),
             Some(address) if address.port() == 0 => Err(AnchorError::NoPort),
@@ -73,7 +74,7 @@ impl fmt::Display for Anchor {
 }
 
 /// Parses an address with or without a port, IPv6 with or without brackets.
-pub(crate) fn socket(text: &str, port: u16) -> Option<SocketAddr> {
+pub(crate) fn parse_address(text: &str, port: u16) -> Option<SocketAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let alone = bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port));
     alone.or_else(|| text.parse().ok())
@@ -130,7 +131,7 @@ mod tests {
             ("192.168.1.1:", None),
         ] {
             let expected = expected.map(|text| text.parse::<SocketAddr>().expect("an address"));
-            assert_eq!(socket(text, 53), expected, "{text}");
+            assert_eq!(parse_address(text, 53), expected, "{text}");
         }
     }
 }

@@ -16,7 +16,7 @@ pub use local::LocalFailure;
 
 /// How a TCP connect ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Connect {
+pub enum ConnectEnd {
     /// The TCP handshake completed, with the host itself or with a middlebox in its name.
     Connected,
     /// A reset came back: from the host itself, or from a router or a portal in its name.
@@ -31,7 +31,7 @@ pub enum Connect {
     NotAsked(LocalFailure),
 }
 
-impl Connect {
+impl ConnectEnd {
     /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Connect {
     }
 }
 
-impl fmt::Display for Connect {
+impl fmt::Display for ConnectEnd {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
@@ -53,7 +53,7 @@ impl fmt::Display for Connect {
 
 /// One TCP connect and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connected {
+pub struct ConnectAnswer {
     /// The target address.
     pub target: SocketAddr,
     /// When the connect was started.
@@ -61,7 +61,7 @@ pub struct Connected {
     /// How long it took.
     pub took: Duration,
     /// How it ended.
-    pub end: Connect,
+    pub end: ConnectEnd,
     /// Sender of an ICMP error, if the kernel reports it (Linux).
     pub from: Option<IpAddr>,
 }
@@ -169,7 +169,7 @@ impl LinkAnswer {
 
 /// Result of a router probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Gateway {
+pub enum RouterState {
     /// It completed or refused a connection, or answered an echo request: it is alive.
     Alive,
     /// It did not answer at all.
@@ -180,7 +180,7 @@ pub enum Gateway {
     NotAsked,
 }
 
-impl Gateway {
+impl RouterState {
     /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -194,7 +194,7 @@ impl Gateway {
 
 /// Result of querying name servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dns {
+pub enum DnsState {
     /// They answered correctly.
     Answered,
     /// Nothing came back.
@@ -208,7 +208,7 @@ pub enum Dns {
     NotAsked,
 }
 
-impl Dns {
+impl DnsState {
     /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -223,7 +223,7 @@ impl Dns {
 
 /// Result of the plain HTTP request that a captive portal would intercept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Portal {
+pub enum PortalState {
     /// The genuine answer.
     Genuine,
     /// Something else answered in its place. Only this means that there is a portal.
@@ -232,7 +232,7 @@ pub enum Portal {
     NoAnswer,
 }
 
-impl Portal {
+impl PortalState {
     /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 use self::message::{DnsAnswer, DnsQuery, Received};
 pub use self::servers::{ServerOwner, Servers, owner_of};
-use super::{Dns, Family, LocalFailure, Observation, ProbeKind};
+use super::{DnsState, Family, LocalFailure, Observation, ProbeKind};
 use crate::{
     clock::Stamp,
     loopback::is_local_name,
@@ -47,13 +47,13 @@ pub(crate) const NXDOMAIN: &str = "nxdomain";
 pub(crate) const NODATA: &str = "nodata";
 
 /// Whether the answer of an observation is a failure of the queried name, which may fail for it alone.
-pub(crate) fn is_of_name(word: &str) -> bool {
+pub(crate) fn is_name_failure(word: &str) -> bool {
     matches!(word, NXDOMAIN | NODATA)
 }
 
 /// The name to query: the host that heartbeats go to, unless that is an IP address or a name of this machine
 /// itself, which no name server has.
-pub(crate) fn name_to_ask(host: Option<&str>) -> &str {
+pub(crate) fn name_to_query(host: Option<&str>) -> &str {
     let is_name = |host: &&str| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         bare.parse::<IpAddr>().is_err() && !is_local_name(host)
@@ -67,7 +67,7 @@ pub struct ServerAnswer {
     /// The server.
     pub server: SocketAddr,
     /// The result.
-    pub answer: Dns,
+    pub answer: DnsState,
     /// The same for the journal.
     pub observation: Observation,
 }
@@ -76,13 +76,13 @@ pub struct ServerAnswer {
 /// the servers.
 ///
 /// A server that resolves [another name](WELL_KNOWN) is not at fault for one missing name.
-pub async fn ask_all(
+pub async fn query_all(
     servers: &[SocketAddr],
     name: &str,
     clock: &impl Fn() -> Stamp,
 ) -> Vec<ServerAnswer> {
     let mut queries: Vec<_> =
-        servers.iter().map(|server| (Box::pin(ask_for_name(*server, name, clock)), None)).collect();
+        servers.iter().map(|server| (Box::pin(query_name(*server, name, clock)), None)).collect();
     poll_fn(|context| {
         for (query, answer) in &mut queries {
             if answer.is_none()
@@ -100,22 +100,22 @@ pub async fn ask_all(
 
 /// Queries one name server for `name`, and for [another](WELL_KNOWN) if it answers that `name` does not exist
 /// or has no IPv4 address.
-pub(super) async fn ask_for_name(
+pub(super) async fn query_name(
     server: SocketAddr,
     name: &str,
     clock: &impl Fn() -> Stamp,
 ) -> ServerAnswer {
-    let (mut answer, observation) = ask_directly(server, name, LIMIT, clock).await;
-    if is_of_name(&observation.answer) && name != WELL_KNOWN {
-        let known = ask_directly(server, WELL_KNOWN, LIMIT, clock).await;
+    let (mut answer, observation) = query_server(server, name, LIMIT, clock).await;
+    if is_name_failure(&observation.answer) && name != WELL_KNOWN {
+        let known = query_server(server, WELL_KNOWN, LIMIT, clock).await;
         answer = answered_or(answer, known.0);
     }
     ServerAnswer { server, answer, observation }
 }
 
 /// The result for a name, or [`Dns::Answered`] if another name was answered.
-pub(super) fn answered_or(answer: Dns, of_another: Dns) -> Dns {
-    if of_another == Dns::Answered { Dns::Answered } else { answer }
+pub(super) fn answered_or(answer: DnsState, of_another: DnsState) -> DnsState {
+    if of_another == DnsState::Answered { DnsState::Answered } else { answer }
 }
 
 /// Larger answers come by TCP; without EDNS a server sends 512 bytes at most (RFC 1035, 4.2.1).
@@ -132,12 +132,12 @@ const UDP_BYTES: usize = 1_232;
 /// `nxdomain`, `nodata`, `unreachable`, `forbidden`, `nonsense`, `failed`, or `partly_silent` if only the query
 /// for the name that cannot exist was answered. A failure on this device is [`Dns::NotAsked`], with the
 /// word of that failure.
-pub async fn ask_directly(
+pub async fn query_server(
     server: SocketAddr,
     name: &str,
     limit: Duration,
     clock: &impl Fn() -> Stamp,
-) -> (Dns, Observation) {
+) -> (DnsState, Observation) {
     let at = clock();
     let begun = Instant::now();
     let nonce = format!("ispmon-{:016x}.invalid", fastrand::u64(..));
@@ -159,21 +159,25 @@ pub async fn ask_directly(
 /// Looks `name` up as every program on this device would, for `limit` at most.
 ///
 /// The lookup runs on the resolver's own thread and continues after the limit.
-pub async fn ask_system(
+pub async fn query_system(
     resolver: &Resolver,
     name: &str,
     limit: Duration,
     clock: &impl Fn() -> Stamp,
-) -> (Dns, Observation) {
+) -> (DnsState, Observation) {
     let at = clock();
     let begun = Instant::now();
     let (answer, word) = match resolver.resolve(name, begun + limit).await {
-        Ok(addresses) if addresses.iter().copied().any(is_nobodys) => (Dns::Lied, "lied"),
-        Ok(_) => (Dns::Answered, "answered"),
-        Err(LookupError::TimedOut { .. } | LookupError::Hanging { .. }) => (Dns::Silent, "silent"),
-        Err(LookupError::Unknown { .. }) => (Dns::Failed, NXDOMAIN),
-        Err(LookupError::Temporary { .. }) => (Dns::Failed, "servfail"),
-        Err(LookupError::Failed { .. }) => (Dns::Failed, "failed"),
+        Ok(addresses) if addresses.iter().copied().any(is_unusable_address) => {
+            (DnsState::Lied, "lied")
+        }
+        Ok(_) => (DnsState::Answered, "answered"),
+        Err(LookupError::TimedOut { .. } | LookupError::Hanging { .. }) => {
+            (DnsState::Silent, "silent")
+        }
+        Err(LookupError::Unknown { .. }) => (DnsState::Failed, NXDOMAIN),
+        Err(LookupError::Temporary { .. }) => (DnsState::Failed, "servfail"),
+        Err(LookupError::Failed { .. }) => (DnsState::Failed, "failed"),
     };
     let observation = Observation {
         probe: ProbeKind::SystemDns,
@@ -194,28 +198,31 @@ pub async fn ask_system(
 fn judge(
     real: &Result<DnsAnswer, DnsFailure>,
     nonce: &Result<DnsAnswer, DnsFailure>,
-) -> (Dns, &'static str) {
+) -> (DnsState, &'static str) {
     let for_everything = match nonce {
         Ok(DnsAnswer::Addresses(addresses)) => addresses.as_slice(),
         Ok(DnsAnswer::Failed(_)) | Err(_) => &[],
     };
-    let is_lie = |address: &IpAddr| is_nobodys(*address) || for_everything.contains(address);
+    let is_lie =
+        |address: &IpAddr| is_unusable_address(*address) || for_everything.contains(address);
     match real {
         // Servers that block, or that have no server to forward to, answer like this to every query.
-        Ok(DnsAnswer::Addresses(addresses)) if addresses.is_empty() => (Dns::Failed, NODATA),
-        Ok(DnsAnswer::Addresses(addresses)) if addresses.iter().any(is_lie) => (Dns::Lied, "lied"),
-        Ok(DnsAnswer::Addresses(_)) if !for_everything.is_empty() => {
-            (Dns::Answered, "hijacks_nxdomain")
+        Ok(DnsAnswer::Addresses(addresses)) if addresses.is_empty() => (DnsState::Failed, NODATA),
+        Ok(DnsAnswer::Addresses(addresses)) if addresses.iter().any(is_lie) => {
+            (DnsState::Lied, "lied")
         }
-        Ok(DnsAnswer::Addresses(_)) => (Dns::Answered, "answered"),
-        Ok(DnsAnswer::Failed(word)) => (Dns::Failed, word),
-        Err(DnsFailure::Unreachable) => (Dns::Failed, "unreachable"),
-        Err(DnsFailure::Nonsense) => (Dns::Failed, "nonsense"),
-        Err(DnsFailure::Forbidden) => (Dns::Failed, "forbidden"),
-        Err(DnsFailure::NotAsked(failure)) => (Dns::NotAsked, failure.as_str()),
+        Ok(DnsAnswer::Addresses(_)) if !for_everything.is_empty() => {
+            (DnsState::Answered, "hijacks_nxdomain")
+        }
+        Ok(DnsAnswer::Addresses(_)) => (DnsState::Answered, "answered"),
+        Ok(DnsAnswer::Failed(word)) => (DnsState::Failed, word),
+        Err(DnsFailure::Unreachable) => (DnsState::Failed, "unreachable"),
+        Err(DnsFailure::Nonsense) => (DnsState::Failed, "nonsense"),
+        Err(DnsFailure::Forbidden) => (DnsState::Failed, "forbidden"),
+        Err(DnsFailure::NotAsked(failure)) => (DnsState::NotAsked, failure.as_str()),
         // The server is alive; only packet loss or a failing server upstream can cause this.
-        Err(DnsFailure::Silent) if nonce.is_ok() => (Dns::Failed, "partly_silent"),
-        Err(DnsFailure::Silent) => (Dns::Silent, "silent"),
+        Err(DnsFailure::Silent) if nonce.is_ok() => (DnsState::Failed, "partly_silent"),
+        Err(DnsFailure::Silent) => (DnsState::Silent, "silent"),
     }
 }
 
@@ -223,7 +230,7 @@ fn judge(
 /// answer.
 ///
 /// Private and loopback addresses are usable: names in a home network have such addresses.
-fn is_nobodys(address: IpAddr) -> bool {
+fn is_unusable_address(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             v4.is_unspecified()
@@ -353,25 +360,25 @@ mod tests {
         let servfail = || Ok(DnsAnswer::Failed("servfail"));
         let silent = || Err(DnsFailure::Silent);
         for (real, nonce, expected) in [
-            (truth(), unknown(), (Dns::Answered, "answered")),
-            (truth(), silent(), (Dns::Answered, "answered")),
-            (truth(), Ok(DnsAnswer::Addresses(vec![])), (Dns::Answered, "answered")),
-            (Ok(DnsAnswer::Addresses(vec![])), unknown(), (Dns::Failed, "nodata")),
+            (truth(), unknown(), (DnsState::Answered, "answered")),
+            (truth(), silent(), (DnsState::Answered, "answered")),
+            (truth(), Ok(DnsAnswer::Addresses(vec![])), (DnsState::Answered, "answered")),
+            (Ok(DnsAnswer::Addresses(vec![])), unknown(), (DnsState::Failed, "nodata")),
             (
                 Ok(DnsAnswer::Addresses(vec![])),
                 Ok(DnsAnswer::Addresses(vec![])),
-                (Dns::Failed, "nodata"),
+                (DnsState::Failed, "nodata"),
             ),
-            (lie(), lie(), (Dns::Lied, "lied")),
-            (truth(), lie(), (Dns::Answered, "hijacks_nxdomain")),
-            (silent(), lie(), (Dns::Failed, "partly_silent")),
-            (unknown(), lie(), (Dns::Failed, "nxdomain")),
-            (blocked(), unknown(), (Dns::Lied, "lied")),
-            (unknown(), unknown(), (Dns::Failed, "nxdomain")),
-            (servfail(), servfail(), (Dns::Failed, "servfail")),
-            (silent(), unknown(), (Dns::Failed, "partly_silent")),
-            (silent(), silent(), (Dns::Silent, "silent")),
-            (Err(DnsFailure::Unreachable), silent(), (Dns::Failed, "unreachable")),
+            (lie(), lie(), (DnsState::Lied, "lied")),
+            (truth(), lie(), (DnsState::Answered, "hijacks_nxdomain")),
+            (silent(), lie(), (DnsState::Failed, "partly_silent")),
+            (unknown(), lie(), (DnsState::Failed, "nxdomain")),
+            (blocked(), unknown(), (DnsState::Lied, "lied")),
+            (unknown(), unknown(), (DnsState::Failed, "nxdomain")),
+            (servfail(), servfail(), (DnsState::Failed, "servfail")),
+            (silent(), unknown(), (DnsState::Failed, "partly_silent")),
+            (silent(), silent(), (DnsState::Silent, "silent")),
+            (Err(DnsFailure::Unreachable), silent(), (DnsState::Failed, "unreachable")),
         ] {
             assert_eq!(judge(&real, &nonce), expected, "{real:?}, {nonce:?}");
         }
@@ -386,7 +393,7 @@ mod tests {
             (Some("localhost"), WELL_KNOWN),
             (None, WELL_KNOWN),
         ] {
-            assert_eq!(name_to_ask(host), expected, "{host:?}");
+            assert_eq!(name_to_query(host), expected, "{host:?}");
         }
     }
 
@@ -406,7 +413,11 @@ mod tests {
             ("1.1.1.1", false),
             ("2606:4700:4700::1111", false),
         ] {
-            assert_eq!(is_nobodys(address.parse().expect("an address")), expected, "{address}");
+            assert_eq!(
+                is_unusable_address(address.parse().expect("an address")),
+                expected,
+                "{address}"
+            );
         }
     }
 }

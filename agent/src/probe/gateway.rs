@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    Connect, Connected, Family, Gateway, Interface, Observation, ProbeKind,
+    ConnectAnswer, ConnectEnd, Family, Interface, Observation, ProbeKind, RouterState,
     link::{self, Neighbour},
     tcp,
 };
@@ -39,12 +39,12 @@ const PORTS: [u16; 3] = [53, 80, 443];
 ///
 /// The first response ends the probe and cancels the rest. The observation's answer is `connected`,
 /// `refused` or `echo` from a router that is alive, else `silent`, `gone` or `not_asked`.
-pub async fn ask(
+pub async fn probe(
     gateway: IpAddr,
     interface: &Interface,
     limit: Duration,
     clock: impl Fn() -> Stamp + Clone + Send + Sync + 'static,
-) -> (Gateway, Observation) {
+) -> (RouterState, Observation) {
     let at = clock();
     let begun = Instant::now();
     let targets = PORTS.map(|port| at_port(gateway, interface, port));
@@ -55,7 +55,7 @@ pub async fn ask(
     }
     let (answer, word) = tokio::select! {
         answer = by_tcp(connects, gateway, interface) => answer,
-        () = echo(gateway, interface, begun + limit) => (Gateway::Alive, "echo"),
+        () = echo(gateway, interface, begun + limit) => (RouterState::Alive, "echo"),
     };
     let observation = Observation {
         probe: ProbeKind::Gateway,
@@ -69,20 +69,20 @@ pub async fn ask(
 }
 
 async fn by_tcp(
-    mut connects: JoinSet<Connected>,
+    mut connects: JoinSet<ConnectAnswer>,
     gateway: IpAddr,
     interface: &Interface,
-) -> (Gateway, &'static str) {
+) -> (RouterState, &'static str) {
     let mut ends = Vec::with_capacity(PORTS.len());
     while let Some(answer) = connects.join_next().await {
         // A connect does not panic; if one did, the answers of the others would still count.
         let Ok(answer) = answer else { continue };
-        if matches!(answer.end, Connect::Connected | Connect::Refused) {
-            return (Gateway::Alive, answer.end.as_str());
+        if matches!(answer.end, ConnectEnd::Connected | ConnectEnd::Refused) {
+            return (RouterState::Alive, answer.end.as_str());
         }
         ends.push(answer.end);
     }
-    let answer = without_sign(&ends, || link::neighbour(gateway, interface.index));
+    let answer = classify_no_response(&ends, || link::neighbour(gateway, interface.index));
     (answer, answer.as_str())
 }
 
@@ -93,18 +93,18 @@ async fn by_tcp(
 ///    ("local network privacy"), so it counts as not probed.
 /// 3. The neighbour table reports that the address does not resolve: gone.
 /// 4. Else: silent.
-fn without_sign(ends: &[Connect], neighbour: impl FnOnce() -> Neighbour) -> Gateway {
-    let says_nothing = |end: &Connect| match end {
-        Connect::Forbidden | Connect::NotAsked(_) => true,
-        Connect::Unreachable => cfg!(target_os = "macos"),
-        Connect::Connected | Connect::Refused | Connect::TimedOut => false,
+fn classify_no_response(ends: &[ConnectEnd], neighbour: impl FnOnce() -> Neighbour) -> RouterState {
+    let says_nothing = |end: &ConnectEnd| match end {
+        ConnectEnd::Forbidden | ConnectEnd::NotAsked(_) => true,
+        ConnectEnd::Unreachable => cfg!(target_os = "macos"),
+        ConnectEnd::Connected | ConnectEnd::Refused | ConnectEnd::TimedOut => false,
     };
     if ends.iter().all(says_nothing) {
-        Gateway::NotAsked
+        RouterState::NotAsked
     } else if neighbour() == Neighbour::Failed {
-        Gateway::Gone
+        RouterState::Gone
     } else {
-        Gateway::Silent
+        RouterState::Silent
     }
 }
 
@@ -199,20 +199,24 @@ mod tests {
 
     #[test]
     fn silent_gone_and_not_probed_are_distinguished() {
-        use Connect::{Forbidden, NotAsked, TimedOut, Unreachable};
+        use ConnectEnd::{Forbidden, NotAsked, TimedOut, Unreachable};
         let failed = NotAsked(crate::probe::LocalFailure::NoPort);
         let unreachable =
-            if cfg!(target_os = "macos") { Gateway::NotAsked } else { Gateway::Silent };
+            if cfg!(target_os = "macos") { RouterState::NotAsked } else { RouterState::Silent };
         for (ends, neighbour, expected) in [
-            ([TimedOut; 3], Neighbour::Known, Gateway::Silent),
-            ([TimedOut; 3], Neighbour::Asked, Gateway::Silent),
-            ([TimedOut; 3], Neighbour::Unknown, Gateway::Silent),
-            ([TimedOut; 3], Neighbour::Failed, Gateway::Gone),
-            ([Forbidden, Forbidden, TimedOut], Neighbour::Failed, Gateway::Gone),
-            ([Unreachable; 3], Neighbour::Asked, unreachable),
-            ([Forbidden, failed, Forbidden], Neighbour::Failed, Gateway::NotAsked),
+            ([TimedOut; 3], Neighbour::Known, RouterState::Silent),
+            ([TimedOut; 3], Neighbour::Resolving, RouterState::Silent),
+            ([TimedOut; 3], Neighbour::Unknown, RouterState::Silent),
+            ([TimedOut; 3], Neighbour::Failed, RouterState::Gone),
+            ([Forbidden, Forbidden, TimedOut], Neighbour::Failed, RouterState::Gone),
+            ([Unreachable; 3], Neighbour::Resolving, unreachable),
+            ([Forbidden, failed, Forbidden], Neighbour::Failed, RouterState::NotAsked),
         ] {
-            assert_eq!(without_sign(&ends, || neighbour), expected, "{ends:?}, {neighbour:?}");
+            assert_eq!(
+                classify_no_response(&ends, || neighbour),
+                expected,
+                "{ends:?}, {neighbour:?}"
+            );
         }
     }
 

@@ -52,7 +52,7 @@ const BURST: Duration = Duration::from_millis(100);
 
 /// Reports when links, addresses or routes may have changed.
 #[derive(Debug)]
-pub struct Links {
+pub struct LinkMonitor {
     source: LinkEvents,
     /// When the current burst of events ends.
     burst_ends: Option<Instant>,
@@ -64,7 +64,7 @@ enum LinkEvents {
     Poll(poll::Poll),
 }
 
-impl Links {
+impl LinkMonitor {
     /// Begins to monitor; by polling every few seconds where the system sends no change events.
     ///
     /// # Panics
@@ -78,7 +78,7 @@ impl Links {
     }
 
     /// Whether the system sends change events, so that a pulled cable is detected at once.
-    pub fn is_told(&self) -> bool {
+    pub fn has_events(&self) -> bool {
         matches!(self.source, LinkEvents::Events(_))
     }
 
@@ -109,7 +109,7 @@ impl Links {
     }
 }
 
-impl Default for Links {
+impl Default for LinkMonitor {
     fn default() -> Self {
         Self::new()
     }
@@ -121,7 +121,7 @@ pub enum Neighbour {
     /// It answers, or has answered and is not being verified.
     Known,
     /// The kernel is resolving or verifying its address.
-    Asked,
+    Resolving,
     /// It does not answer any more (`FAILED`).
     Failed,
     /// There is no entry, or it cannot be read.
@@ -145,12 +145,12 @@ impl From<LinkAnswer> for Path {
 }
 
 /// One address of each family that no host has (RFC 5737, RFC 3849).
-const SOMEWHERE: [IpAddr; 2] = [
+const UNUSED_ADDRESSES: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
 ];
 /// The longest prefix of a default route: all of the address space, or one half of it (OpenVPN).
-const WHOLE_WORLD: u32 = 1;
+const LONGEST_DEFAULT_PREFIX: u32 = 1;
 
 /// Whether an address that is reached without a router and not through a tunnel is a neighbour, by its entry
 /// in the routing table: `bits` is the prefix length; `resolves`, whether the next hop is resolved on the
@@ -159,7 +159,7 @@ const WHOLE_WORLD: u32 = 1;
 ///
 /// A default route leads to no neighbours, even if a host answers ARP for every address.
 fn is_near(bits: u32, resolves: bool, is_kernels: bool) -> bool {
-    is_kernels || resolves && bits > WHOLE_WORLD
+    is_kernels || resolves && bits > LONGEST_DEFAULT_PREFIX
 }
 
 /// How a packet to `address` would leave this device now.
@@ -232,7 +232,7 @@ pub struct FamilyPaths {
 impl FamilyPaths {
     /// Reads the paths to the anchors of both families at once, which costs hardly more than one; `None` for a
     /// family without anchors.
-    pub fn look(anchors: &PerFamily<Vec<Anchor>>) -> PerFamily<Option<Self>> {
+    pub fn read(anchors: &PerFamily<Vec<Anchor>>) -> PerFamily<Option<Self>> {
         let all = anchors.iter().flat_map(|(_, anchors)| anchors);
         let addresses: Vec<_> = all.map(|anchor| anchor.address.ip()).collect();
         let mut paths = paths_to(&addresses).into_iter();
@@ -258,7 +258,8 @@ impl FamilyPaths {
             .map(|(anchor, path)| AnchorPath {
                 anchor: *anchor,
                 on_link: path.on_link && !anchor.address.ip().to_canonical().is_loopback(),
-                own_path: path.link != LinkAnswer::Unknown && way(&path.link) != way(&link),
+                own_path: path.link != LinkAnswer::Unknown
+                    && path_key(&path.link) != path_key(&link),
             })
             .collect();
         Some(Self { link, anchors })
@@ -267,8 +268,9 @@ impl FamilyPaths {
 
 /// The link that most paths have in common; paths that could not be read count only if no other could be.
 fn common(paths: &[Path]) -> Option<&LinkAnswer> {
-    let votes =
-        |link: &LinkAnswer| paths.iter().filter(|path| way(&path.link) == way(link)).count();
+    let votes = |link: &LinkAnswer| {
+        paths.iter().filter(|path| path_key(&path.link) == path_key(link)).count()
+    };
     let mut best: Option<(&LinkAnswer, (bool, usize, bool))> = None;
     for Path { link, .. } in paths {
         let weight = (*link != LinkAnswer::Unknown, votes(link), link.route().is_some());
@@ -280,7 +282,7 @@ fn common(paths: &[Path]) -> Option<&LinkAnswer> {
 }
 
 /// What equal paths have in common: interface and router, or the obstacle.
-fn way(link: &LinkAnswer) -> (&str, Option<(u32, Option<IpAddr>)>) {
+fn path_key(link: &LinkAnswer) -> (&str, Option<(u32, Option<IpAddr>)>) {
     (link.as_str(), link.route().map(|route| (route.index, route.gateway)))
 }
 

@@ -28,7 +28,7 @@ impl MacAddress {
 
     /// Whether both may be equal. An unknown address may equal any: the kernel resolves the address of a router
     /// only when it has a packet to send.
-    pub fn may_be(one: Option<Self>, other: Option<Self>) -> bool {
+    pub fn may_equal(one: Option<Self>, other: Option<Self>) -> bool {
         one.is_none() || other.is_none() || one == other
     }
 }
@@ -103,7 +103,7 @@ mod tests {
             (None, None, true),
             (one, other, false),
         ] {
-            assert_eq!(MacAddress::may_be(one, other), expected, "{one:?} {other:?}");
+            assert_eq!(MacAddress::may_equal(one, other), expected, "{one:?} {other:?}");
         }
     }
 }

@@ -38,7 +38,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Observation, Portal, ProbeKind, dns};
+use super::{Observation, PortalState, ProbeKind, dns};
 use crate::{clock::Stamp, resolver::Resolver};
 
 /// The default servers: two, of different owners, because one may be blocked, and because some portals let
@@ -53,7 +53,7 @@ pub const LIMIT: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalAnswer {
     /// [`Portal::Intercepted`] only if every page that answered was intercepted.
-    pub portal: Portal,
+    pub portal: PortalState,
     /// An intercepted page came from the router itself: from its own address, by a redirect to that, or
     /// from a private address that the name servers return for every name. If the network has worked
     /// without a login before, that is the router's own "no internet" page.
@@ -67,7 +67,7 @@ pub struct PortalAnswer {
 ///
 /// A genuine answer decides at once: a network that lets one page through is not closed. An intercepted
 /// page decides only once all requests have ended without a genuine answer.
-pub async fn ask(
+pub async fn check(
     servers: &[Url],
     resolver: &Arc<Resolver>,
     is_router: &(impl Fn(IpAddr) -> bool + Sync),
@@ -86,20 +86,21 @@ pub async fn ask(
             (page.ok().and_then(Result::ok), server)
         });
     }
-    let mut portal = Portal::NoAnswer;
+    let mut portal = PortalState::NoAnswer;
     let mut decided = servers.first().cloned();
     let mut from_router = false;
     while let Some(ended) = checks.join_next().await {
         let Ok((Some(page), server)) = ended else { continue };
         match judge(page.status, page.has_body) {
-            Portal::NoAnswer => {}
-            Portal::Genuine => {
-                (portal, decided, from_router) = (Portal::Genuine, Some(server), false);
+            PortalState::NoAnswer => {}
+            PortalState::Genuine => {
+                (portal, decided, from_router) = (PortalState::Genuine, Some(server), false);
                 break;
             }
-            Portal::Intercepted => {
-                (portal, decided) = (Portal::Intercepted, Some(server));
-                from_router = from_router || page.is_routers(is_router, resolver, deadline).await;
+            PortalState::Intercepted => {
+                (portal, decided) = (PortalState::Intercepted, Some(server));
+                from_router =
+                    from_router || page.is_from_router(is_router, resolver, deadline).await;
             }
         }
     }
@@ -129,7 +130,7 @@ struct HttpPage {
 
 impl HttpPage {
     /// Whether the router itself has answered.
-    async fn is_routers(
+    async fn is_from_router(
         &self,
         is_router: &(impl Fn(IpAddr) -> bool + Sync),
         resolver: &Resolver,
@@ -156,12 +157,12 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 /// Classifies an answer.
-fn judge(status: StatusCode, has_body: bool) -> Portal {
+fn judge(status: StatusCode, has_body: bool) -> PortalState {
     match status {
-        StatusCode::NO_CONTENT if !has_body => Portal::Genuine,
-        StatusCode::NETWORK_AUTHENTICATION_REQUIRED => Portal::Intercepted,
-        status if status.is_server_error() => Portal::NoAnswer,
-        _ => Portal::Intercepted,
+        StatusCode::NO_CONTENT if !has_body => PortalState::Genuine,
+        StatusCode::NETWORK_AUTHENTICATION_REQUIRED => PortalState::Intercepted,
+        status if status.is_server_error() => PortalState::NoAnswer,
+        _ => PortalState::Intercepted,
     }
 }
 
@@ -265,19 +266,19 @@ mod tests {
     #[test]
     fn only_an_answer_that_the_genuine_server_does_not_give_is_a_portal() {
         for (status, has_body, expected) in [
-            (204, false, Portal::Genuine),
-            (204, true, Portal::Intercepted),
-            (200, true, Portal::Intercepted),
-            (200, false, Portal::Intercepted),
-            (302, false, Portal::Intercepted),
-            (307, true, Portal::Intercepted),
-            (403, true, Portal::Intercepted),
-            (404, true, Portal::Intercepted),
-            (511, true, Portal::Intercepted),
-            (500, true, Portal::NoAnswer),
-            (502, true, Portal::NoAnswer),
-            (503, false, Portal::NoAnswer),
-            (504, true, Portal::NoAnswer),
+            (204, false, PortalState::Genuine),
+            (204, true, PortalState::Intercepted),
+            (200, true, PortalState::Intercepted),
+            (200, false, PortalState::Intercepted),
+            (302, false, PortalState::Intercepted),
+            (307, true, PortalState::Intercepted),
+            (403, true, PortalState::Intercepted),
+            (404, true, PortalState::Intercepted),
+            (511, true, PortalState::Intercepted),
+            (500, true, PortalState::NoAnswer),
+            (502, true, PortalState::NoAnswer),
+            (503, false, PortalState::NoAnswer),
+            (504, true, PortalState::NoAnswer),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
             assert_eq!(judge(status, has_body), expected, "{status}, body: {has_body}");
@@ -318,7 +319,7 @@ mod tests {
         ] {
             let resolver = Resolver::with(move |_| Ok(vec![of_all_names]), LIMIT);
             let seen = crate::runtime::run(async {
-                page.is_routers(&|address| address == router, &resolver, Instant::now() + LIMIT)
+                page.is_from_router(&|address| address == router, &resolver, Instant::now() + LIMIT)
                     .await
             });
             assert_eq!(seen.expect("a runtime"), expected, "{what}");

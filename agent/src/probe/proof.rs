@@ -47,7 +47,7 @@ use crate::{
 /// top of the connect, and a middlebox that completes connections for others does so at once.
 pub const PROOF_LIMIT: Duration = Duration::from_secs(4);
 /// How long a proven connection stays open to receive session tickets.
-const TICKETS_WITHIN: Duration = Duration::from_secs(1);
+const TICKET_TIMEOUT: Duration = Duration::from_secs(1);
 /// Size of the session cache. rustls keeps eight tickets for each server and divides the size by that;
 /// there are 16 anchors at most.
 const REMEMBERED_SESSIONS: usize = 16 * 8;
@@ -65,7 +65,7 @@ pub struct Prover {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handshake {
     /// A full handshake with certificates, a few kilobytes.
-    Whole,
+    Full,
     /// A resumed session if one is cached, else a full handshake.
     Resumed,
 }
@@ -218,7 +218,7 @@ async fn handshake(
 ) -> bool {
     let Some(both) = prover.configurations().await else { return false };
     let configuration = Arc::clone(match kind {
-        Handshake::Whole => &both.whole,
+        Handshake::Full => &both.whole,
         Handshake::Resumed => &both.resumed,
     });
     let name = ServerName::IpAddress(anchor.anchor.address.ip().to_canonical().into());
@@ -226,7 +226,7 @@ async fn handshake(
         Ok(stream) => {
             if stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3) {
                 // The proof is complete; the tickets are read in the background.
-                tokio::spawn(take_tickets(stream));
+                tokio::spawn(receive_tickets(stream));
             }
             true
         }
@@ -235,9 +235,9 @@ async fn handshake(
 }
 
 /// Reads until the session tickets have arrived or [`TICKETS_WITHIN`] has passed.
-async fn take_tickets(mut stream: TlsStream<TcpStream>) {
+async fn receive_tickets(mut stream: TlsStream<TcpStream>) {
     let mut nothing = [0; 64];
     let read = async { while matches!(stream.read(&mut nothing).await, Ok(1..)) {} };
     // Tickets are optional: the proof counts without them.
-    let _ = timeout(TICKETS_WITHIN, read).await;
+    let _ = timeout(TICKET_TIMEOUT, read).await;
 }

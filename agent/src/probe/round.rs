@@ -42,7 +42,7 @@ impl Round {
             }
             let (prover, via, clock) = (prover.clone(), via.cloned(), clock.clone());
             answers.spawn(async move {
-                prove(&anchor, Handshake::Whole, &prover, via.as_ref(), &clock).await
+                prove(&anchor, Handshake::Full, &prover, via.as_ref(), &clock).await
             });
         }
         Self { answers, provable }
@@ -60,7 +60,7 @@ impl Round {
     }
 
     /// Waits for all remaining answers.
-    pub async fn rest(mut self) -> Vec<AnchorAnswer> {
+    pub async fn collect_rest(mut self) -> Vec<AnchorAnswer> {
         let mut answers = Vec::with_capacity(self.answers.len());
         while let Some(answer) = self.next().await {
             answers.push(answer);

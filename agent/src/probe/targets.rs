@@ -16,8 +16,8 @@ use std::{
 use reqwest::Url;
 
 use super::{
-    Anchor, Dns, Family, Gateway, Interface, LinkAnswer, Observation, PerFamily, ProbeKind, Route,
-    dns, gateway,
+    Anchor, DnsState, Family, Interface, LinkAnswer, Observation, PerFamily, ProbeKind, Route,
+    RouterState, dns, gateway,
     link::{self, FamilyPaths, Underlay},
     portal::{self, PortalAnswer},
 };
@@ -64,14 +64,14 @@ impl Targets {
             gateway,
             resolver,
             portal: portal.to_vec(),
-            name: dns::name_to_ask(host).to_owned(),
+            name: dns::name_to_query(host).to_owned(),
             servers: Arc::default(),
         }
     }
 
     /// Reads from the kernel how the anchors are reached now.
-    pub fn look(&self) -> AnchorPaths {
-        FamilyPaths::look(&self.anchors)
+    pub fn read_paths(&self) -> AnchorPaths {
+        FamilyPaths::read(&self.anchors)
     }
 
     /// The router of a family and the interface to probe it through: the router that is set, or the one on the
@@ -101,26 +101,26 @@ impl Targets {
     }
 
     /// Probes the router of a family.
-    pub async fn ask_router(
+    pub async fn probe_router(
         router: Option<(IpAddr, Interface)>,
         family: Family,
         clock: impl Fn() -> Stamp + Clone + Send + Sync + 'static,
-    ) -> (Gateway, Observation) {
+    ) -> (RouterState, Observation) {
         match router {
             Some((address, interface)) => {
-                gateway::ask(address, &interface, gateway::LIMIT, clock).await
+                gateway::probe(address, &interface, gateway::LIMIT, clock).await
             }
-            None => (Gateway::NotAsked, nobody(ProbeKind::Gateway, Some(family), clock())),
+            None => (RouterState::NotAsked, not_probed(ProbeKind::Gateway, Some(family), clock())),
         }
     }
 
     /// Queries every name server directly, all at once: the one that is set, or all that the system uses.
-    pub async fn ask_name_servers(&self, clock: &impl Fn() -> Stamp) -> Vec<dns::ServerAnswer> {
+    pub async fn query_name_servers(&self, clock: &impl Fn() -> Stamp) -> Vec<dns::ServerAnswer> {
         let servers = match self.resolver {
             Some(server) => vec![server],
             None => self.servers.read().await,
         };
-        dns::ask_all(&servers, &self.name, clock).await
+        dns::query_all(&servers, &self.name, clock).await
     }
 
     /// Looks the name up as every program on this device would. If the settings name a name server, that server
@@ -129,22 +129,23 @@ impl Targets {
         &self,
         resolver: &Resolver,
         clock: &impl Fn() -> Stamp,
-    ) -> (Dns, Observation) {
+    ) -> (DnsState, Observation) {
         if let Some(server) = self.resolver {
-            let answer = dns::ask_for_name(server, &self.name, clock).await;
+            let answer = dns::query_name(server, &self.name, clock).await;
             return (answer.answer, answer.observation);
         }
         let (mut answer, observation) =
-            dns::ask_system(resolver, &self.name, dns::LOOKUP_LIMIT, clock).await;
-        if dns::is_of_name(&observation.answer) && self.name != dns::WELL_KNOWN {
-            let known = dns::ask_system(resolver, dns::WELL_KNOWN, dns::LOOKUP_LIMIT, clock).await;
+            dns::query_system(resolver, &self.name, dns::LOOKUP_LIMIT, clock).await;
+        if dns::is_name_failure(&observation.answer) && self.name != dns::WELL_KNOWN {
+            let known =
+                dns::query_system(resolver, dns::WELL_KNOWN, dns::LOOKUP_LIMIT, clock).await;
             answer = dns::answered_or(answer, known.0);
         }
         (answer, observation)
     }
 
     /// Requests portal pages; `None` if the settings name none.
-    pub async fn ask_portal(
+    pub async fn check_portal(
         &self,
         pages: Pages,
         resolver: &Arc<Resolver>,
@@ -166,7 +167,7 @@ impl Targets {
             .filter_map(|family| route_of(paths, family).cloned())
             .collect();
         let is_router = |address| link::is_router(address, &routes.iter().collect::<Vec<&Route>>());
-        Some(portal::ask(pages, resolver, &is_router, portal::LIMIT, clock).await)
+        Some(portal::check(pages, resolver, &is_router, portal::LIMIT, clock).await)
     }
 }
 
@@ -176,7 +177,7 @@ pub fn route_of(paths: &AnchorPaths, family: Family) -> Option<&Route> {
 }
 
 /// The observation of a probe that has no target.
-fn nobody(probe: ProbeKind, family: Option<Family>, at: Stamp) -> Observation {
+fn not_probed(probe: ProbeKind, family: Option<Family>, at: Stamp) -> Observation {
     let (target, answer) = (String::new(), "not_asked".to_owned());
     Observation { probe, target, family, answer, ms: None, at }
 }

@@ -27,7 +27,7 @@ use tokio::{
 };
 
 pub(super) use self::firewall::source_to;
-use super::{Connect, Connected, Family, Interface, LocalFailure};
+use super::{ConnectAnswer, ConnectEnd, Family, Interface, LocalFailure};
 use crate::clock::Stamp;
 
 /// A connect that is unanswered for this long raises doubt, and counts as lost.
@@ -49,26 +49,26 @@ pub async fn connect(
     limit: Duration,
     via: Option<&Interface>,
     clock: &impl Fn() -> Stamp,
-) -> Connected {
+) -> ConnectAnswer {
     let sent = clock();
     let begun = Instant::now();
     let (end, from) = match open(target, begun + limit, via).await {
-        Ok(_) => (Connect::Connected, None),
+        Ok(_) => (ConnectEnd::Connected, None),
         Err(ConnectFailure { end, from }) => (end, from),
     };
-    Connected { target, sent, took: begun.elapsed(), end, from }
+    ConnectAnswer { target, sent, took: begun.elapsed(), end, from }
 }
 
 /// Why a connect failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ConnectFailure {
-    pub(super) end: Connect,
+    pub(super) end: ConnectEnd,
     /// Sender of the ICMP error, if there was one and the kernel reports it.
     pub(super) from: Option<IpAddr>,
 }
 
-impl From<Connect> for ConnectFailure {
-    fn from(end: Connect) -> Self {
+impl From<ConnectEnd> for ConnectFailure {
+    fn from(end: ConnectEnd) -> Self {
         Self { end, from: None }
     }
 }
@@ -80,25 +80,27 @@ pub(super) async fn open(
     via: Option<&Interface>,
 ) -> Result<TcpStream, ConnectFailure> {
     let stream =
-        begin(target, via).map_err(|error| meaning(&error, ErrorOrigin::Here, target.ip()))?;
+        begin(target, via).map_err(|error| classify(&error, ErrorOrigin::Here, target.ip()))?;
     if !is_ready(&stream, deadline.min(Instant::now() + NO_RETRANSMISSION_BEFORE)).await? {
         let failed_before = firewall::failed_retransmissions();
         if !is_ready(&stream, deadline).await? {
             let failed = firewall::failed_retransmissions().zip(failed_before);
             let has_failed = failed.is_some_and(|(now, before)| now > before);
             let is_forbidden = has_failed && firewall::forbids_datagrams(target, via);
-            return Err(if is_forbidden { Connect::Forbidden } else { Connect::TimedOut }.into());
+            return Err(
+                if is_forbidden { ConnectEnd::Forbidden } else { ConnectEnd::TimedOut }.into()
+            );
         }
     }
     match stream.take_error() {
-        Ok(None) if reached_itself(&stream) => Err(Connect::Refused.into()),
+        Ok(None) if connected_to_itself(&stream) => Err(ConnectEnd::Refused.into()),
         Ok(None) => Ok(stream),
         Ok(Some(error)) | Err(error) => {
             let icmp = sender::icmp_error(&stream);
             let is_own = icmp.is_some_and(|icmp| !icmp.no_neighbour && firewall::is_own(icmp.from));
             let origin = if is_own { ErrorOrigin::OwnIcmp } else { ErrorOrigin::Network };
             Err(ConnectFailure {
-                end: meaning(&error, origin, target.ip()),
+                end: classify(&error, origin, target.ip()),
                 from: icmp.map(|icmp| icmp.from),
             })
         }
@@ -110,7 +112,7 @@ async fn is_ready(stream: &TcpStream, deadline: Instant) -> Result<bool, Connect
     match timeout_at(deadline, stream.writable()).await {
         Ok(Ok(())) => Ok(true),
         // The runtime cannot poll the socket.
-        Ok(Err(_)) => Err(Connect::NotAsked(LocalFailure::Other).into()),
+        Ok(Err(_)) => Err(ConnectEnd::NotAsked(LocalFailure::Other).into()),
         Err(_) => Ok(false),
     }
 }
@@ -121,7 +123,7 @@ fn begin(target: SocketAddr, via: Option<&Interface>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_linger(Some(Duration::ZERO))?;
-    confirm_late(&socket);
+    delay_ack(&socket);
     sender::keep_errors(&socket, family)?;
     if let Some(interface) = via {
         interface.bind(&socket, family)?;
@@ -136,7 +138,7 @@ fn begin(target: SocketAddr, via: Option<&Interface>) -> io::Result<TcpStream> {
 /// Makes the kernel delay the ACK of the SYN-ACK until a packet can carry it: the reset of a probe, or the
 /// first packet of TLS. This only saves a packet, so a failure is ignored.
 #[cfg(target_os = "linux")]
-fn confirm_late(socket: &Socket) {
+fn delay_ack(socket: &Socket) {
     let _ = rustix::net::sockopt::set_tcp_quickack(socket, false);
 }
 
@@ -146,7 +148,7 @@ fn confirm_late(_socket: &Socket) {}
 
 /// Whether the system picked the target's own port as the source port, for a target on this machine: such a
 /// connection completes without a listener (a TCP "simultaneous open" with itself).
-fn reached_itself(stream: &TcpStream) -> bool {
+fn connected_to_itself(stream: &TcpStream) -> bool {
     matches!((stream.local_addr(), stream.peer_addr()), (Ok(own), Ok(peer)) if own == peer)
 }
 
@@ -174,17 +176,17 @@ fn has_no_source(target: IpAddr) -> bool {
 /// - `EINVAL` is a blackhole route. `EAFNOSUPPORT` is a system without this address family.
 /// - `EADDRNOTAVAIL` is an exhausted port range, or a device without any address of the family.
 /// - Any other error from the network was sent by a host that has no route.
-fn meaning(error: &io::Error, origin: ErrorOrigin, target: IpAddr) -> Connect {
+fn classify(error: &io::Error, origin: ErrorOrigin, target: IpAddr) -> ConnectEnd {
     let Some(errno) = Errno::from_io_error(error) else {
-        return Connect::NotAsked(LocalFailure::Other);
+        return ConnectEnd::NotAsked(LocalFailure::Other);
     };
     match (errno, origin) {
         (_, ErrorOrigin::OwnIcmp) | (Errno::ACCESS | Errno::PERM, ErrorOrigin::Here) => {
-            Connect::Forbidden
+            ConnectEnd::Forbidden
         }
-        (Errno::CONNREFUSED | Errno::CONNRESET, _) => Connect::Refused,
-        (Errno::TIMEDOUT, _) => Connect::TimedOut,
-        (Errno::ADDRNOTAVAIL, _) if has_no_source(target) => Connect::Unreachable,
+        (Errno::CONNREFUSED | Errno::CONNRESET, _) => ConnectEnd::Refused,
+        (Errno::TIMEDOUT, _) => ConnectEnd::TimedOut,
+        (Errno::ADDRNOTAVAIL, _) if has_no_source(target) => ConnectEnd::Unreachable,
         (
             Errno::NETUNREACH
             | Errno::HOSTUNREACH
@@ -193,11 +195,11 @@ fn meaning(error: &io::Error, origin: ErrorOrigin, target: IpAddr) -> Connect {
             | Errno::INVAL
             | Errno::AFNOSUPPORT,
             _,
-        ) => Connect::Unreachable,
+        ) => ConnectEnd::Unreachable,
         _ => match (LocalFailure::of(errno), origin) {
-            (Some(failure), _) => Connect::NotAsked(failure),
-            (None, ErrorOrigin::Here) => Connect::NotAsked(LocalFailure::Other),
-            (None, _) => Connect::Unreachable,
+            (Some(failure), _) => ConnectEnd::NotAsked(failure),
+            (None, ErrorOrigin::Here) => ConnectEnd::NotAsked(LocalFailure::Other),
+            (None, _) => ConnectEnd::Unreachable,
         },
     }
 }
@@ -215,14 +217,14 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: 7, wall: jiff::Timestamp::UNIX_EPOCH }
     }
 
-    fn ask(target: SocketAddr) -> Connected {
+    fn ask(target: SocketAddr) -> ConnectAnswer {
         runtime::run(async move { connect(target, Duration::from_mins(1), None, &clock).await })
             .expect("a runtime")
     }
 
     #[test]
     fn every_error_has_one_meaning() {
-        use Connect::{Forbidden, NotAsked, Refused, TimedOut, Unreachable};
+        use ConnectEnd::{Forbidden, NotAsked, Refused, TimedOut, Unreachable};
         use LocalFailure::{NoDescriptors, NoMemory, NoPort, Other};
         for (errno, here, network) in [
             (Errno::CONNREFUSED, Refused, Refused),
@@ -248,15 +250,15 @@ mod tests {
         ] {
             let error = io::Error::from(errno);
             let target = Ipv4Addr::LOCALHOST.into();
-            assert_eq!(meaning(&error, ErrorOrigin::Here, target), here, "{errno:?} at once");
-            let from_network = meaning(&error, ErrorOrigin::Network, target);
+            assert_eq!(classify(&error, ErrorOrigin::Here, target), here, "{errno:?} at once");
+            let from_network = classify(&error, ErrorOrigin::Network, target);
             assert_eq!(from_network, network, "{errno:?} from the network");
-            let own = meaning(&error, ErrorOrigin::OwnIcmp, target);
+            let own = classify(&error, ErrorOrigin::OwnIcmp, target);
             assert_eq!(own, Forbidden, "{errno:?} from this device's own firewall");
         }
         let nothing = io::Error::other("no errno");
         let target = Ipv4Addr::LOCALHOST.into();
-        assert_eq!(meaning(&nothing, ErrorOrigin::Here, target), NotAsked(Other));
+        assert_eq!(classify(&nothing, ErrorOrigin::Here, target), NotAsked(Other));
     }
 
     #[test]
@@ -265,9 +267,9 @@ mod tests {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
         let target = socket.local_addr().ok().and_then(|own| own.as_socket()).expect("its address");
-        assert_eq!(ask(target).end, Connect::Refused);
+        assert_eq!(ask(target).end, ConnectEnd::Refused);
         socket.listen(1).expect("it can listen");
         let alive = ask(target);
-        assert_eq!((alive.target, alive.sent, alive.end), (target, clock(), Connect::Connected));
+        assert_eq!((alive.target, alive.sent, alive.end), (target, clock(), ConnectEnd::Connected));
     }
 }

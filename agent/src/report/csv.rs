@@ -65,7 +65,11 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
                 "gap".to_owned(),
                 gap.id.map_or_else(String::new, |id| id.to_string()),
                 words::exact_time(gap.time.from, options.zone),
-                if gap.open { String::new() } else { words::exact_time(gap.time.to, options.zone) },
+                if gap.is_open {
+                    String::new()
+                } else {
+                    words::exact_time(gap.time.to, options.zone)
+                },
                 seconds(gap.time.duration()),
                 String::new(),
                 String::new(),

@@ -54,7 +54,7 @@ fn render(options: &ReportOptions<'_>) -> Markup {
                     (about(options))
                 }
                 main {
-                    @if options.reached().is_empty() { (nothing(options)) } @else { (content(options)) }
+                    @if options.covered_period().is_empty() { (nothing(options)) } @else { (content(options)) }
                 }
                 footer { (verification(options)) }
             }
@@ -63,7 +63,7 @@ fn render(options: &ReportOptions<'_>) -> Markup {
 }
 
 fn about(options: &ReportOptions<'_>) -> Markup {
-    let reached = options.reached();
+    let reached = options.covered_period();
     let time = |at| words::time(at, options.zone);
     html! {
         @if !reached.is_empty() {
@@ -215,7 +215,7 @@ fn months(options: &ReportOptions<'_>) -> Markup {
 }
 
 fn quality(options: &ReportOptions<'_>) -> Markup {
-    let reached = options.reached();
+    let reached = options.covered_period();
     let quality = QualitySummary::of(options.history, reached, options.zone);
     html! {
         @if let Some(loss) = quality.whole.loss() {
@@ -314,7 +314,7 @@ fn gaps(options: &ReportOptions<'_>) -> Markup {
     let mut gaps: Vec<_> = options.history.gaps_in(options.period).collect();
     let all = gaps.len();
     if all > MOST_GAPS {
-        gaps.sort_by_key(|gap| std::cmp::Reverse((gap.open, gap.time.duration())));
+        gaps.sort_by_key(|gap| std::cmp::Reverse((gap.is_open, gap.time.duration())));
         gaps.truncate(MOST_GAPS);
         gaps.sort_by_key(|gap| gap.time.from);
     }

@@ -163,7 +163,7 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
 /// # Errors
 /// The output cannot be written.
 pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
-    let quality = QualitySummary::of(options.history, options.reached(), options.zone);
+    let quality = QualitySummary::of(options.history, options.covered_period(), options.zone);
     let report = JsonReport {
         about: about(options),
         all: account(&Account::of(options.history, options.period)),
@@ -197,7 +197,7 @@ fn write(value: &impl Serialize, output: &mut impl Write) -> io::Result<()> {
 }
 
 fn about<'a>(options: &ReportOptions<'a>) -> About<'a> {
-    let reached = options.reached();
+    let reached = options.covered_period();
     About {
         device: options.history.device.as_deref().unwrap_or_default(),
         folder: options.folder.display().to_string(),
@@ -230,7 +230,7 @@ fn item(options: &ReportOptions<'_>, incident: &PastIncident) -> IncidentItem {
         failures: recorded.failures,
         clock_certain: incident.clock_certain,
         segments: incident
-            .phases
+            .segments
             .iter()
             .map(|phase| SegmentItem {
                 scope: phase.scope,
@@ -247,8 +247,8 @@ fn gaps(options: &ReportOptions<'_>) -> Vec<GapItem> {
         id: gap.id.map(|id| id.to_string()),
         cause: gap.cause,
         started: words::exact_time(gap.time.from, options.zone),
-        ended: (!gap.open).then(|| words::exact_time(gap.time.to, options.zone)),
-        open: gap.open,
+        ended: (!gap.is_open).then(|| words::exact_time(gap.time.to, options.zone)),
+        open: gap.is_open,
         duration_s: gap.time.duration().as_secs_f64(),
         uncertain_s: gap.uncertain_s,
         reason: gap.reason.clone(),

@@ -50,7 +50,7 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
     }
     rows.sort_by_key(|(from, _)| *from);
     if rows.is_empty() {
-        writeln!(output, "{}", nothing_happened(options))?;
+        writeln!(output, "{}", no_incidents(options))?;
     } else {
         table(
             output,
@@ -80,22 +80,22 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
             Readable(account.period.duration()),
         )?;
     }
-    end(options, output)
+    write_footer(options, output)
 }
 
 /// The journal's folder, and what is wrong with the journal.
-fn end(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
+fn write_footer(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     writeln!(output, "Journal: {}", options.folder.display())?;
     damage(options, output)?;
     output.flush()
 }
 
-fn nothing_happened(options: &ReportOptions<'_>) -> String {
+fn no_incidents(options: &ReportOptions<'_>) -> String {
     match options.history.span {
         None => "The journal is empty: the agent has not written anything yet. It begins when the \
                  agent is started; look again after the first outage."
             .to_owned(),
-        Some(_) if options.reached().is_empty() => {
+        Some(_) if options.covered_period().is_empty() => {
             "The journal has no records of that period.".to_owned()
         }
         Some(span) => {
@@ -122,9 +122,9 @@ fn damage(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()
 /// # Errors
 /// The output cannot be written.
 pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
-    if options.history.span.is_none() || options.reached().is_empty() {
-        writeln!(output, "{}", nothing_happened(options))?;
-        return end(options, output);
+    if options.history.span.is_none() || options.covered_period().is_empty() {
+        writeln!(output, "{}", no_incidents(options))?;
+        return write_footer(options, output);
     }
     let account = Account::of(options.history, options.period);
     let time = |at| words::time(at, options.zone);
@@ -165,7 +165,7 @@ pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Resul
             head.seq, head.hash
         )?;
     }
-    end(options, output)
+    write_footer(options, output)
 }
 
 fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
@@ -210,7 +210,7 @@ fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
 }
 
 fn quality(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
-    let quality = QualitySummary::of(options.history, options.reached(), options.zone);
+    let quality = QualitySummary::of(options.history, options.covered_period(), options.zone);
     let Some(loss) = quality.whole.loss() else { return Ok(()) };
     let mut line = format!("\nLoss {:.2} %", loss * 100.0);
     if let (Some(p50), Some(p95)) = (quality.whole.p50_ms, quality.whole.p95_ms) {
@@ -252,7 +252,7 @@ fn one_incident(
     table(output, &["MOMENT", "TIME", "SINCE BOOT", "CLOCK AS RECORDED"], rows.into_iter())?;
     writeln!(output, "Boot {}, record {}", recorded.started.boot, incident.seq)?;
     writeln!(output)?;
-    let rows = incident.phases.iter().map(|phase| {
+    let rows = incident.segments.iter().map(|phase| {
         [
             time(phase.time.from),
             time(phase.time.to),

@@ -129,7 +129,7 @@ pub(super) fn notes(options: &ReportOptions<'_>, incident: &PastIncident) -> Vec
 /// The same for a gap.
 pub(super) fn gap_notes(gap: &Unmonitored) -> Vec<String> {
     let mut notes = Vec::new();
-    if gap.open {
+    if gap.is_open {
         notes.push("still open".to_owned());
     }
     notes.extend(gap.reason.as_deref().map(sentence::blind_reason));

@@ -9,7 +9,7 @@ use crate::{
     config::{ConfigError, Loaded},
     control::{ControlReply, ControlRequest},
     signals::SignalRequest,
-    sleep::{Permit, SleepEvent, Watcher},
+    sleep::{Permit, SleepEvent, SleepListener},
 };
 
 /// The sources of [`Input`].
@@ -17,7 +17,7 @@ pub(super) struct Inputs {
     pub(super) signals: mpsc::UnboundedReceiver<SignalRequest>,
     pub(super) reloader: Reloader,
     pub(super) control: Control,
-    pub(super) sleep: Watcher,
+    pub(super) sleep: SleepListener,
 }
 
 /// Something that the service has to react to.

@@ -25,7 +25,7 @@ use crate::{
     notify::ServiceManager,
     outbox::{self, Outbox},
     resolver::Resolver,
-    sleep::Watcher,
+    sleep::SleepListener,
     state_dir,
     status::{Publisher, place},
 };
@@ -69,7 +69,7 @@ impl Foundation {
     ) -> Result<Self, StartError> {
         let (setting, environment) = (settings.state_dir.as_deref(), &sources.environment);
         let homebrew = sources.homebrew.as_ref().map(Prefix::state_dir);
-        let state_dir = state_dir::of_agent(setting, environment, homebrew, sources.user == 0)
+        let state_dir = state_dir::for_agent(setting, environment, homebrew, sources.user == 0)
             .ok_or(StartError::NoFolder)?;
         manager.opening(&state_dir, journal::OPEN_LIMIT);
         let runtime = environment.get(OsStr::new("RUNTIME_DIRECTORY"));
@@ -144,7 +144,7 @@ impl ServiceParts {
         foundation: Foundation,
         logging: Logging,
         manager: ServiceManager,
-    ) -> Result<(Self, Control, Watcher), StartError> {
+    ) -> Result<(Self, Control, SleepListener), StartError> {
         let Foundation { boot, clock, journal, recovered, state_dir, status_dir } = foundation;
         let (messages, heard) = mpsc::unbounded_channel();
         let (clients, client) = watch::channel(None);
@@ -154,7 +154,7 @@ impl ServiceParts {
         let outbox = Outbox::new(outbox::OutboxDeps {
             folder: state_dir.clone(),
             journal: journal.clone(),
-            walls: recovered.walls.clone(),
+            clock_offsets: recovered.clock_offsets.clone(),
             clock: clock.clone(),
             client,
             delivered: delivered_seen,
@@ -173,8 +173,8 @@ impl ServiceParts {
             publisher,
             manager: manager.clone(),
             state_dir,
-            returned: Arc::clone(&returned),
-            closed,
+            connectivity_restored: Arc::clone(&returned),
+            hand_over_due: closed,
         };
         let monitor = Monitor::start(monitor_settings(settings), deps);
         let tally = monitor.tally();
@@ -193,7 +193,7 @@ impl ServiceParts {
             tally,
             clients,
         };
-        Ok((parts, control, Watcher::start()))
+        Ok((parts, control, SleepListener::start()))
     }
 
     /// What each heartbeat says beside the agent's own state.

@@ -42,7 +42,7 @@ pub(super) struct Ends {
 impl Ends {
     /// How much of it is left at `now`.
     pub(super) fn rest(&self, now: &Stamp) -> Duration {
-        self.until.rest(now).min(self.latest.rest(now))
+        self.until.time_left(now).min(self.latest.time_left(now))
     }
 }
 

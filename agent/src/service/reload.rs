@@ -51,7 +51,7 @@ impl Reloader {
             .spawn(move || {
                 // Both may have changed since, and reading them may wait for a disk as well.
                 tls::read_roots_again();
-                clock::look_at_zone();
+                clock::refresh_local_zone();
                 drop(sender.send(load()));
             })
             .map_err(ReloadError)?;

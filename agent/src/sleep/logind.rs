@@ -91,12 +91,12 @@ async fn listen(address: Option<String>, sender: UnboundedSender<SleepEvent>, re
             }
             Err(error) => error,
         };
-        tell(&mut told, &error);
+        log_failure(&mut told, &error);
         sleep(retry).await;
     }
 }
 
-fn tell(told: &mut String, error: &dyn std::error::Error) {
+fn log_failure(told: &mut String, error: &dyn std::error::Error) {
     let reason = fmt::format(format_args!("{}", crate::error_chain::ErrorChain(error)));
     if *told != reason {
         SleepNotAnnounced { error }.emit();

@@ -20,7 +20,7 @@ pub const SOCKET_NAME: &str = "control.sock";
 /// The runtime folder of the service that the packages install.
 const SERVICE_FOLDER: &str = "/run/ispmon";
 /// The maximum size of a status file in bytes; one with every field full has a tenth of that.
-const MOST_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 256 * 1024;
 
 /// The folder that the agent writes its status file to: systemd's runtime folder (the first path in
 /// `RUNTIME_DIRECTORY`) or else the folder of the journal.
@@ -102,7 +102,7 @@ pub fn read(folder: &Path) -> Result<Option<Status>, StatusReadError> {
 
 fn content(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -24,7 +24,7 @@ use crate::{
 /// A failure is logged once until the next success; monitoring continues.
 #[derive(Debug)]
 pub struct Publisher {
-    slot: Arc<Slot>,
+    slot: Arc<StatusSlot>,
 }
 
 /// The thread that writes the status file cannot be started.
@@ -39,12 +39,12 @@ impl Publisher {
     /// # Errors
     /// The thread cannot be started.
     pub fn start(folder: &Path) -> Result<Self, PublishError> {
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(StatusSlot::default());
         let writer = Arc::clone(&slot);
         let path = folder.join(FILE_NAME);
         thread::Builder::new()
             .name("status".to_owned())
-            .spawn(move || writer.write_each(|status| write(&path, status), tell(&path)))
+            .spawn(move || writer.write_each(|status| write(&path, status), log_failure(&path)))
             .map_err(PublishError)?;
         Ok(Self { slot })
     }
@@ -76,7 +76,7 @@ impl Drop for Publisher {
 
 /// A queue for one status.
 #[derive(Debug, Default)]
-struct Slot {
+struct StatusSlot {
     state: Mutex<PublisherState>,
     changed: Condvar,
 }
@@ -88,7 +88,7 @@ struct PublisherState {
     closed: bool,
 }
 
-impl Slot {
+impl StatusSlot {
     fn lock(&self) -> MutexGuard<'_, PublisherState> {
         // No code panics halfway through a change of the state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -126,7 +126,7 @@ impl Slot {
     }
 }
 
-fn tell(path: &Path) -> impl FnMut(&io::Error) + use<> {
+fn log_failure(path: &Path) -> impl FnMut(&io::Error) + use<> {
     let path: PathBuf = path.to_owned();
     move |error| StatusNotWritten { path: &path, error }.emit()
 }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_hung_disk_loses_only_superseded_statuses() {
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(StatusSlot::default());
         let (started_sender, started) = mpsc::channel();
         let (go, gate) = mpsc::channel::<()>();
         let writer = Arc::clone(&slot);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_reported_once_until_the_next_success() {
-        let slot = Slot::default();
+        let slot = StatusSlot::default();
         let results = [false, false, true, false];
         let mut told = Vec::new();
         let mut number = 0;

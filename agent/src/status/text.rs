@@ -178,10 +178,10 @@ fn rows(status: &Status, context: &DisplayContext<'_>) -> Vec<(&'static str, Str
             Family::Ipv4 => "IPv4",
             Family::Ipv6 => "IPv6",
         };
-        rows.push((name, connection(family, status.condition, context)));
+        rows.push((name, family_row(family, status.condition, context)));
     }
     if let Some(quality) = &status.quality {
-        rows.push(("Quality", line(quality)));
+        rows.push(("Quality", quality_row(quality)));
     }
     if status.blips > 0 {
         let blips = match status.blips {
@@ -194,7 +194,7 @@ fn rows(status: &Status, context: &DisplayContext<'_>) -> Vec<(&'static str, Str
     if let Some(address) = status.wan_address {
         rows.push(("Address", format!("{address}, as the cloud sees it")));
     }
-    rows.push(("Journal", record(status)));
+    rows.push(("Journal", journal_row(status)));
     if status.heartbeat.is_some() {
         let mut shown = match status.hand_over_pending {
             0 => "nothing waits to be handed to the cloud".to_owned(),
@@ -223,7 +223,7 @@ pub(crate) fn waiting(count: u64) -> String {
     }
 }
 
-fn connection(
+fn family_row(
     family: &FamilyStatus,
     whole: ConnectivityStatus,
     context: &DisplayContext<'_>,
@@ -271,7 +271,7 @@ fn connection(
     text
 }
 
-fn line(quality: &QualityStatus) -> String {
+fn quality_row(quality: &QualityStatus) -> String {
     let mut text = String::new();
     if let Some(median) = quality.p50_ms {
         let _ = write!(text, "{median:.0} ms at the median");
@@ -308,7 +308,7 @@ fn heartbeats(heartbeat: Option<&HeartbeatStatus>, context: &DisplayContext<'_>)
     text
 }
 
-fn record(status: &Status) -> String {
+fn journal_row(status: &Status) -> String {
     let journal = &status.journal;
     let mut text = format!("{} in {}", count(journal.seq, "record"), status.state_dir.display());
     if journal.waiting > 0 {

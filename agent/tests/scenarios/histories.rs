@@ -11,8 +11,8 @@ use ispmon_agent::{
         MachineSettings, OutageMachine, Party, RoundResult, Transition,
     },
     probe::{
-        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LinkAnswer, LocalFailure, PerFamily, Portal,
-        ProbeKind, Route, ServerAnswer,
+        AnchorAnswer, AnchorEnd, DnsState, Family, LinkAnswer, LocalFailure, PerFamily,
+        PortalState, ProbeKind, Route, RouterState, ServerAnswer,
     },
 };
 use proptest::prelude::*;
@@ -37,11 +37,11 @@ enum Happening {
     /// How long ago it began.
     Proof(Family, u64),
     NotAsked(LocalFailure),
-    Gateway(Family, Gateway),
+    Gateway(Family, RouterState),
     /// How long ago it began.
-    Lookup(Dns, u64),
-    NameServers(Dns, u64, Party),
-    Portal(Portal, bool),
+    Lookup(DnsState, u64),
+    NameServers(DnsState, u64, Party),
+    Portal(PortalState, bool),
     Underlay(Family, bool),
     Beat(Option<heartbeat::NetworkPath>, u64, OutcomeKind),
     NoAnchors(Family),
@@ -101,13 +101,19 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(GraceReason::LinkUp)
     ];
     let router = prop_oneof![
-        Just(Gateway::Alive),
-        Just(Gateway::Silent),
-        Just(Gateway::Gone),
-        Just(Gateway::NotAsked)
+        Just(RouterState::Alive),
+        Just(RouterState::Silent),
+        Just(RouterState::Gone),
+        Just(RouterState::NotAsked)
     ];
-    let names =
-        || prop_oneof![Just(Dns::Answered), Just(Dns::Silent), Just(Dns::Lied), Just(Dns::Failed)];
+    let names = || {
+        prop_oneof![
+            Just(DnsState::Answered),
+            Just(DnsState::Silent),
+            Just(DnsState::Lied),
+            Just(DnsState::Failed)
+        ]
+    };
     let party = prop_oneof![Just(Party::Yours), Just(Party::Provider), Just(Party::Other)];
     let end = prop_oneof![
         7 => Just(AnchorEnd::Proved),
@@ -123,8 +129,11 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(heartbeat::NetworkPath::Unknown),
         1 => Just(heartbeat::NetworkPath::Nearby),
     ]);
-    let page =
-        prop_oneof![Just(Portal::Genuine), Just(Portal::Intercepted), Just(Portal::NoAnswer)];
+    let page = prop_oneof![
+        Just(PortalState::Genuine),
+        Just(PortalState::Intercepted),
+        Just(PortalState::NoAnswer)
+    ];
     let gap = prop_oneof![
         Just(GapCause::Suspended),
         Just(GapCause::Paused),
@@ -245,7 +254,7 @@ impl History {
             Happening::Proof(family, began) => {
                 Evidence::Proof { family, started: ago(began), finished: now }
             }
-            Happening::NotAsked(reason) => Evidence::NotAsked { reason, at: now },
+            Happening::NotAsked(reason) => Evidence::NotSent { reason, at: now },
             Happening::Gateway(family, answer) => Evidence::Gateway {
                 family,
                 answer,

@@ -53,13 +53,13 @@ impl Invariants {
                 Transition::Changed(incident) | Transition::Progressed(incident) => {
                     let before = self.open.insert(incident.id, incident.clone());
                     let before = before.expect("only what is open changes");
-                    assert_eq!(before.scope.is_line(), incident.scope.is_line());
+                    assert_eq!(before.scope.is_connectivity(), incident.scope.is_connectivity());
                     self.sound(incident);
                 }
                 Transition::Closed(incident) => self.closed(incident, now),
                 Transition::GapEnded(_) => {}
             }
-            let lines = self.open.values().filter(|open| open.scope.is_line()).count();
+            let lines = self.open.values().filter(|open| open.scope.is_connectivity()).count();
             assert!(lines <= 1, "two incidents of the line are open: {:#?}", self.open);
         }
         let mut viewed: Vec<_> = machine.snapshot().incidents.iter().map(|open| open.id).collect();
@@ -80,7 +80,7 @@ impl Invariants {
         assert_eq!(incident.ended, None);
         let same = self.open.values().find(|open| open.scope == incident.scope);
         assert!(same.is_none(), "an incident of this scope is open already: {same:#?}");
-        if incident.scope.is_line()
+        if incident.scope.is_connectivity()
             && let Some(last) = self.line_closed.last()
         {
             let ended = last.ended.expect("it is closed");
@@ -103,7 +103,7 @@ impl Invariants {
         assert_eq!(incident.segments.last().map(|last| last.to), Some(ended), "{incident:#?}");
         self.sound(incident);
         self.failures += incident.failures;
-        if incident.scope.is_line() {
+        if incident.scope.is_connectivity() {
             self.line_closed.push(incident.clone());
         }
     }
@@ -118,7 +118,11 @@ impl Invariants {
         }
         for segment in segments {
             assert_eq!(segment.from.boot, segment.to.boot, "{incident:#?}");
-            assert_eq!(segment.scope.is_line(), incident.scope.is_line(), "{incident:#?}");
+            assert_eq!(
+                segment.scope.is_connectivity(),
+                incident.scope.is_connectivity(),
+                "{incident:#?}"
+            );
             assert!(!is_before(segment.to, segment.from), "{incident:#?}");
             for gap in &self.gaps {
                 let overlaps =
@@ -162,7 +166,7 @@ impl Invariants {
             incident.downtime_ms == down || merged && incident.downtime_ms > down,
             "the downtime is that of its segments, {down} ms: {incident:#?}"
         );
-        if !incident.scope.is_line() {
+        if !incident.scope.is_connectivity() {
             assert_eq!(incident.downtime_ms, 0, "{incident:#?}");
         }
         if incident.cause != Cause::Unstable && !merged {

@@ -19,7 +19,7 @@ use ispmon_agent::{
         Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, MachineSettings,
         MachineSnapshot, NetworkFacts, OutageMachine, Transition,
     },
-    probe::{Family, Gateway, LinkAnswer, Observation, PerFamily, ProbeKind},
+    probe::{Family, LinkAnswer, Observation, PerFamily, ProbeKind, RouterState},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -480,7 +480,7 @@ impl Player<'_> {
             News::GatewayGone => {
                 for family in Family::BOTH {
                     if self.world().families[family].can_send() {
-                        self.tell_gateway(family, Gateway::Gone);
+                        self.tell_gateway(family, RouterState::Gone);
                     }
                 }
             }
@@ -504,7 +504,7 @@ impl Player<'_> {
     fn begin_gap(&mut self, cause: GapCause, until: u64) {
         if matches!(cause, GapCause::Stopped | GapCause::Paused) {
             let now = self.stamp(self.now);
-            let transitions = self.machine.leave(now);
+            let transitions = self.machine.stop_monitoring(now);
             self.invariants.check(&self.machine, &Evidence::Tick, &transitions, now);
             self.record(transitions);
         }
@@ -540,7 +540,7 @@ impl Player<'_> {
             self.queue = news.collect::<Vec<_>>().into();
             let open = self.recorded.clone();
             self.machine = OutageMachine::new(self.plot.settings, self.random.fork(), open, ended);
-            self.networks.iter().for_each(|facts| self.machine.remember(facts));
+            self.networks.iter().for_each(|facts| self.machine.restore_network(facts));
             self.schedule = schedule(self.plot, ended, &mut self.random);
             self.links = PerFamily::default();
             self.learn_what_is_usual();

@@ -4,7 +4,7 @@
 use fastrand::Rng;
 use ispmon_agent::{
     heartbeat::{FailureKind, NetworkPath, OutcomeKind},
-    probe::{AnchorEnd, Dns, Family, Gateway, Portal},
+    probe::{AnchorEnd, DnsState, Family, PortalState, RouterState},
 };
 
 use crate::world::{Anchors, DnsState, GatewayState, Heartbeat, PortalState, StubState, World};
@@ -111,11 +111,11 @@ impl Timeline {
     }
 
     /// How a look-up by the system's resolver ends, and after how long.
-    pub(crate) fn look_up(&self, sent: u64, random: &mut Rng) -> (Dns, u64) {
+    pub(crate) fn look_up(&self, sent: u64, random: &mut Rng) -> (DnsState, u64) {
         match self.at(sent).stub {
             StubState::Alive => {}
-            StubState::Silent => return (Dns::Silent, LOOKUP_MS * LOOKUP_ATTEMPTS as u64),
-            StubState::Failed => return (Dns::Failed, 5),
+            StubState::Silent => return (DnsState::Silent, LOOKUP_MS * LOOKUP_ATTEMPTS as u64),
+            StubState::Failed => return (DnsState::Failed, 5),
         }
         let (mut waited, mut failed) = (1, false);
         for _ in 0..LOOKUP_ATTEMPTS {
@@ -124,17 +124,17 @@ impl Timeline {
                 waited += took;
                 match answer {
                     // A server that lies gives an address to the system as well.
-                    Dns::Answered | Dns::Lied => return (Dns::Answered, waited),
-                    Dns::Failed => failed = true,
-                    Dns::Silent | Dns::NotAsked => {}
+                    DnsState::Answered | DnsState::Lied => return (DnsState::Answered, waited),
+                    DnsState::Failed => failed = true,
+                    DnsState::Silent | DnsState::NotAsked => {}
                 }
             }
         }
-        (if failed { Dns::Failed } else { Dns::Silent }, waited)
+        (if failed { DnsState::Failed } else { DnsState::Silent }, waited)
     }
 
     /// How a query to every name server ends, each after how long.
-    pub(crate) fn ask_servers(&self, sent: u64, random: &mut Rng) -> Vec<(Dns, u64)> {
+    pub(crate) fn ask_servers(&self, sent: u64, random: &mut Rng) -> Vec<(DnsState, u64)> {
         let servers = 0..self.at(sent).servers.len();
         servers
             .map(|server| self.ask_server(server, sent, DIRECT_MS, DIRECT_TRIES, random))
@@ -148,34 +148,34 @@ impl Timeline {
         limit: u64,
         tries: usize,
         random: &mut Rng,
-    ) -> (Dns, u64) {
+    ) -> (DnsState, u64) {
         let every = limit / tries as u64;
         for waited in (0..tries as u64).map(|number| number * every) {
             let (answer, took) = self.ask_server_once(server, sent + waited, random);
-            if answer != Dns::Silent {
+            if answer != DnsState::Silent {
                 return (answer, waited + took);
             }
         }
-        (Dns::Silent, limit)
+        (DnsState::Silent, limit)
     }
 
-    fn ask_server_once(&self, server: usize, sent: u64, random: &mut Rng) -> (Dns, u64) {
+    fn ask_server_once(&self, server: usize, sent: u64, random: &mut Rng) -> (DnsState, u64) {
         let world = self.at(sent);
         let nearby = world.servers[server] == DnsState::AnsweredNearby;
         if world.local_failure.is_some() || !nearby && (!world.is_online() || lossy(world, random))
         {
-            return (Dns::Silent, 0);
+            return (DnsState::Silent, 0);
         }
         match world.servers[server] {
-            DnsState::Answered | DnsState::AnsweredNearby => (Dns::Answered, 20),
-            DnsState::Lied => (Dns::Lied, 20),
-            DnsState::Failed => (Dns::Failed, 20),
-            DnsState::Silent => (Dns::Silent, 0),
+            DnsState::Answered | DnsState::AnsweredNearby => (DnsState::Answered, 20),
+            DnsState::Lied => (DnsState::Lied, 20),
+            DnsState::Failed => (DnsState::Failed, 20),
+            DnsState::Silent => (DnsState::Silent, 0),
         }
     }
 
     /// How a request for the portal page ends, and after how long.
-    pub(crate) fn portal(&self, sent: u64, random: &mut Rng) -> (Portal, u64) {
+    pub(crate) fn portal(&self, sent: u64, random: &mut Rng) -> (PortalState, u64) {
         let world = self.at(sent);
         let has_names = world
             .servers
@@ -185,32 +185,32 @@ impl Timeline {
         let can_send = Family::BOTH.into_iter().any(|family| world.families[family].can_send());
         match world.portal {
             PortalState::Intercepted | PortalState::FromRouter if can_send => {
-                (Portal::Intercepted, 30)
+                (PortalState::Intercepted, 30)
             }
             PortalState::Genuine
                 if has_names && world.is_online() && !lossy(world, random) && can_send =>
             {
-                (Portal::Genuine, 30)
+                (PortalState::Genuine, 30)
             }
-            _ => (Portal::NoAnswer, PORTAL_MS),
+            _ => (PortalState::NoAnswer, PORTAL_MS),
         }
     }
 
     /// What the router answers to a question at `sent`, and after how long.
-    pub(crate) fn gateway(&self, family: Family, sent: u64) -> (Gateway, u64) {
+    pub(crate) fn gateway(&self, family: Family, sent: u64) -> (RouterState, u64) {
         let world = self.at(sent);
         if !world.families[family].can_send() || world.local_failure.is_some() {
-            return (Gateway::NotAsked, 0);
+            return (RouterState::NotAsked, 0);
         }
         match world.gateway {
-            GatewayState::Alive => (Gateway::Alive, 3),
-            GatewayState::NotAsked => (Gateway::NotAsked, 0),
+            GatewayState::Alive => (RouterState::Alive, 3),
+            GatewayState::NotAsked => (RouterState::NotAsked, 0),
             // It is asked again after a second.
             GatewayState::Silent if self.at(sent + TRIES_MS[1]).gateway == GatewayState::Alive => {
-                (Gateway::Alive, TRIES_MS[1] + 3)
+                (RouterState::Alive, TRIES_MS[1] + 3)
             }
-            GatewayState::Silent => (Gateway::Silent, GATEWAY_MS),
-            GatewayState::Gone => (Gateway::Gone, GATEWAY_MS),
+            GatewayState::Silent => (RouterState::Silent, GATEWAY_MS),
+            GatewayState::Gone => (RouterState::Gone, GATEWAY_MS),
         }
     }
 
@@ -258,10 +258,10 @@ impl Timeline {
             };
         }
         let (names, took) = self.look_up(sent, random);
-        if took > BEAT_LIMIT_MS || names == Dns::Silent {
+        if took > BEAT_LIMIT_MS || names == DnsState::Silent {
             return fails(FailureKind::ResolveTimeout);
         }
-        if names == Dns::Failed {
+        if names == DnsState::Failed {
             return fails(FailureKind::ResolveFailed);
         }
         let at = sent + took;

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::seats::{ConnectionPhase, Occupant, Seat};
+use super::seats::{ConnectionPhase, ConnectionSlot, OpenConnection};
 use crate::{ServerLimits, routes::Handler};
 
 /// The largest request head, and hyper's buffer, in bytes. The host's own headers take up to 2 kB.
@@ -28,7 +28,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(super) async fn run(
     stream: TcpStream,
     handler: Arc<Handler>,
-    seat: Seat,
+    seat: ConnectionSlot,
     limits: ServerLimits,
 ) {
     let occupant = seat.occupant();
@@ -42,16 +42,16 @@ pub(super) async fn run(
     }
 }
 
-async fn serve(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>) {
+async fn serve(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<OpenConnection>) {
     // A client that sends nothing costs only its descriptor and a small task: buffers are allocated
     // after the first byte.
     if stream.peek(&mut [0]).await.is_ok_and(|first| first > 0) {
-        Box::pin(speak(stream, handler, occupant)).await;
+        Box::pin(serve_http(stream, handler, occupant)).await;
     }
 }
 
 /// Serves HTTP/1.1 until one side closes.
-async fn speak(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>) {
+async fn serve_http(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<OpenConnection>) {
     let service = service_fn(|request: Request<Incoming>| {
         let (handler, occupant) = (Arc::clone(&handler), Arc::clone(&occupant));
         async move {
@@ -68,7 +68,7 @@ async fn speak(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>
 }
 
 /// Returns when the connection has exceeded the time limit of its phase.
-async fn overdue(occupant: &Occupant, limits: &ServerLimits) {
+async fn overdue(occupant: &OpenConnection, limits: &ServerLimits) {
     loop {
         let now = Instant::now();
         let deadline = match occupant.phase() {
@@ -92,7 +92,7 @@ async fn overdue(occupant: &Occupant, limits: &ServerLimits) {
 #[derive(Debug)]
 struct MarkedStream {
     stream: TcpStream,
-    occupant: Arc<Occupant>,
+    occupant: Arc<OpenConnection>,
     /// How many bytes may still be read and discarded while closing.
     left: usize,
 }

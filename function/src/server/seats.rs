@@ -39,64 +39,64 @@ impl ConnectionPhase {
 
 /// All open connections.
 #[derive(Debug, Default)]
-pub(super) struct Seats {
-    taken: Mutex<Vec<Arc<Occupant>>>,
-    left: Notify,
+pub(super) struct ConnectionSlots {
+    taken: Mutex<Vec<Arc<OpenConnection>>>,
+    slot_freed: Notify,
 }
 
 /// One open connection, as seen by the other connections.
 #[derive(Debug)]
-pub(super) struct Occupant {
+pub(super) struct OpenConnection {
     phase: Mutex<ConnectionPhase>,
     evicted: Notify,
 }
 
 /// A connection's slot; dropping it frees the slot.
 #[derive(Debug)]
-pub(super) struct Seat {
-    seats: Arc<Seats>,
-    occupant: Arc<Occupant>,
+pub(super) struct ConnectionSlot {
+    seats: Arc<ConnectionSlots>,
+    occupant: Arc<OpenConnection>,
 }
 
-impl Seats {
+impl ConnectionSlots {
     /// Allocates a slot for a new connection.
-    pub(super) fn take(seats: &Arc<Self>) -> Seat {
-        let occupant = Arc::new(Occupant {
+    pub(super) fn take(seats: &Arc<Self>) -> ConnectionSlot {
+        let occupant = Arc::new(OpenConnection {
             phase: Mutex::new(ConnectionPhase::Idle(Instant::now())),
             evicted: Notify::new(),
         });
-        seats.taken().push(Arc::clone(&occupant));
-        Seat { seats: Arc::clone(seats), occupant }
+        seats.lock_open().push(Arc::clone(&occupant));
+        ConnectionSlot { seats: Arc::clone(seats), occupant }
     }
 
     /// Returns when a slot is free. When none is, evicts the connection that has been idle longest,
     /// as soon as its grace is over.
     pub(super) async fn make_room(&self, limits: &ServerLimits) {
-        while self.taken().len() >= limits.connections {
-            self.let_one_leave(limits).await;
+        while self.lock_open().len() >= limits.connections {
+            self.evict_and_wait(limits).await;
         }
     }
 
     /// Evicts a connection if one may be evicted now, then waits until a connection has closed or
     /// another one may be evicted.
-    pub(super) async fn let_one_leave(&self, limits: &ServerLimits) {
+    pub(super) async fn evict_and_wait(&self, limits: &ServerLimits) {
         self.evict_one(limits);
         tokio::select! {
-            () = self.left.notified() => {}
-            () = sleep(limits.grace) => {}
+            () = self.slot_freed.notified() => {}
+            () = sleep(limits.idle_grace) => {}
         }
     }
 
     /// Evicts one connection: the longest in its phase of those without a request, else the one
     /// whose request has been in progress longest. None is evicted within its grace.
     fn evict_one(&self, limits: &ServerLimits) {
-        let taken = self.taken();
+        let taken = self.lock_open();
         let next = taken
             .iter()
             .filter_map(|occupant| Some((occupant.phase().rank()?, occupant)))
             .min_by_key(|(rank, _)| *rank);
         if let Some(((busy, since), occupant)) = next {
-            let grace = if busy { limits.busy_grace } else { limits.grace };
+            let grace = if busy { limits.busy_grace } else { limits.idle_grace };
             if Instant::now().saturating_duration_since(since) >= grace {
                 occupant.enter(ConnectionPhase::Evicted);
                 occupant.evicted.notify_one();
@@ -104,12 +104,12 @@ impl Seats {
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Vec<Arc<Occupant>>> {
+    fn lock_open(&self) -> MutexGuard<'_, Vec<Arc<OpenConnection>>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Occupant {
+impl OpenConnection {
     /// The connection's current phase.
     pub(super) fn phase(&self) -> ConnectionPhase {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,9 +121,9 @@ impl Occupant {
     }
 }
 
-impl Seat {
+impl ConnectionSlot {
     /// The part of this connection that is visible to others.
-    pub(super) fn occupant(&self) -> &Arc<Occupant> {
+    pub(super) fn occupant(&self) -> &Arc<OpenConnection> {
         &self.occupant
     }
 
@@ -138,12 +138,12 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut taken = self.seats.taken();
+        let mut taken = self.seats.lock_open();
         if let Some(place) = taken.iter().position(|other| Arc::ptr_eq(other, &self.occupant)) {
             taken.swap_remove(place);
         }
-        self.seats.left.notify_one();
+        self.seats.slot_freed.notify_one();
     }
 }

@@ -112,7 +112,7 @@ fn a_client_that_is_told_to_close_and_does_not_is_dropped() {
     let function = start(ServerLimits {
         linger: SHORT,
         connections: 1,
-        grace: PATIENCE,
+        idle_grace: PATIENCE,
         ..ServerLimits::default()
     });
     let mut stays = function.connect();
@@ -124,8 +124,11 @@ fn a_client_that_is_told_to_close_and_does_not_is_dropped() {
 
 #[test]
 fn the_connection_that_has_been_idle_longest_makes_room() {
-    let function =
-        start(ServerLimits { connections: 3, grace: Duration::ZERO, ..ServerLimits::default() });
+    let function = start(ServerLimits {
+        connections: 3,
+        idle_grace: Duration::ZERO,
+        ..ServerLimits::default()
+    });
     let mut clients: Vec<Client> = (0..3)
         .map(|_| {
             let mut client = function.connect();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ispmon_function::line::{self, LONGEST, TraceLine};
+use ispmon_function::line::{self, MAX_LINE_CHARACTERS, TraceLine};
 use ispmon_wire::{
     AgentInfo, AgentState, Device, Heartbeat, IncidentKind, JournalHead, LinkQuality,
     ReportedIncident, ReportedSegment, RoundTrip, limits,
@@ -16,7 +16,7 @@ fn check(line: &TraceLine) -> Result<Value, TestCaseError> {
     let text = std::str::from_utf8(line.as_bytes()).expect("text");
     let text = text.strip_suffix('\n').expect("a line feed at the end");
     prop_assert!(text.chars().all(|character| matches!(character, ' '..='~')), "{:?}", text);
-    prop_assert!(text.len() <= LONGEST, "{} characters", text.len());
+    prop_assert!(text.len() <= MAX_LINE_CHARACTERS, "{} characters", text.len());
     Ok(serde_json::from_str(text).expect("JSON"))
 }
 

@@ -24,7 +24,7 @@ use crate::support::{
 
 /// Limits under which a request gives up soon on a host that does not read.
 fn impatient() -> ServerLimits {
-    ServerLimits { line: Duration::from_millis(50), ..ServerLimits::default() }
+    ServerLimits { line_timeout: Duration::from_millis(50), ..ServerLimits::default() }
 }
 
 fn note(number: usize, length: usize) -> Vec<u8> {
@@ -95,7 +95,7 @@ fn a_host_that_does_not_read_gets_503_and_later_whole_lines() {
 
 #[test]
 fn a_slow_reader_gets_every_line_whole() {
-    let limits = ServerLimits { line: PATIENCE, ..ServerLimits::default() };
+    let limits = ServerLimits { line_timeout: PATIENCE, ..ServerLimits::default() };
     let (function, mut stdout) = InProcess::start(limits);
     let port = function.port;
     let reader = thread::spawn(move || {
@@ -150,8 +150,11 @@ fn no_line_overtakes_the_rest_of_another() {
     let runtime = runtime::Builder::new_current_thread().enable_all().event_interval(1).build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
-        let limits =
-            ServerLimits { line: PATIENCE, waiting_bytes: usize::MAX, ..ServerLimits::default() };
+        let limits = ServerLimits {
+            line_timeout: PATIENCE,
+            queued_bytes: usize::MAX,
+            ..ServerLimits::default()
+        };
         let lines = LineWriter::to(File::from(OwnedFd::from(writer)), &limits).expect("a writer");
         let mut tasks = JoinSet::new();
         for task in 0..20 {
@@ -174,7 +177,8 @@ fn no_line_overtakes_the_rest_of_another() {
 
 #[test]
 fn what_waits_for_a_blocked_host_is_bounded() {
-    let limits = ServerLimits { line: PATIENCE, waiting_bytes: 20_000, ..ServerLimits::default() };
+    let limits =
+        ServerLimits { line_timeout: PATIENCE, queued_bytes: 20_000, ..ServerLimits::default() };
     let (function, stdout) = InProcess::start(limits);
     let mut waiting = Vec::new();
     for number in 0..10_000 {
@@ -199,7 +203,7 @@ fn what_waits_for_a_blocked_host_is_bounded() {
 
 #[test]
 fn a_client_that_leaves_while_it_waits_leaves_nothing_behind() {
-    let limits = ServerLimits { line: PATIENCE, ..ServerLimits::default() };
+    let limits = ServerLimits { line_timeout: PATIENCE, ..ServerLimits::default() };
     let (function, mut stdout) = InProcess::start(limits);
     let mut count = 0;
     // Fill the pipe: the first request that does not come back waits.

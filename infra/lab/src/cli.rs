@@ -95,10 +95,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         }
         Ok(LabCommandLine { command: LabCommand::Timelines { seed, count } }) => {
             let out = io::BufWriter::new(io::stdout().lock());
-            succeed(timelines::write(seed, count, out))
+            exit_code(timelines::write(seed, count, out))
         }
         Ok(LabCommandLine { command: LabCommand::Evaluate }) => {
-            succeed(evaluate::answer(io::stdin().lock(), io::stdout().lock()))
+            exit_code(evaluate::answer(io::stdin().lock(), io::stdout().lock()))
         }
         Err(answer) => {
             // `--help` and `--version` arrive here, too. If printing fails, the error cannot be
@@ -110,18 +110,18 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 /// Returns the exit code for the result; prints an error.
-fn succeed(result: Result<(), impl Error>) -> ExitCode {
+fn exit_code(result: Result<(), impl Error>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
 /// Prints an error and its causes to standard error, as one line.
-pub fn complain(error: &dyn Error) {
+pub fn print_error(error: &dyn Error) {
     // If printing fails, the error cannot be reported either.
     let _ = writeln!(io::stderr(), "ispmon-lab: {}", sentence::of(error));
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 ///
 /// Timers do not count the time that a machine is suspended, and the wall clock may be set, so a
 /// long wait reads the clock again this often.
-const LONGEST_NAP: Duration = Duration::from_secs(5);
+const MAX_SLEEP: Duration = Duration::from_secs(5);
 
 /// How many seconds of story time pass in one real second, 1 to 60.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,8 +171,7 @@ impl StoryClock {
             if remaining.is_zero() {
                 return;
             }
-            let nap =
-                if self.scale == Scale::REAL { remaining.min(LONGEST_NAP) } else { remaining };
+            let nap = if self.scale == Scale::REAL { remaining.min(MAX_SLEEP) } else { remaining };
             tokio::time::sleep(nap).await;
         }
     }

@@ -109,10 +109,10 @@ pub async fn run(output: &mut impl Write) -> Result<(), DemoError> {
         by = stop.next() => return Err(DemoFailure::Interrupted(by).into()),
         director = set_up(&home, clock, narrator) => director?,
     };
-    let result = director.direct(&mut stop).await;
+    let result = director.run(&mut stop).await;
     tokio::select! {
         _ = stop.next() => {}
-        () = director.leave() => {}
+        () = director.stop() => {}
     }
     Ok(result?)
 }
@@ -136,7 +136,7 @@ async fn set_up<W: Write>(
         clock,
     })
     .await?;
-    let internet = Internet::lay(cloud.address()).await?;
+    let internet = Internet::start(cloud.address()).await?;
     let agent = Agent::start(&AgentSettings {
         executable,
         folder: agent_folder(home)?,
@@ -145,7 +145,7 @@ async fn set_up<W: Write>(
         key,
         quiet_after_stop: QUIET_AFTER_STOP,
     })?;
-    narrator.opening(DEVICE);
+    narrator.print_introduction(DEVICE);
     Ok(Director::new(cloud, internet, agent, DEVICE, clock, narrator))
 }
 

@@ -19,7 +19,7 @@ use std::{
 
 use tokio::{net::UdpSocket, sync::watch, task::JoinSet};
 
-use crate::line::{LineError, Relay};
+use crate::line::{Relay, RelayError};
 
 /// How many anchors there are per address family: the agent's default.
 const ANCHORS: usize = 3;
@@ -75,12 +75,12 @@ pub enum InternetError {
     Listen(#[source] io::Error),
     /// A relay could not be started.
     #[error("cannot start a relay to the internet")]
-    Line(#[from] LineError),
+    Relay(#[from] RelayError),
 }
 
 impl Internet {
     /// Starts it, with a relay to the cloud at `cloud`; needs a tokio runtime.
-    pub async fn lay(cloud: SocketAddr) -> Result<Self, InternetError> {
+    pub async fn start(cloud: SocketAddr) -> Result<Self, InternetError> {
         let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
         let flowing = watch::Sender::new(true);
         let mut running = JoinSet::new();
@@ -88,16 +88,16 @@ impl Internet {
         let portal = servers::start(&mut running, servers::portal_check).await?;
         let names = servers::start(&mut running, name_server::serve_stream).await?;
 
-        let (datagrams, name_line) = name_server_line(names).await?;
+        let (datagrams, name_line) = bind_name_server(names).await?;
         running.spawn(name_server::serve_datagrams(datagrams, flowing.subscribe()));
-        let (cloud_line, portal_line) = (Relay::lay(any, cloud)?, Relay::lay(any, portal)?);
+        let (cloud_line, portal_line) = (Relay::start(any, cloud)?, Relay::start(any, portal)?);
         let mut anchor_lines = Vec::new();
         for _ in 0..ANCHORS {
-            anchor_lines.push(Relay::lay(any, anchor)?);
+            anchor_lines.push(Relay::start(any, anchor)?);
         }
         if has_ipv6() {
             for _ in 0..ANCHORS {
-                anchor_lines.push(Relay::lay((Ipv6Addr::LOCALHOST, 0).into(), anchor)?);
+                anchor_lines.push(Relay::start((Ipv6Addr::LOCALHOST, 0).into(), anchor)?);
             }
         }
         let addresses = Addresses {
@@ -121,7 +121,7 @@ impl Internet {
     ///
     /// All relays are cut at once. After an error, or when the future is dropped, only some of them
     /// may be cut.
-    pub async fn cut(&mut self) -> Result<(), LineError> {
+    pub async fn cut(&mut self) -> Result<(), RelayError> {
         self.flowing.send_replace(false);
         let mut cutting = JoinSet::new();
         for mut line in self.lines.drain(..) {
@@ -144,13 +144,13 @@ impl Internet {
 }
 
 /// Binds a name server's UDP socket, and on the same port a relay to `server`.
-async fn name_server_line(server: SocketAddr) -> Result<(UdpSocket, Relay), InternetError> {
+async fn bind_name_server(server: SocketAddr) -> Result<(UdpSocket, Relay), InternetError> {
     let mut tried = 1;
     loop {
         let datagrams =
             UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(InternetError::Listen)?;
         let address = datagrams.local_addr().map_err(InternetError::Listen)?;
-        match Relay::lay(address, server) {
+        match Relay::start(address, server) {
             Ok(line) => return Ok((datagrams, line)),
             Err(_) if tried < PORTS_TRIED => tried += 1,
             Err(error) => return Err(error.into()),

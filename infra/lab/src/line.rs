@@ -27,10 +27,10 @@ const BACKLOG: u32 = 8;
 
 /// A connect on loopback that takes longer than this hangs: it completes within the call unless the
 /// backlog is full.
-const HANGS: Duration = Duration::from_millis(400);
+const HANG_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// An upper bound of the connections that any system queues for a backlog of [`BACKLOG`].
-const MOST_FILLERS: usize = 4096;
+const MAX_FILLERS: usize = 4096;
 
 /// A relay that can be cut and restored; it stops when it is dropped.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ struct Fillers {
 
 /// Why a relay could not be started or cut.
 #[derive(Debug, thiserror::Error)]
-pub enum LineError {
+pub enum RelayError {
     /// The relay could not listen.
     #[error("cannot listen on {address} for the relay")]
     Listen {
@@ -71,7 +71,7 @@ pub enum LineError {
     },
     /// The backlog accepts connections without limit.
     #[error(
-        "cannot cut the relay on {address}: its queue is not full after {MOST_FILLERS} connections"
+        "cannot cut the relay on {address}: its queue is not full after {MAX_FILLERS} connections"
     )]
     Endless {
         /// The relay's address.
@@ -82,9 +82,9 @@ pub enum LineError {
 impl Relay {
     /// Relays connections from `listen` (port 0 picks a free one) to `server`; needs a tokio
     /// runtime.
-    pub fn lay(listen: SocketAddr, server: SocketAddr) -> Result<Self, LineError> {
+    pub fn start(listen: SocketAddr, server: SocketAddr) -> Result<Self, RelayError> {
         let (listener, address) =
-            bind(listen).map_err(|source| LineError::Listen { address: listen, source })?;
+            bind(listen).map_err(|source| RelayError::Listen { address: listen, source })?;
         let flowing = watch::Sender::new(true);
         let fillers = Fillers::default();
         let relay = relay(listener, server, flowing.subscribe(), Arc::clone(&fillers.addresses));
@@ -103,12 +103,12 @@ impl Relay {
     }
 
     /// Cuts the relay, and returns when it is certain that a new connect hangs.
-    pub async fn cut(&mut self) -> Result<(), LineError> {
+    pub async fn cut(&mut self) -> Result<(), RelayError> {
         self.flowing.send_replace(false);
         // A single connect may be slow for another reason; two in a row are not.
         let mut hanging = 0;
         while hanging < 2 {
-            match tokio::time::timeout(HANGS, self.fill()).await {
+            match tokio::time::timeout(HANG_TIMEOUT, self.fill()).await {
                 Ok(filled) => {
                     filled?;
                     hanging = 0;
@@ -125,12 +125,12 @@ impl Relay {
         self.flowing.send_replace(true);
     }
 
-    async fn fill(&mut self) -> Result<(), LineError> {
+    async fn fill(&mut self) -> Result<(), RelayError> {
         let address = self.address;
-        if self.fillers.streams.len() >= MOST_FILLERS {
-            return Err(LineError::Endless { address });
+        if self.fillers.streams.len() >= MAX_FILLERS {
+            return Err(RelayError::Endless { address });
         }
-        let fail = |source| LineError::Fill { address, source };
+        let fail = |source| RelayError::Fill { address, source };
         let stream = TcpStream::connect(address).await.map_err(fail)?;
         let local = stream.local_addr().map_err(fail)?;
         self.fillers.addresses.lock().unwrap_or_else(PoisonError::into_inner).insert(local);

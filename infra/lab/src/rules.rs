@@ -20,7 +20,7 @@ use crate::query::{DeviceSilentReminder, Query, QueryError, Trace};
 use condition::{Aggregation, Dimensions, Operator};
 use resolve::FrequencyError;
 use running::RunningRule;
-use settings::{Memory, RuleSettings, RuleSettingsError};
+use settings::{RuleMode, RuleSettings, RuleSettingsError};
 
 /// The evaluated deployment, at the same commit as this source.
 const SNAPSHOT: &str = include_str!("../../main.snapshot.json");
@@ -123,7 +123,7 @@ impl Rule {
         let frequency = SignedDuration::from_mins(frequency_minutes.into());
         let mut settings = RuleSettings::clone(&self.settings);
         settings.frequency = frequency;
-        if let Memory::Stateful { healthy_evaluations } = &mut settings.memory {
+        if let RuleMode::Stateful { healthy_evaluations } = &mut settings.mode {
             *healthy_evaluations = resolve::healthy_evaluations(frequency)?;
         }
         let query = match &self.query {

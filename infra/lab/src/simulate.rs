@@ -131,7 +131,7 @@ pub fn main(arguments: &SimulateArguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            crate::cli::complain(&error);
+            crate::cli::print_error(&error);
             ExitCode::FAILURE
         }
     }
@@ -161,7 +161,7 @@ fn simulate(arguments: &SimulateArguments) -> Result<SimulationReport, SimulateE
         .into_iter()
         .map(|settings| Ok((settings, run::rules(&deployed, &settings)?)))
         .collect::<Result<Vec<_>, FrequencyError>>()?;
-    let scores = play(arguments, &variants);
+    let scores = simulate_all(arguments, &variants);
     let results = variants
         .iter()
         .zip(scores)
@@ -175,7 +175,10 @@ fn simulate(arguments: &SimulateArguments) -> Result<SimulationReport, SimulateE
 }
 
 /// Simulates every world with every variant on all cores, and sums up the scores of each variant.
-fn play(arguments: &SimulateArguments, variants: &[(SimulationSettings, Vec<Rule>)]) -> Vec<Score> {
+fn simulate_all(
+    arguments: &SimulateArguments,
+    variants: &[(SimulationSettings, Vec<Rule>)],
+) -> Vec<Score> {
     let next = AtomicUsize::new(0);
     let scores = Mutex::new(vec![Score::default(); variants.len()]);
     thread::scope(|scope| {
@@ -186,7 +189,7 @@ fn play(arguments: &SimulateArguments, variants: &[(SimulationSettings, Vec<Rule
                     if number >= arguments.seeds as usize {
                         return;
                     }
-                    let world_scores = play_world(arguments, variants, number as u64);
+                    let world_scores = simulate_world(arguments, variants, number as u64);
                     let mut scores = scores.lock().unwrap_or_else(PoisonError::into_inner);
                     for (score, of_world) in scores.iter_mut().zip(world_scores) {
                         score.add(of_world);
@@ -199,7 +202,7 @@ fn play(arguments: &SimulateArguments, variants: &[(SimulationSettings, Vec<Rule
 }
 
 /// Simulates one world with every variant: the same outages for all of them.
-fn play_world(
+fn simulate_world(
     arguments: &SimulateArguments,
     variants: &[(SimulationSettings, Vec<Rule>)],
     number: u64,

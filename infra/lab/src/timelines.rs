@@ -119,21 +119,21 @@ fn timeline(seed: u64) -> [Comparison; 4] {
     let mut changes = vec![base];
     for device in &settings.devices {
         let end = last_heartbeat(random, base, settings.daily_hour);
-        heartbeats::life(random, device, end, &mut arrivals, &mut changes);
+        heartbeats::generate(random, device, end, &mut arrivals, &mut changes);
     }
     foreign_lines(random, base, &mut arrivals);
     let mut reported = arrivals.clone();
-    let outages = Outages::make(random, base, &settings.devices, &mut reported);
+    let outages = Outages::generate(random, base, &settings.devices, &mut reported);
     random.shuffle(&mut arrivals);
     random.shuffle(&mut reported);
 
     let minute = device_silent_minute::text(&silent, COMPONENT);
     let (silent, report) =
         (Query::DeviceSilent(silent), Query::OutageReport(outages.query().clone()));
-    let mut look = || look(random, base, &settings, &changes);
+    let mut look = || evaluation_time(random, base, &settings, &changes);
     let [at_silent, at_minute, at_reminder] = [look(), look(), look()];
     let reminder = Query::DeviceSilentReminder(settings.clone());
-    let at_report = outages.look(random);
+    let at_report = outages.evaluation_time(random);
     [
         compare(seed, "device-silent", &silent, at_silent, &arrivals),
         Comparison {
@@ -260,7 +260,7 @@ fn arrival(random: &mut Rng, timestamp: Timestamp, message: String) -> Arrival {
 }
 
 /// Returns a time at which a result is likely to change, or one close to it, or a random one.
-fn look(
+fn evaluation_time(
     random: &mut Rng,
     base: Timestamp,
     reminder: &DeviceSilentReminder,

@@ -93,7 +93,7 @@ pub fn main(arguments: &UpArguments) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            crate::cli::complain(&error);
+            crate::cli::print_error(&error);
             ExitCode::FAILURE
         }
     }
@@ -102,7 +102,7 @@ pub fn main(arguments: &UpArguments) -> ExitCode {
 fn run(arguments: &UpArguments) -> Result<(), UpError> {
     let key = Key::choose(arguments.key.as_deref(), arguments.key_file.as_deref())?;
     let executable = env::current_exe().map_err(UpError::Executable)?;
-    let devices = watched(&arguments.devices)?;
+    let devices = expected_devices(&arguments.devices)?;
     let settings = CloudSettings {
         listen: arguments.listen,
         keys: Keys::host(key.expose()),
@@ -150,7 +150,7 @@ fn run(arguments: &UpArguments) -> Result<(), UpError> {
 }
 
 /// Returns the devices that the rules cover, without duplicates, which may differ in case.
-fn watched(given: &[String]) -> Result<Vec<String>, UpError> {
+fn expected_devices(given: &[String]) -> Result<Vec<String>, UpError> {
     let mut known = HashSet::new();
     let mut devices: Vec<_> =
         given.iter().filter(|name| known.insert(comparison_key(name))).cloned().collect();
@@ -188,16 +188,16 @@ mod tests {
 
     #[test]
     fn a_device_given_twice_in_different_case_counts_once() {
-        assert_eq!(watched(&[]).expect("the default"), ["dl-home"]);
+        assert_eq!(expected_devices(&[]).expect("the default"), ["dl-home"]);
         let given = names(&["a", "Office", "A", "a", "office"]);
-        assert_eq!(watched(&given).expect("two devices"), ["a", "Office"]);
+        assert_eq!(expected_devices(&given).expect("two devices"), ["a", "Office"]);
     }
 
     #[test]
     fn more_devices_than_a_rule_holds_are_refused() {
         let given: Vec<_> = (0..201).map(|number| number.to_string()).collect();
-        assert_eq!(watched(&given[..200]).expect("200 devices").len(), 200);
-        let error = watched(&given).expect_err("too many");
+        assert_eq!(expected_devices(&given[..200]).expect("200 devices").len(), 200);
+        let error = expected_devices(&given).expect_err("too many");
         insta::assert_snapshot!(error, @"201 devices are more than a rule holds; name at most 200");
     }
 }

@@ -43,8 +43,8 @@ impl Machine {
     }
 }
 
-fn start() -> (Machine, ClockWatch) {
-    (Machine(first()), ClockWatch::new(BOOT, first(), Timestamp::UNIX_EPOCH))
+fn start() -> (Machine, ClockComparison) {
+    (Machine(first()), ClockComparison::new(BOOT, first(), Timestamp::UNIX_EPOCH))
 }
 
 /// A stamp at `boot_ms` whose wall clock must not matter.
@@ -212,7 +212,7 @@ fn a_clock_is_plausible_once_it_shows_no_time_that_has_passed() {
         ("2027-03-01T00:00:00Z", record, true),
     ] {
         let reading = Reading { wall: shows.parse().expect("a time"), ..first() };
-        let watch = ClockWatch::new(BOOT, reading, not_before);
+        let watch = ClockComparison::new(BOOT, reading, not_before);
         assert_eq!(watch.is_plausible(), plausible, "{shows}, not before {not_before}");
     }
 }
@@ -220,7 +220,7 @@ fn a_clock_is_plausible_once_it_shows_no_time_that_has_passed() {
 #[test]
 fn a_record_from_the_future_does_not_make_the_clock_implausible_forever() {
     let far = "2099-01-01T00:00:00Z".parse().expect("a time");
-    let mut watch = ClockWatch::new(BOOT, first(), far);
+    let mut watch = ClockComparison::new(BOOT, first(), far);
     assert!(!watch.is_plausible());
     let date = "2027-01-01T00:00:00Z".parse().expect("a time");
     assert_eq!(watch.heartbeat_date(date, at(1_000), at(1_100)), None, "the clock was right");
@@ -231,7 +231,7 @@ fn a_record_from_the_future_does_not_make_the_clock_implausible_forever() {
 fn a_clock_after_the_latest_date_is_wrong() {
     let reading = Reading { wall: "2069-12-31T19:42:47Z".parse().expect("a time"), ..first() };
     let mut machine = Machine(reading);
-    let mut watch = ClockWatch::new(BOOT, reading, Timestamp::UNIX_EPOCH);
+    let mut watch = ClockComparison::new(BOOT, reading, Timestamp::UNIX_EPOCH);
     assert!(!watch.is_plausible());
     machine.awake(10);
     watch.observe(machine.step_ms(-1_300_000_000_000));
@@ -242,7 +242,7 @@ fn a_clock_after_the_latest_date_is_wrong() {
 fn a_machine_that_starts_in_1970_is_right_after_the_first_step() {
     let reading = Reading { wall: "1970-01-01T00:00:20Z".parse().expect("a time"), ..first() };
     let mut machine = Machine(reading);
-    let mut watch = ClockWatch::new(BOOT, reading, Timestamp::UNIX_EPOCH);
+    let mut watch = ClockComparison::new(BOOT, reading, Timestamp::UNIX_EPOCH);
     let before = watch.stamp(1_000);
     machine.awake(10);
     let events = watch.observe(machine.step_ms(1_800_000_000_000));

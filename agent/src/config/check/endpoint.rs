@@ -8,9 +8,9 @@ use super::{
     super::{
         Sources, environment,
         key::{self, KeyError},
-        located,
         merge::GivenValue,
         origin::SettingOrigin,
+        resolve_path,
         settings::{FunctionKey, HeartbeatKind},
         table::SettingKind,
         url,
@@ -26,7 +26,7 @@ pub(super) struct FoundKey {
 }
 
 /// The result of searching for a key: `Ok(None)` where there is none, a sentence where it cannot be used.
-struct SoughtKey {
+struct KeySearch {
     /// The origin of the setting that names the key's file; without one, the same as `origin`.
     named_at: SettingOrigin,
     /// The file that contains the key.
@@ -34,7 +34,7 @@ struct SoughtKey {
     key: Result<Option<FunctionKey>, String>,
 }
 
-impl SoughtKey {
+impl KeySearch {
     /// A key in a default location, which no setting names.
     fn at(origin: SettingOrigin, key: Result<Option<FunctionKey>, String>) -> Self {
         Self { named_at: origin.clone(), origin, key }
@@ -65,7 +65,7 @@ impl SettingsCheck<'_> {
             self.problems.add(&given.origin, sentence);
             return None;
         }
-        Some(located(&given.text, &given.origin, &sources.folder))
+        Some(resolve_path(&given.text, &given.origin, &sources.folder))
     }
 
     pub(super) fn key(
@@ -84,7 +84,7 @@ impl SettingsCheck<'_> {
             }
             return None;
         }
-        let SoughtKey { named_at, origin, key } = self.look_for_key(key_file, sources)?;
+        let KeySearch { named_at, origin, key } = self.find_key(key_file, sources)?;
         let key = match key {
             Ok(key) => key,
             Err(sentence) => {
@@ -105,7 +105,7 @@ impl SettingsCheck<'_> {
         if url.is_some_and(|url| !is_loopback(url)) {
             let left_behind = match &origin {
                 SettingOrigin::Credential(path) => {
-                    key::left_behind(path, key.is_some(), &sources.service_key)
+                    key::stale_credential(path, key.is_some(), &sources.service_key)
                 }
                 _ => None,
             };
@@ -129,10 +129,10 @@ impl SettingsCheck<'_> {
     ///    file replaces it.
     /// 4. The file beside the service's configuration, if the URL is set there: a key goes only to a URL
     ///    that is set where the key is.
-    fn look_for_key(&mut self, key_file: Option<&Path>, sources: &Sources) -> Option<SoughtKey> {
+    fn find_key(&mut self, key_file: Option<&Path>, sources: &Sources) -> Option<KeySearch> {
         if let Some((path, text)) = self.given_key {
-            let key = key::of_text(text).map_err(|error| format!("the function key {error}"));
-            return Some(SoughtKey::at(
+            let key = key::parse(text).map_err(|error| format!("the function key {error}"));
+            return Some(KeySearch::at(
                 SettingOrigin::File { path: path.to_owned(), line: None },
                 key,
             ));
@@ -144,22 +144,22 @@ impl SettingsCheck<'_> {
                 && let Ok(Some(key)) = key::read_file(&sources.service_key)
             {
                 let path = sources.service_key.clone();
-                return Some(SoughtKey::at(
+                return Some(KeySearch::at(
                     SettingOrigin::File { path, line: None },
                     Ok(Some(key)),
                 ));
             }
             let key = key.map_err(|error| format!("the function key {error}"));
-            return Some(SoughtKey::at(SettingOrigin::Credential(path), key));
+            return Some(KeySearch::at(SettingOrigin::Credential(path), key));
         }
         let path = match &named_at {
             Some(_) => key_file?,
             None if self.is_address_of_service(sources) => &sources.service_key,
-            None => return Some(SoughtKey::at(SettingOrigin::Default, Ok(None))),
+            None => return Some(KeySearch::at(SettingOrigin::Default, Ok(None))),
         };
         let key = match key::read_file(path) {
             Err(error) if named_at.is_none() && error.is_absent() => {
-                return Some(SoughtKey::at(SettingOrigin::Default, Ok(None)));
+                return Some(KeySearch::at(SettingOrigin::Default, Ok(None)));
             }
             Err(error) if error.is_forbidden() && (named_at.is_none() || !self.is_key_needed) => {
                 if self.is_key_needed {
@@ -173,8 +173,8 @@ impl SettingsCheck<'_> {
             }
             key => key.map_err(|error| format!("the key file {} {error}", path.display())),
         };
-        let found = SoughtKey::at(SettingOrigin::File { path: path.to_owned(), line: None }, key);
-        Some(SoughtKey { named_at: named_at.unwrap_or_else(|| found.origin.clone()), ..found })
+        let found = KeySearch::at(SettingOrigin::File { path: path.to_owned(), line: None }, key);
+        Some(KeySearch { named_at: named_at.unwrap_or_else(|| found.origin.clone()), ..found })
     }
 
     fn is_address_of_service(&self, sources: &Sources) -> bool {
@@ -185,7 +185,7 @@ impl SettingsCheck<'_> {
     }
 
     /// Checks the URL together with what is sent to it.
-    pub(super) fn judge_address(
+    pub(super) fn check_address(
         &mut self,
         kind: HeartbeatKind,
         url: &Url,
@@ -195,7 +195,7 @@ impl SettingsCheck<'_> {
     ) {
         let Some(GivenValue { origin, .. }) = self.text("heartbeat.url") else { return };
         match (kind, key) {
-            (HeartbeatKind::Ispmon, Some(_)) if url::is_overheard(url) => self.problems.add(
+            (HeartbeatKind::Ispmon, Some(_)) if url::is_readable_in_transit(url) => self.problems.add(
                 &origin,
                 "heartbeat.url begins with http://, and the function key could be read on its way; \
                  use https://, plain http is for this machine itself only",
@@ -215,7 +215,7 @@ impl SettingsCheck<'_> {
                         "The URL of a plain heartbeat is a secret, and every user of this machine \
                          can read {}; take that away with: {}",
                         path.display(),
-                        hiding(path, sources)
+                        hide_command(path, sources)
                     ));
                 }
             }
@@ -226,7 +226,7 @@ impl SettingsCheck<'_> {
 
 /// The command that hides a configuration file from other users. The service runs as its own user and must
 /// still be able to read its file.
-fn hiding(path: &Path, sources: &Sources) -> String {
+fn hide_command(path: &Path, sources: &Sources) -> String {
     let file = path.display();
     if is_of_service(path, sources) {
         // The group of the service has the same name as its user.

@@ -8,14 +8,14 @@ use super::{
     super::{Sources, merge::GivenValue, settings::ProbeSettings, table::SettingKind, url},
     SettingsCheck,
 };
-use crate::probe::{Anchor, Family, socket};
+use crate::probe::{Anchor, Family, parse_address};
 
 /// The port of name servers (RFC 1035, section 4.2).
 const DNS_PORT: u16 = 53;
 /// With fewer anchors of a family, one that is down for maintenance looks like an outage.
-const FEWEST_ANCHORS: usize = 3;
+const MIN_ANCHORS: usize = 3;
 /// The limit of servers that one round probes, so that a mistaken list causes no flood of probes.
-const MOST_ANCHORS: usize = 16;
+const MAX_ANCHORS: usize = 16;
 
 impl SettingsCheck<'_> {
     /// The settings of the probes.
@@ -24,7 +24,7 @@ impl SettingsCheck<'_> {
             interval: self.duration("probe.interval"),
             anchors: self.anchors(),
             gateway: self.address("probe.gateway", |text| text.parse::<IpAddr>().ok()),
-            resolver: self.address("probe.resolver", |text| socket(text, DNS_PORT)),
+            resolver: self.address("probe.resolver", |text| parse_address(text, DNS_PORT)),
             portal: self.portal(),
             grace: self.duration("probe.grace"),
         }
@@ -43,9 +43,9 @@ impl SettingsCheck<'_> {
                 Err(error) => self.refuse_part(key, &given, text, &format!("which is {error}")),
             }
         }
-        if anchors.len() > MOST_ANCHORS {
+        if anchors.len() > MAX_ANCHORS {
             let sentence = format!(
-                "{key} names {} servers, more than the {MOST_ANCHORS} that it may; each is probed every \
+                "{key} names {} servers, more than the {MAX_ANCHORS} that it may; each is probed every \
                  second while the connection is in doubt",
                 anchors.len()
             );
@@ -53,11 +53,11 @@ impl SettingsCheck<'_> {
         }
         for family in Family::BOTH {
             let count = anchors.iter().filter(|anchor| anchor.family() == family).count();
-            if (1..FEWEST_ANCHORS).contains(&count) && !anchors.iter().all(is_loopback) {
+            if (1..MIN_ANCHORS).contains(&count) && !anchors.iter().all(is_loopback) {
                 let addresses = if count == 1 { "address" } else { "addresses" };
                 self.warnings.push(format!(
                     "{key} has only {count} {addresses} of {family}, so that a server which is down \
-                     looks like an outage. Name {FEWEST_ANCHORS} or more, of two organisations at \
+                     looks like an outage. Name {MIN_ANCHORS} or more, of two organisations at \
                      least."
                 ));
             }
@@ -115,7 +115,7 @@ impl SettingsCheck<'_> {
             self.refuse(key, &given, "which has a control character in it");
             return None;
         }
-        Some(super::super::located(&given.text, &given.origin, &sources.folder))
+        Some(super::super::resolve_path(&given.text, &given.origin, &sources.folder))
     }
 }
 

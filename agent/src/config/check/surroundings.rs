@@ -13,18 +13,22 @@ use crate::{clock, tls};
 
 impl SettingsCheck<'_> {
     /// Warns of variables whose certificates or time zone cannot be used.
-    pub(super) fn surroundings(&mut self, environment: &BTreeMap<OsString, OsString>) {
+    pub(super) fn check_environment(&mut self, environment: &BTreeMap<OsString, OsString>) {
         let variable =
             |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
         // macOS verifies certificates without these variables.
         if !cfg!(target_os = "macos") {
             if let Some(file) = variable(tls::ROOTS_FILE_VARIABLE) {
                 let path = Path::new(file);
-                self.warn_of(tls::ROOTS_FILE_VARIABLE, path, tls::count_roots_in_file(path));
+                self.warn_without_roots(
+                    tls::ROOTS_FILE_VARIABLE,
+                    path,
+                    tls::count_roots_in_file(path),
+                );
             }
             for path in variable(tls::ROOTS_FOLDERS_VARIABLE).iter().flat_map(env::split_paths) {
                 let count = tls::count_roots_in_folder(&path);
-                self.warn_of(tls::ROOTS_FOLDERS_VARIABLE, &path, count);
+                self.warn_without_roots(tls::ROOTS_FOLDERS_VARIABLE, &path, count);
             }
         }
         if let Some(zone) = variable("TZ").filter(|zone| !clock::is_known_zone(zone)) {
@@ -36,7 +40,7 @@ impl SettingsCheck<'_> {
         }
     }
 
-    fn warn_of(&mut self, variable: &str, path: &Path, count: std::io::Result<usize>) {
+    fn warn_without_roots(&mut self, variable: &str, path: &Path, count: std::io::Result<usize>) {
         let what = match count {
             Ok(1..) => return,
             Ok(0) => "holds no certificate".to_owned(),

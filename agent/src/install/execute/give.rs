@@ -8,7 +8,7 @@ use rustix::fs::{
 };
 
 /// A folder whose owner is changed, and its previous owner.
-pub(super) struct GivenFolder {
+pub(super) struct ReownedFolder {
     folder: OwnedFd,
     user: u32,
     group: u32,
@@ -16,7 +16,7 @@ pub(super) struct GivenFolder {
     files: Vec<(CString, u32, u32)>,
 }
 
-impl GivenFolder {
+impl ReownedFolder {
     /// Opens a folder without changing its owner yet.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -28,14 +28,14 @@ impl GivenFolder {
     /// Changes the owner of the folder first, so that its previous owner can add nothing more, and then of
     /// its files. A file with a second hard link may belong to another folder, so it keeps its owner, as do
     /// links, folders and devices.
-    pub(super) fn give(&mut self, user: u32, group: u32) -> io::Result<()> {
+    pub(super) fn change_owner(&mut self, user: u32, group: u32) -> io::Result<()> {
         fchown(&self.folder, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
         for entry in Dir::read_from(&self.folder)? {
             let name = entry?.file_name().to_owned();
             let stat = statat(&self.folder, &name, AtFlags::SYMLINK_NOFOLLOW)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 1
             {
-                self.hand_over(&name, user, group)?;
+                self.set_file_owner(&name, user, group)?;
                 self.files.push((name, stat.st_uid, stat.st_gid));
             }
         }
@@ -43,15 +43,15 @@ impl GivenFolder {
     }
 
     /// Restores the previous owners.
-    pub(super) fn give_back(&self) -> io::Result<()> {
+    pub(super) fn restore_owner(&self) -> io::Result<()> {
         for (name, user, group) in &self.files {
-            self.hand_over(name, *user, *group)?;
+            self.set_file_owner(name, *user, *group)?;
         }
         fchown(&self.folder, Some(Uid::from_raw(self.user)), Some(Gid::from_raw(self.group)))?;
         Ok(())
     }
 
-    fn hand_over(&self, name: &CString, user: u32, group: u32) -> io::Result<()> {
+    fn set_file_owner(&self, name: &CString, user: u32, group: u32) -> io::Result<()> {
         let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
         chownat(&self.folder, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(())

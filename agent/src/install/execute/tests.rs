@@ -10,7 +10,7 @@ use crate::install::{
     gather::gather,
     import::Imported,
     layout::{Layout, Platform},
-    plan::{Installation, Removal, installation, removal},
+    plan::{InstallRequest, RemovalRequest, plan_installation, plan_removal},
 };
 
 /// A system below a temporary folder. Its programs log their calls; systemctl and launchctl store whether
@@ -116,7 +116,7 @@ impl System {
         let mut facts = gather(&self.machine, platform, self.program()).expect("it is there");
         // Below the folder, root's files belong to the caller.
         let (user, group) = self.machine.administrator;
-        for entry in facts.present.values_mut() {
+        for entry in facts.entries.values_mut() {
             if let crate::install::facts::PathEntry::File { uid, gid, .. } = entry
                 && (*uid, *gid) == (user, group)
             {
@@ -138,8 +138,9 @@ impl System {
 
     /// Purges the installation and returns what could not be removed.
     fn purge(&self) -> Vec<String> {
-        let request = Removal { is_purge: true, is_shown_only: false, command: String::new() };
-        let plan = removal(&self.facts(Platform::Linux), &request).expect("it can be removed");
+        let request =
+            RemovalRequest { is_purge: true, is_shown_only: false, command: String::new() };
+        let plan = plan_removal(&self.facts(Platform::Linux), &request).expect("it can be removed");
         self.carry_out(&plan).expect("it is removed")
     }
 
@@ -189,14 +190,14 @@ impl System {
         platform: Platform,
         imported: Option<Imported>,
     ) -> Result<Plan, InstallFailure> {
-        let request = Installation { imported, is_shown_only: false, command: String::new() };
-        let plan = installation(&self.facts(platform), &request).expect("it can be installed");
+        let request = InstallRequest { imported, is_shown_only: false, command: String::new() };
+        let plan = plan_installation(&self.facts(platform), &request).expect("it can be installed");
         self.carry_out(&plan).map(|_| plan)
     }
 
     fn uninstall(&self, platform: Platform, is_purge: bool) -> Result<Plan, InstallFailure> {
-        let request = Removal { is_purge, is_shown_only: false, command: String::new() };
-        let plan = removal(&self.facts(platform), &request).expect("it can be removed");
+        let request = RemovalRequest { is_purge, is_shown_only: false, command: String::new() };
+        let plan = plan_removal(&self.facts(platform), &request).expect("it can be removed");
         self.carry_out(&plan).map(|_| plan)
     }
 }
@@ -269,7 +270,7 @@ fn an_installation_whose_files_cannot_be_written_leaves_everything_as_it_was() {
         for prepare in [|_: &System| {}, with_older_version] {
             let system = System::new();
             prepare(&system);
-            let obstacle = beside(&system.path(&path), "new");
+            let obstacle = temporary_path(&system.path(&path), "new");
             fs::create_dir_all(obstacle.join("x")).expect("it is made");
             let before = system.contents();
             let had = before.contains_key(&system.path(&path));
@@ -291,12 +292,13 @@ fn an_installation_whose_files_cannot_be_written_leaves_everything_as_it_was() {
 fn an_interrupted_installation_leaves_everything_as_it_was() {
     let system = System::new();
     let before = system.contents();
-    let request = Installation { imported: None, is_shown_only: false, command: String::new() };
-    let plan = installation(&system.facts(Platform::Linux), &request).expect("it can be installed");
+    let request = InstallRequest { imported: None, is_shown_only: false, command: String::new() };
+    let plan =
+        plan_installation(&system.facts(Platform::Linux), &request).expect("it can be installed");
     let steps = plan
         .steps
         .iter()
-        .filter(|step| !matches!(step, InstallStep::Undo(_) | InstallStep::Discard { .. }));
+        .filter(|step| !matches!(step, InstallStep::OnRollback(_) | InstallStep::Discard { .. }));
     for last in 1..steps.count() {
         let is_interrupted = AtomicBool::new(false);
         let mut count = 0;
@@ -347,7 +349,7 @@ fn written_files_have_their_mode_with_any_umask() {
         configuration: "device = \"x\"\n".to_owned(),
         key: Some("secret".to_owned()),
         is_secret: false,
-        record: None,
+        state_dir: None,
     };
     system.install(Platform::Linux, Some(imported)).expect("it is installed");
     let layout = Layout::of(Platform::Linux);
@@ -370,7 +372,7 @@ fn a_removal_leaves_the_journal_and_a_purge_leaves_nothing() {
     let before = system.contents();
     system.install(Platform::Linux, None).expect("it is installed");
     let layout = Layout::of(Platform::Linux);
-    let journal = system.path(layout.record.join("journal.jsonl"));
+    let journal = system.path(layout.state_dir.join("journal.jsonl"));
     fs::write(&journal, "an outage").expect("it is written");
     system.uninstall(Platform::Linux, false).expect("it is removed");
     for path in layout.installed() {
@@ -389,7 +391,7 @@ fn a_removal_leaves_the_journal_and_a_purge_leaves_nothing() {
 
 #[test]
 fn a_purge_names_what_could_not_be_removed() {
-    let journal = Layout::of(Platform::Linux).record;
+    let journal = Layout::of(Platform::Linux).state_dir;
     let system = System::new();
     system.install(Platform::Linux, None).expect("it is installed");
     assert_eq!(system.purge(), [""; 0]);
@@ -507,9 +509,9 @@ fn under_launchd_existing_files_of_root_are_given_to_the_service() {
         return;
     }
     let layout = Layout::of(Platform::MacOs);
-    let journal = |system: &System, name: &str| system.path(layout.record.join(name));
+    let journal = |system: &System, name: &str| system.path(layout.state_dir.join(name));
     let prepare = |system: &System| {
-        for folder in [&layout.record, &layout.configuration_folder] {
+        for folder in [&layout.state_dir, &layout.configuration_folder] {
             fs::create_dir_all(system.path(folder)).expect("it is made");
         }
         fs::write(journal(system, "journal.jsonl"), "an outage").expect("it is written");
@@ -523,7 +525,7 @@ fn under_launchd_existing_files_of_root_are_given_to_the_service() {
     prepare(&system);
     system.install(Platform::MacOs, None).expect("it is installed");
     let owner = |path: PathBuf| fs::metadata(path).expect("it is there").uid();
-    for path in [system.path(&layout.record), journal(&system, "journal.jsonl")] {
+    for path in [system.path(&layout.state_dir), journal(&system, "journal.jsonl")] {
         assert_eq!(owner(path.clone()), 300, "{path:?}");
     }
     let key = system.path(&layout.key);
@@ -538,7 +540,7 @@ fn under_launchd_existing_files_of_root_are_given_to_the_service() {
     // A link at the path of the folder is not followed.
     let system = System::new();
     fs::create_dir_all(system.path("/usr/local/var")).expect("it is made");
-    symlink(system.path("/etc"), system.path(&layout.record)).expect("it is made");
+    symlink(system.path("/etc"), system.path(&layout.state_dir)).expect("it is made");
     let before = system.contents();
     system.install(Platform::MacOs, None).expect_err("it is refused");
     assert_eq!(system.contents(), before);

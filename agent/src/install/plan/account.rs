@@ -3,7 +3,7 @@
 use super::{CommandLine, FileOwner, InstallStep, OnFailure};
 use crate::install::{
     facts::{AccountMaker, AccountState, InstallFacts},
-    layout::{More, Platform},
+    layout::{Platform, PlatformPaths},
 };
 
 /// The owner of the service's files.
@@ -23,10 +23,12 @@ pub(super) fn owner(facts: &InstallFacts) -> FileOwner {
 pub(super) fn creation(facts: &InstallFacts) -> Vec<InstallStep> {
     let AccountState::Absent(maker) = facts.account else { return Vec::new() };
     let user = facts.platform.user();
-    let run = |command, undo| InstallStep::Run { command, undo, failure: OnFailure::Undo };
+    let run = |command, undo| InstallStep::Run { command, undo, failure: OnFailure::RollBack };
     match maker {
         AccountMaker::Sysusers => {
-            let More::Systemd { sysusers, .. } = facts.layout().more else { return Vec::new() };
+            let PlatformPaths::Systemd { sysusers, .. } = facts.layout().platform_paths else {
+                return Vec::new();
+            };
             let path = sysusers.display().to_string();
             vec![run(
                 CommandLine::new("systemd-sysusers", [path]),

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// There are settings of a `.env`, but the configuration or the key file already has other content.
-pub(super) fn put(
+pub(super) fn add_configuration(
     files: &mut PlanBuilder<'_>,
     facts: &InstallFacts,
     imported: Option<&Imported>,
@@ -25,14 +25,14 @@ pub(super) fn put(
     let layout = facts.layout();
     let Some(imported) = imported else {
         let sample = Content::Text(facts.platform.sample().into());
-        files.put_once(&layout.configuration, 0o644, FileOwner::Root, sample);
-        files.put_once(&layout.key, 0o600, key_owner, Content::Secret(String::new()));
+        files.add_file_if_missing(&layout.configuration, 0o644, FileOwner::Root, sample);
+        files.add_file_if_missing(&layout.key, 0o600, key_owner, Content::Secret(String::new()));
         return Ok(());
     };
     let text = &imported.configuration;
     let is_free = match facts.entry(&layout.configuration) {
         None => true,
-        Some(PathEntry::File { held: FileContent::Bytes(bytes), .. }) => {
+        Some(PathEntry::File { content: FileContent::Bytes(bytes), .. }) => {
             [text.as_str(), sample::SAMPLE, &facts.platform.sample()]
                 .iter()
                 .any(|free| free.as_bytes() == bytes)
@@ -44,9 +44,9 @@ pub(super) fn put(
         return Err(InstallRefusal::Configured { path, from });
     }
     if imported.is_secret {
-        put_for_service(files, facts, &layout.configuration, text);
+        add_secret_configuration(files, facts, &layout.configuration, text);
     } else {
-        files.put(
+        files.add_file(
             &layout.configuration,
             0o644,
             FileOwner::Root,
@@ -54,14 +54,14 @@ pub(super) fn put(
         );
     }
     let Some(key) = &imported.key else {
-        files.put_once(&layout.key, 0o600, key_owner, Content::Secret(String::new()));
+        files.add_file_if_missing(&layout.key, 0o600, key_owner, Content::Secret(String::new()));
         return Ok(());
     };
     let line = format!("{key}\n");
     let is_free = match facts.entry(&layout.key) {
         // Happens only when the plan is shown: an installation runs as root, which may read it.
-        None | Some(PathEntry::File { held: FileContent::Unknown, .. }) => true,
-        Some(PathEntry::File { held: FileContent::Bytes(bytes), .. }) => {
+        None | Some(PathEntry::File { content: FileContent::Unknown, .. }) => true,
+        Some(PathEntry::File { content: FileContent::Bytes(bytes), .. }) => {
             let held = bytes.trim_ascii();
             held.is_empty() || held == key.as_bytes()
         }
@@ -70,23 +70,32 @@ pub(super) fn put(
     if !is_free {
         return Err(InstallRefusal::OtherKey { path: layout.key, from: imported.from.clone() });
     }
-    files.put(&layout.key, 0o600, key_owner, Content::Secret(line));
+    files.add_file(&layout.key, 0o600, key_owner, Content::Secret(line));
     Ok(())
 }
 
 /// Adds a configuration that only root and the service may read. An earlier step may create the service's
 /// group, so commands set the group once the file exists.
-fn put_for_service(files: &mut PlanBuilder<'_>, facts: &InstallFacts, path: &Path, text: &str) {
+fn add_secret_configuration(
+    files: &mut PlanBuilder<'_>,
+    facts: &InstallFacts,
+    path: &Path,
+    text: &str,
+) {
     if matches!(
         facts.entry(path),
-        Some(PathEntry::File { held: FileContent::Bytes(bytes), mode: 0o640, .. }) if bytes == text.as_bytes()
+        Some(PathEntry::File { content: FileContent::Bytes(bytes), mode: 0o640, .. }) if bytes == text.as_bytes()
     ) {
         files.plan.unchanged.push(path.display().to_string());
         return;
     }
-    files.put(path, 0o600, FileOwner::Root, Content::Secret(text.to_owned()));
+    files.add_file(path, 0o600, FileOwner::Root, Content::Secret(text.to_owned()));
     let path = path.display().to_string();
     for [program, word] in [["chgrp", facts.platform.user()], ["chmod", "640"]] {
-        files.run(CommandLine::new(program, [word, &path]), Vec::new(), OnFailure::Undo);
+        files.add_command(
+            CommandLine::new(program, [word, &path]),
+            Vec::new(),
+            OnFailure::RollBack,
+        );
     }
 }

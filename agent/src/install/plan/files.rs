@@ -31,16 +31,16 @@ impl<'a> PlanBuilder<'a> {
     pub(super) fn is_changed(&self) -> bool {
         self.steps
             .iter()
-            .any(|step| matches!(step, InstallStep::File { .. } | InstallStep::Give { .. }))
+            .any(|step| matches!(step, InstallStep::File { .. } | InstallStep::ChangeOwner { .. }))
     }
 
     /// Adds a folder that does not exist. An existing one that has to belong to the service is given to it.
-    pub(super) fn folder(&mut self, path: &Path, mode: u32, owner: FileOwner) {
+    pub(super) fn add_folder(&mut self, path: &Path, mode: u32, owner: FileOwner) {
         if let (Some(PathEntry::Folder { uid }), FileOwner::Service { uid: service, .. }) =
             (self.facts.entry(path), owner)
             && *uid != service
         {
-            self.steps.push(InstallStep::Give { path: path.to_owned(), owner });
+            self.steps.push(InstallStep::ChangeOwner { path: path.to_owned(), owner });
         }
         if self.facts.entry(path).is_none() && !self.folders.iter().any(|folder| folder == path) {
             self.folders.push(path.to_owned());
@@ -49,7 +49,7 @@ impl<'a> PlanBuilder<'a> {
     }
 
     /// Adds a file unless it exists with this content, mode and owner. Returns whether it was added.
-    pub(super) fn put(
+    pub(super) fn add_file(
         &mut self,
         path: &Path,
         mode: u32,
@@ -57,12 +57,12 @@ impl<'a> PlanBuilder<'a> {
         content: Content,
     ) -> bool {
         let entry = self.facts.entry(path);
-        if entry.is_some_and(|entry| is_as_it_should_be(entry, mode, owner, &content)) {
+        if entry.is_some_and(|entry| is_up_to_date(entry, mode, owner, &content)) {
             self.plan.unchanged.push(path.display().to_string());
             return false;
         }
         if let Some(parent) = path.parent() {
-            self.folder(parent, 0o755, FileOwner::Root);
+            self.add_folder(parent, 0o755, FileOwner::Root);
         }
         let replaces = entry.is_some();
         self.steps.push(InstallStep::File {
@@ -77,29 +77,40 @@ impl<'a> PlanBuilder<'a> {
 
     /// Adds a file unless one exists, whatever its content. An existing one that has to belong to the
     /// service and does not is given to it, with its content.
-    pub(super) fn put_once(&mut self, path: &Path, mode: u32, owner: FileOwner, content: Content) {
+    pub(super) fn add_file_if_missing(
+        &mut self,
+        path: &Path,
+        mode: u32,
+        owner: FileOwner,
+        content: Content,
+    ) {
         match self.facts.entry(path).map(|entry| (entry, owner)) {
             None => {
-                self.put(path, mode, owner, content);
+                self.add_file(path, mode, owner, content);
             }
             Some((
-                PathEntry::File { held: FileContent::Bytes(bytes), uid, .. },
+                PathEntry::File { content: FileContent::Bytes(bytes), uid, .. },
                 FileOwner::Service { uid: service, .. },
             )) if *uid != service => {
                 let held = String::from_utf8_lossy(bytes).into_owned();
-                self.put(path, mode, owner, Content::Secret(held));
+                self.add_file(path, mode, owner, Content::Secret(held));
             }
             Some(_) => self.plan.unchanged.push(path.display().to_string()),
         }
     }
 
-    pub(super) fn run(&mut self, command: CommandLine, undo: Vec<CommandLine>, failure: OnFailure) {
+    pub(super) fn add_command(
+        &mut self,
+        command: CommandLine,
+        undo: Vec<CommandLine>,
+        failure: OnFailure,
+    ) {
         self.steps.push(InstallStep::Run { command, undo, failure });
     }
 }
 
-fn is_as_it_should_be(entry: &PathEntry, mode: u32, owner: FileOwner, content: &Content) -> bool {
-    let PathEntry::File { held, mode: has_mode, uid, gid } = entry else { return false };
+fn is_up_to_date(entry: &PathEntry, mode: u32, owner: FileOwner, content: &Content) -> bool {
+    let PathEntry::File { content: held, mode: has_mode, uid, gid } = entry else { return false };
     let ids = match owner {
         FileOwner::Root => (0, 0),
         FileOwner::Service { uid, gid, .. } => (uid, gid),

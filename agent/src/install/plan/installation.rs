@@ -13,13 +13,13 @@ use crate::install::{
     description::{LABEL, OLDEST_SYSTEMD, UNIT},
     facts::{AccountMaker, AccountState, Activity, BootStart, InstallFacts, Package, PathEntry},
     import::Imported,
-    layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
+    layout::{CATALOG_TEXT, Layout, PLIST_TEXT, Platform, PlatformPaths, SYSUSERS_TEXT, UNIT_TEXT},
     refusal::{InstallRefusal, start_advice},
 };
 
 /// The options of an installation.
 #[derive(Clone, Debug)]
-pub struct Installation {
+pub struct InstallRequest {
     /// The settings of an old `.env`.
     pub imported: Option<Imported>,
     /// Whether the plan is only shown, which does not need root.
@@ -32,7 +32,10 @@ pub struct Installation {
 ///
 /// # Errors
 /// ispmon-agent cannot or must not be installed here.
-pub fn installation(facts: &InstallFacts, request: &Installation) -> Result<Plan, InstallRefusal> {
+pub fn plan_installation(
+    facts: &InstallFacts,
+    request: &InstallRequest,
+) -> Result<Plan, InstallRefusal> {
     let layout = facts.layout();
     let is_packaged = facts.package().is_some();
     check(facts, &layout, request)?;
@@ -41,32 +44,47 @@ pub fn installation(facts: &InstallFacts, request: &Installation) -> Result<Plan
     }
     let mut files = PlanBuilder::new(facts);
     if !is_packaged {
-        put_program(&mut files, facts, &layout);
+        add_program(&mut files, facts, &layout);
     }
-    match &layout.more {
-        More::Systemd { .. } if is_packaged => {
-            configuration::put(&mut files, facts, request.imported.as_ref(), FileOwner::Root)?;
+    match &layout.platform_paths {
+        PlatformPaths::Systemd { .. } if is_packaged => {
+            configuration::add_configuration(
+                &mut files,
+                facts,
+                request.imported.as_ref(),
+                FileOwner::Root,
+            )?;
             start_by_systemd(&mut files, facts, &layout, false);
         }
-        More::Systemd { sysusers, catalog, .. } => {
+        PlatformPaths::Systemd { sysusers, catalog, .. } => {
             let is_made_otherwise = match facts.account {
                 AccountState::Absent(maker) => maker != AccountMaker::Sysusers,
                 AccountState::Exists { .. } => facts.entry(sysusers).is_none(),
             };
             if !is_made_otherwise {
-                files.put(sysusers, 0o644, FileOwner::Root, text(SYSUSERS_TEXT));
+                files.add_file(sysusers, 0o644, FileOwner::Root, text(SYSUSERS_TEXT));
             }
             files.steps.extend(account::creation(facts));
-            configuration::put(&mut files, facts, request.imported.as_ref(), FileOwner::Root)?;
-            put_catalog(&mut files, catalog);
+            configuration::add_configuration(
+                &mut files,
+                facts,
+                request.imported.as_ref(),
+                FileOwner::Root,
+            )?;
+            add_catalog(&mut files, catalog);
             start_by_systemd(&mut files, facts, &layout, true);
         }
-        More::Launchd { logs } => {
+        PlatformPaths::Launchd { logs } => {
             let service = account::owner(facts);
             files.steps.extend(account::creation(facts));
-            configuration::put(&mut files, facts, request.imported.as_ref(), service)?;
-            files.folder(&layout.record, 0o755, service);
-            files.folder(logs, 0o755, service);
+            configuration::add_configuration(
+                &mut files,
+                facts,
+                request.imported.as_ref(),
+                service,
+            )?;
+            files.add_folder(&layout.state_dir, 0o755, service);
+            files.add_folder(logs, 0o755, service);
             start_by_launchd(&mut files, facts, &layout);
         }
     }
@@ -86,7 +104,7 @@ fn text(text: &'static str) -> Content {
 fn check(
     facts: &InstallFacts,
     layout: &Layout,
-    request: &Installation,
+    request: &InstallRequest,
 ) -> Result<(), InstallRefusal> {
     let is_refused =
         |package: &Package| request.imported.is_none() || *package == Package::Homebrew;
@@ -121,17 +139,17 @@ fn check(
     Ok(())
 }
 
-fn put_program(files: &mut PlanBuilder<'_>, facts: &InstallFacts, layout: &Layout) {
+fn add_program(files: &mut PlanBuilder<'_>, facts: &InstallFacts, layout: &Layout) {
     let content = Content::Program { from: facts.program.clone(), bytes: facts.program_bytes };
-    files.put(&layout.program, 0o755, FileOwner::Root, content);
+    files.add_file(&layout.program, 0o755, FileOwner::Root, content);
 }
 
-fn put_catalog(files: &mut PlanBuilder<'_>, catalog: &Path) {
+fn add_catalog(files: &mut PlanBuilder<'_>, catalog: &Path) {
     let update = CommandLine::new("journalctl", ["--update-catalog"]);
-    if files.put(catalog, 0o644, FileOwner::Root, text(CATALOG_TEXT)) {
+    if files.add_file(catalog, 0o644, FileOwner::Root, text(CATALOG_TEXT)) {
         files.undo.push(InstallStep::undo(update.clone()));
         // The service works without explanations in the log.
-        files.run(update, Vec::new(), OnFailure::Report);
+        files.add_command(update, Vec::new(), OnFailure::Report);
     }
 }
 
@@ -144,17 +162,17 @@ fn start_by_systemd(
 ) {
     let state = facts.service;
     let is_new_unit =
-        has_own_unit && files.put(&layout.service, 0o644, FileOwner::Root, text(UNIT_TEXT));
+        has_own_unit && files.add_file(&layout.service, 0o644, FileOwner::Root, text(UNIT_TEXT));
     // Order of the rollback: restore the files, let systemd read them again, restart the service with them
     // if it ran before.
     let mut last = Vec::new();
-    let runtime = match &layout.more {
-        More::Systemd { runtime, .. } => Some(runtime),
-        More::Launchd { .. } => None,
+    let runtime = match &layout.platform_paths {
+        PlatformPaths::Systemd { runtime, .. } => Some(runtime),
+        PlatformPaths::Launchd { .. } => None,
     };
-    for folder in [Some(&layout.record), runtime].into_iter().flatten() {
+    for folder in [Some(&layout.state_dir), runtime].into_iter().flatten() {
         if facts.entry(folder).is_none() {
-            last.push(InstallStep::Undo(UndoStep::Discard(folder.clone())));
+            last.push(InstallStep::OnRollback(UndoStep::Discard(folder.clone())));
         }
     }
     let restart = CommandLine::systemctl(&["restart", UNIT]);
@@ -166,37 +184,44 @@ fn start_by_systemd(
     if is_restarted {
         // A service that was failing before may fail again.
         let is_needed = state.activity == Activity::Running;
-        last.push(InstallStep::Undo(UndoStep::Run { command: restart.clone(), is_needed }));
+        last.push(InstallStep::OnRollback(UndoStep::Run {
+            command: restart.clone(),
+            reports_failure: is_needed,
+        }));
     }
     if state.activity != Activity::Running {
         let command = CommandLine::systemctl(&["reset-failed", UNIT]);
-        last.push(InstallStep::Undo(UndoStep::Run { command, is_needed: false }));
+        last.push(InstallStep::OnRollback(UndoStep::Run { command, reports_failure: false }));
     }
     if is_new_unit {
         last.push(InstallStep::undo(CommandLine::systemctl(&["daemon-reload"])));
-        files.run(CommandLine::systemctl(&["daemon-reload"]), Vec::new(), OnFailure::Undo);
+        files.add_command(
+            CommandLine::systemctl(&["daemon-reload"]),
+            Vec::new(),
+            OnFailure::RollBack,
+        );
     }
     files.undo.splice(0..0, last);
     match (state.boot == BootStart::Enabled, state.activity) {
-        (false, Activity::Stopped) => files.run(
+        (false, Activity::Stopped) => files.add_command(
             CommandLine::systemctl(&["enable", "--now", UNIT]),
             vec![CommandLine::systemctl(&["disable", "--now", UNIT])],
-            OnFailure::UndoStart(facts.platform),
+            OnFailure::RollBackStart(facts.platform),
         ),
-        (false, Activity::Running | Activity::Restarting) => files.run(
+        (false, Activity::Running | Activity::Restarting) => files.add_command(
             CommandLine::systemctl(&["enable", UNIT]),
             vec![CommandLine::systemctl(&["disable", UNIT])],
-            OnFailure::Undo,
+            OnFailure::RollBack,
         ),
-        (true, Activity::Stopped) => files.run(
+        (true, Activity::Stopped) => files.add_command(
             CommandLine::systemctl(&["start", UNIT]),
             vec![CommandLine::systemctl(&["stop", UNIT])],
-            OnFailure::UndoStart(facts.platform),
+            OnFailure::RollBackStart(facts.platform),
         ),
         (true, Activity::Running | Activity::Restarting) => {}
     }
     if is_restarted {
-        files.run(restart, Vec::new(), OnFailure::UndoStart(facts.platform));
+        files.add_command(restart, Vec::new(), OnFailure::RollBackStart(facts.platform));
     } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{UNIT} runs"));
     }
@@ -208,29 +233,37 @@ fn start_by_launchd(files: &mut PlanBuilder<'_>, facts: &InstallFacts, layout: &
     let path = layout.service.display().to_string();
     let bootstrap = CommandLine::launchctl(&["bootstrap", "system", &path]);
     let kick = CommandLine::launchctl(&["kickstart", "-k", &job]);
-    let is_new_list = files.put(&layout.service, 0o644, FileOwner::Root, text(PLIST_TEXT));
+    let is_new_list = files.add_file(&layout.service, 0o644, FileOwner::Root, text(PLIST_TEXT));
     if !state.is_loaded || is_new_list {
         if state.is_loaded {
             files.undo.insert(0, InstallStep::undo(bootstrap.clone()));
-            files.run(CommandLine::launchctl(&["bootout", &job]), Vec::new(), OnFailure::Undo);
+            files.add_command(
+                CommandLine::launchctl(&["bootout", &job]),
+                Vec::new(),
+                OnFailure::RollBack,
+            );
         }
-        files.run(CommandLine::launchctl(&["enable", &job]), Vec::new(), OnFailure::Undo);
-        files.run(
+        files.add_command(
+            CommandLine::launchctl(&["enable", &job]),
+            Vec::new(),
+            OnFailure::RollBack,
+        );
+        files.add_command(
             bootstrap,
             vec![CommandLine::launchctl(&["bootout", &job])],
-            OnFailure::UndoStart(facts.platform),
+            OnFailure::RollBackStart(facts.platform),
         );
     } else if files.is_changed() {
         files.undo.insert(0, InstallStep::undo(kick.clone()));
-        files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));
+        files.add_command(kick, Vec::new(), OnFailure::RollBackStart(facts.platform));
     } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{LABEL} runs"));
     } else {
-        files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));
+        files.add_command(kick, Vec::new(), OnFailure::RollBackStart(facts.platform));
     }
 }
 
-fn notes(facts: &InstallFacts, layout: &Layout, request: &Installation) -> Vec<String> {
+fn notes(facts: &InstallFacts, layout: &Layout, request: &InstallRequest) -> Vec<String> {
     let configuration = layout.configuration.display();
     let restart = match facts.platform {
         Platform::Linux => "sudo systemctl restart ispmon-agent",
@@ -244,11 +277,11 @@ fn notes(facts: &InstallFacts, layout: &Layout, request: &Installation) -> Vec<S
              sessions); then remove the file.",
             imported.from.display()
         ));
-        if let Some(folder) = &imported.record {
+        if let Some(folder) = &imported.state_dir {
             notes.push(format!(
                 "It named {folder} for the journal of outages, which stays there; the service keeps its own in {}, \
                  the only folder that it may write to.",
-                layout.record.display()
+                layout.state_dir.display()
             ));
         }
     } else {

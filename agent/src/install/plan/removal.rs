@@ -7,13 +7,13 @@ use super::{CommandLine, InstallStep, OnFailure, Plan, account};
 use crate::install::{
     description::{LABEL, UNIT},
     facts::{AccountState, Activity, BootStart, InstallFacts},
-    layout::{Layout, More, Platform},
+    layout::{Layout, Platform, PlatformPaths},
     refusal::{InstallRefusal, removal_advice},
 };
 
 /// The options of a removal.
 #[derive(Clone, Debug)]
-pub struct Removal {
+pub struct RemovalRequest {
     /// Whether the journal, the configuration, the key and the user are removed too.
     pub is_purge: bool,
     /// Whether the plan is only shown, which does not need root.
@@ -26,7 +26,10 @@ pub struct Removal {
 ///
 /// # Errors
 /// The service belongs to a package, no service manager can stop it, or the caller is not root.
-pub fn removal(facts: &InstallFacts, request: &Removal) -> Result<Plan, InstallRefusal> {
+pub fn plan_removal(
+    facts: &InstallFacts,
+    request: &RemovalRequest,
+) -> Result<Plan, InstallRefusal> {
     let layout = facts.layout();
     let is_ours =
         |path: &PathBuf| facts.entry(path).is_some() && !facts.packages.contains_key(path);
@@ -57,11 +60,11 @@ pub fn removal(facts: &InstallFacts, request: &Removal) -> Result<Plan, InstallR
         stop(&mut steps, facts, &layout);
     }
     steps.extend(installed.iter().map(|path| InstallStep::Remove { path: path.clone() }));
-    if let More::Systemd { catalog, .. } = &layout.more {
+    if let PlatformPaths::Systemd { catalog, .. } = &layout.platform_paths {
         let run =
             |command: CommandLine, failure| InstallStep::Run { command, undo: Vec::new(), failure };
         if is_ours(&layout.service) {
-            steps.push(run(CommandLine::systemctl(&["daemon-reload"]), OnFailure::Undo));
+            steps.push(run(CommandLine::systemctl(&["daemon-reload"]), OnFailure::RollBack));
             steps.push(run(CommandLine::systemctl(&["reset-failed", UNIT]), OnFailure::Ignore));
         }
         if is_ours(catalog) {
@@ -72,7 +75,7 @@ pub fn removal(facts: &InstallFacts, request: &Removal) -> Result<Plan, InstallR
     steps.extend(purged);
     let mut notes = Vec::new();
     if !request.is_purge {
-        notes.push(kept(facts, &layout));
+        notes.push(kept_note(facts, &layout));
     }
     if let Some((_, package)) = package {
         notes.push(format!("{package} is still installed: that one was not touched."));
@@ -83,7 +86,8 @@ pub fn removal(facts: &InstallFacts, request: &Removal) -> Result<Plan, InstallR
 /// Stops the service for good; the rollback starts it again.
 fn stop(steps: &mut Vec<InstallStep>, facts: &InstallFacts, layout: &Layout) {
     let state = facts.service;
-    let run = |command| InstallStep::Run { command, undo: Vec::new(), failure: OnFailure::Undo };
+    let run =
+        |command| InstallStep::Run { command, undo: Vec::new(), failure: OnFailure::RollBack };
     match facts.platform {
         Platform::Linux => {
             if state.activity != Activity::Stopped {
@@ -114,24 +118,25 @@ fn purge(facts: &InstallFacts, layout: &Layout) -> Vec<InstallStep> {
     if is_there(&layout.configuration_folder) {
         steps.push(InstallStep::RemoveFolder { path: layout.configuration_folder.clone() });
     }
-    let more = match &layout.more {
-        More::Systemd { runtime, .. } => runtime,
-        More::Launchd { logs } => logs,
+    let more = match &layout.platform_paths {
+        PlatformPaths::Systemd { runtime, .. } => runtime,
+        PlatformPaths::Launchd { logs } => logs,
     };
-    let folders = [&layout.record, more].into_iter().filter(|path| is_there(path));
+    let folders = [&layout.state_dir, more].into_iter().filter(|path| is_there(path));
     steps.extend(folders.map(|path| InstallStep::Discard { path: path.clone() }));
     steps.extend(account::removal(facts));
     steps
 }
 
 /// The note on what stays and how to remove it by hand, because the program that could do it is removed.
-fn kept(facts: &InstallFacts, layout: &Layout) -> String {
+fn kept_note(facts: &InstallFacts, layout: &Layout) -> String {
     let is_there = |path: &&PathBuf| facts.entry(path).is_some();
     let shown = |path: &PathBuf| path.display().to_string();
-    let files = [&layout.record, &layout.configuration, &layout.key].into_iter().filter(is_there);
+    let files =
+        [&layout.state_dir, &layout.configuration, &layout.key].into_iter().filter(is_there);
     let mut kept: Vec<_> = files.map(shown).collect();
     let mut commands = Vec::new();
-    let folders = [&layout.record, &layout.configuration_folder].into_iter().filter(is_there);
+    let folders = [&layout.state_dir, &layout.configuration_folder].into_iter().filter(is_there);
     let folders: Vec<_> = folders.map(shown).collect();
     if !folders.is_empty() {
         commands.push(format!("sudo rm -r {}", folders.join(" ")));

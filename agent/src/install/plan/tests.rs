@@ -11,7 +11,9 @@ use crate::{
             Package, PathEntry, ServiceState,
         },
         import::Imported,
-        layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
+        layout::{
+            CATALOG_TEXT, Layout, PLIST_TEXT, Platform, PlatformPaths, SYSUSERS_TEXT, UNIT_TEXT,
+        },
         refusal::InstallRefusal,
         show::show,
     },
@@ -33,7 +35,7 @@ fn fresh(platform: Platform) -> InstallFacts {
         obstacle: None,
         program: "/home/me/ispmon-agent".into(),
         program_bytes: 5_000_000,
-        present: folders.iter().map(|path| (path.into(), FOLDER)).collect(),
+        entries: folders.iter().map(|path| (path.into(), FOLDER)).collect(),
         packages: [].into(),
         account: AccountState::Absent(maker),
         service: ServiceState::default(),
@@ -46,7 +48,7 @@ const RUNNING: ServiceState =
     ServiceState { is_loaded: true, activity: Activity::Running, boot: BootStart::Enabled };
 
 fn file(held: FileContent, mode: u32, owner: u32) -> PathEntry {
-    PathEntry::File { held, mode, uid: owner, gid: owner }
+    PathEntry::File { content: held, mode, uid: owner, gid: owner }
 }
 
 fn text(text: &str, mode: u32) -> PathEntry {
@@ -61,42 +63,42 @@ fn installed(platform: Platform) -> InstallFacts {
     facts.account = AccountState::Exists { uid: user, gid: user };
     facts.service = RUNNING;
     let mut put = |path: &Path, entry| {
-        facts.present.entry(path.parent().expect("a folder").to_owned()).or_insert(FOLDER);
-        facts.present.insert(path.to_owned(), entry)
+        facts.entries.entry(path.parent().expect("a folder").to_owned()).or_insert(FOLDER);
+        facts.entries.insert(path.to_owned(), entry)
     };
     put(&layout.program, file(FileContent::Program, 0o755, 0));
     put(&layout.configuration_folder, FOLDER);
     put(&layout.configuration, text(&platform.sample(), 0o644));
-    match &layout.more {
-        More::Systemd { sysusers, catalog, runtime } => {
+    match &layout.platform_paths {
+        PlatformPaths::Systemd { sysusers, catalog, runtime } => {
             put(&layout.service, text(UNIT_TEXT, 0o644));
             put(&layout.key, text("", 0o600));
             put(sysusers, text(SYSUSERS_TEXT, 0o644));
             put(catalog, text(CATALOG_TEXT, 0o644));
-            put(&layout.record, PathEntry::Folder { uid: user });
+            put(&layout.state_dir, PathEntry::Folder { uid: user });
             put(runtime, FOLDER);
         }
-        More::Launchd { logs } => {
+        PlatformPaths::Launchd { logs } => {
             put(&layout.service, text(PLIST_TEXT, 0o644));
             put(&layout.key, file(FileContent::Bytes(Vec::new()), 0o600, user));
-            put(&layout.record, PathEntry::Folder { uid: user });
+            put(&layout.state_dir, PathEntry::Folder { uid: user });
             put(logs, PathEntry::Folder { uid: user });
         }
     }
     facts
 }
 
-fn options(imported: Option<Imported>, is_shown_only: bool) -> Installation {
-    Installation { imported, is_shown_only, command: "/home/me/ispmon-agent install".to_owned() }
+fn options(imported: Option<Imported>, is_shown_only: bool) -> InstallRequest {
+    InstallRequest { imported, is_shown_only, command: "/home/me/ispmon-agent install".to_owned() }
 }
 
 fn planned(facts: &InstallFacts) -> Plan {
-    installation(facts, &options(None, false)).expect("it can be installed")
+    plan_installation(facts, &options(None, false)).expect("it can be installed")
 }
 
 fn removed(facts: &InstallFacts, is_purge: bool) -> Result<Plan, InstallRefusal> {
     let command = "/home/me/ispmon-agent uninstall".to_owned();
-    removal(facts, &Removal { is_purge, is_shown_only: false, command })
+    plan_removal(facts, &RemovalRequest { is_purge, is_shown_only: false, command })
 }
 
 fn shown(plan: &Plan) -> String {
@@ -115,7 +117,10 @@ fn outline(plan: &Plan) -> String {
 /// The actions that run only in a rollback, in the order in which they would run.
 fn undone(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().rev();
-    steps.filter(|step| matches!(step, InstallStep::Undo(_))).map(ToString::to_string).collect()
+    steps
+        .filter(|step| matches!(step, InstallStep::OnRollback(_)))
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn run(plan: &Plan) -> Vec<String> {
@@ -222,7 +227,7 @@ fn a_newer_program_replaces_the_older_one_and_the_service_is_restarted() {
         (Platform::MacOs, "launchctl kickstart -k system/net.ispmon.agent"),
     ] {
         let mut facts = installed(platform);
-        facts.present.insert(facts.layout().program, file(FileContent::Long, 0o755, 0));
+        facts.entries.insert(facts.layout().program, file(FileContent::Long, 0o755, 0));
         let plan = planned(&facts);
         assert_eq!(
             outline(&plan)
@@ -241,7 +246,7 @@ fn a_newer_program_replaces_the_older_one_and_the_service_is_restarted() {
 #[test]
 fn a_newer_unit_is_reloaded_before_the_service_is_restarted() {
     let mut facts = installed(Platform::Linux);
-    facts.present.insert(facts.layout().service, text("[Unit]\n", 0o644));
+    facts.entries.insert(facts.layout().service, text("[Unit]\n", 0o644));
     let plan = planned(&facts);
     assert_eq!(
         run(&plan),
@@ -253,7 +258,7 @@ fn a_newer_unit_is_reloaded_before_the_service_is_restarted() {
     );
 
     let mut facts = installed(Platform::MacOs);
-    facts.present.insert(facts.layout().service, text("<plist/>", 0o644));
+    facts.entries.insert(facts.layout().service, text("<plist/>", 0o644));
     let plan = planned(&facts);
     let bootstrap = "run launchctl bootstrap system /Library/LaunchDaemons/net.ispmon.agent.plist";
     assert_eq!(
@@ -295,8 +300,8 @@ fn a_stopped_or_disabled_service_runs_afterwards() {
 fn files_with_other_content_are_kept() {
     let mut facts = installed(Platform::Linux);
     let layout = facts.layout();
-    facts.present.insert(layout.configuration.clone(), text("device = \"x\"\n", 0o600));
-    facts.present.insert(layout.key.clone(), text("secret\n", 0o600));
+    facts.entries.insert(layout.configuration.clone(), text("device = \"x\"\n", 0o600));
+    facts.entries.insert(layout.key.clone(), text("secret\n", 0o600));
     assert!(planned(&facts).is_empty());
 }
 
@@ -305,8 +310,8 @@ fn files_with_other_content_are_kept() {
 fn under_launchd_existing_files_are_given_to_the_service() {
     let mut facts = installed(Platform::MacOs);
     let layout = facts.layout();
-    facts.present.insert(layout.key.clone(), text("s3cret\n", 0o640));
-    facts.present.insert(layout.record.clone(), FOLDER);
+    facts.entries.insert(layout.key.clone(), text("s3cret\n", 0o640));
+    facts.entries.insert(layout.state_dir.clone(), FOLDER);
     let plan = planned(&facts);
     let text = shown(&plan);
     let steps: Vec<_> = text.lines().filter(|line| !line.starts_with("as it should be")).collect();
@@ -319,8 +324,8 @@ fn under_launchd_existing_files_are_given_to_the_service() {
         ]
     );
     let mut facts = installed(Platform::Linux);
-    facts.present.insert(layout.key, file(FileContent::Bytes(b"s3cret\n".to_vec()), 0o600, 1000));
-    facts.present.insert(facts.layout().record, PathEntry::Folder { uid: 1000 });
+    facts.entries.insert(layout.key, file(FileContent::Bytes(b"s3cret\n".to_vec()), 0o600, 1000));
+    facts.entries.insert(facts.layout().state_dir, PathEntry::Folder { uid: 1000 });
     assert!(planned(&facts).is_empty());
 }
 
@@ -337,7 +342,7 @@ fn refusals_have_advice() {
     let without = |obstacle| InstallFacts { obstacle: Some(obstacle), ..linux() };
     let with = |path: std::path::PathBuf, entry| {
         let mut facts = linux();
-        facts.present.insert(path, entry);
+        facts.entries.insert(path, entry);
         facts
     };
     let layout = Layout::of(Platform::Linux);
@@ -393,7 +398,7 @@ fn refusals_have_advice() {
             ["only root may do", "run it with sudo: /home/me/ispmon-agent install"],
         ),
     ] {
-        let refusal = installation(&facts, &options(None, false)).expect_err("it is refused");
+        let refusal = plan_installation(&facts, &options(None, false)).expect_err("it is refused");
         for part in parts {
             assert!(refusal.to_string().contains(part), "{refusal}");
         }
@@ -403,10 +408,12 @@ fn refusals_have_advice() {
 #[test]
 fn a_plan_is_shown_without_root() {
     let facts = InstallFacts { is_root: false, ..fresh(Platform::Linux) };
-    assert!(installation(&facts, &options(None, true)).is_ok());
+    assert!(plan_installation(&facts, &options(None, true)).is_ok());
     let facts = InstallFacts { is_root: false, ..installed(Platform::Linux) };
-    let removal =
-        removal(&facts, &Removal { is_purge: true, is_shown_only: true, command: String::new() });
+    let removal = plan_removal(
+        &facts,
+        &RemovalRequest { is_purge: true, is_shown_only: true, command: String::new() },
+    );
     assert!(removal.is_ok());
 }
 
@@ -414,7 +421,7 @@ fn a_plan_is_shown_without_root() {
 fn a_link_to_a_program_that_will_vanish_is_replaced_by_the_program() {
     let mut facts = fresh(Platform::Linux);
     let layout = facts.layout();
-    facts.present.insert(
+    facts.entries.insert(
         layout.program.clone(),
         PathEntry::Link("/home/me/target/release/ispmon-agent".into()),
     );
@@ -432,7 +439,7 @@ fn old_settings(key: Option<&str>) -> Imported {
         configuration: sample::with(&[("device", "dl-home".to_owned())]),
         key: key.map(str::to_owned),
         is_secret: false,
-        record: None,
+        state_dir: None,
     }
 }
 
@@ -442,15 +449,15 @@ fn old_settings_replace_a_sample_and_nothing_else() {
     let layout = Layout::of(Platform::Linux);
     let with = |configuration: Option<&str>, key: Option<&str>| {
         let mut facts = installed(Platform::Linux);
-        facts.present.remove(&layout.configuration);
-        facts.present.remove(&layout.key);
+        facts.entries.remove(&layout.configuration);
+        facts.entries.remove(&layout.key);
         if let Some(configuration) = configuration {
-            facts.present.insert(layout.configuration.clone(), text(configuration, 0o644));
+            facts.entries.insert(layout.configuration.clone(), text(configuration, 0o644));
         }
         if let Some(key) = key {
-            facts.present.insert(layout.key.clone(), text(key, 0o600));
+            facts.entries.insert(layout.key.clone(), text(key, 0o600));
         }
-        installation(&facts, &options(Some(imported.clone()), false))
+        plan_installation(&facts, &options(Some(imported.clone()), false))
     };
     for configuration in [None, Some(sample::SAMPLE)] {
         for key in [None, Some(""), Some("\n")] {
@@ -479,8 +486,8 @@ fn old_settings_replace_a_sample_and_nothing_else() {
 #[test]
 fn a_secret_configuration_is_for_root_and_the_service() {
     let imported =
-        Imported { is_secret: true, record: Some("/home/me".into()), ..old_settings(None) };
-    let plan = installation(&fresh(Platform::Linux), &options(Some(imported), false));
+        Imported { is_secret: true, state_dir: Some("/home/me".into()), ..old_settings(None) };
+    let plan = plan_installation(&fresh(Platform::Linux), &options(Some(imported), false));
     let plan = plan.expect("it is taken over");
     let text = shown(&plan);
     let lines: Vec<_> =
@@ -500,11 +507,11 @@ fn old_settings_are_taken_over_for_a_package() {
     let layout = facts.layout();
     let unit = "/usr/lib/systemd/system/ispmon-agent.service";
     facts.packages.insert(unit.into(), Package::Debian("ispmon-agent".to_owned()));
-    facts.present.insert(layout.configuration_folder, FOLDER);
-    facts.present.insert(layout.configuration, text(sample::SAMPLE, 0o644));
-    facts.present.insert(layout.key, text("", 0o600));
+    facts.entries.insert(layout.configuration_folder, FOLDER);
+    facts.entries.insert(layout.configuration, text(sample::SAMPLE, 0o644));
+    facts.entries.insert(layout.key, text("", 0o600));
     let take_over = |facts: &InstallFacts| {
-        installation(facts, &options(Some(old_settings(Some("k3y/a+b=="))), false))
+        plan_installation(facts, &options(Some(old_settings(Some("k3y/a+b=="))), false))
     };
     insta::assert_snapshot!(outline(&take_over(&facts).expect("it is taken over")), @r"
     replace /etc/ispmon/agent.toml (0644 root):

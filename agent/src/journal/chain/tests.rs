@@ -41,14 +41,14 @@ fn believed(lines: &[Vec<u8>], newest: (u64, &Digest)) -> (Vec<Digest>, usize) {
     let file: Arc<str> = "journal.ndjson".into();
     let (mut believed, mut damages) = (Vec::new(), 0);
     for (index, line) in lines.iter().enumerate() {
-        let place = LinePlace { file: Arc::clone(&file), line: index as u64 + 1 };
+        let place = LineLocation { file: Arc::clone(&file), line: index as u64 + 1 };
         // An unreadable line is reported as damage by the chain.
         let _ = chain.line(line, place, index == 0);
     }
     chain.finish();
     while let Some(verdict) = chain.next() {
         match verdict {
-            LineVerdict::Believed(located) => believed.push(located.digest),
+            LineVerdict::Accepted(located) => believed.push(located.digest),
             LineVerdict::Damaged(_) => damages += 1,
         }
     }

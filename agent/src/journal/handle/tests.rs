@@ -34,8 +34,9 @@ fn soon() -> JournalTimeouts {
 }
 
 fn open(folder: &Path) -> Journal {
-    let (journal, _) = Journal::with(StateFolder::new(folder), folder, DEVICE, at(0), soon())
-        .expect("the journal opens");
+    let (journal, _) =
+        Journal::open_with_storage(StateFolder::new(folder), folder, DEVICE, at(0), soon())
+            .expect("the journal opens");
     journal
 }
 
@@ -50,7 +51,7 @@ fn texts(folder: &Path) -> Vec<String> {
 
 /// Waits until the state of the journal satisfies `wanted`.
 async fn until(journal: &Journal, wanted: impl FnMut(&JournalState) -> bool) -> JournalState {
-    let mut state = journal.watch();
+    let mut state = journal.subscribe();
     let found = timeout(Duration::from_mins(1), state.wait_for(wanted)).await;
     found.expect("the state is reached in time").expect("the journal is still open").clone()
 }
@@ -223,8 +224,8 @@ fn gated(folder: &Path, limits: JournalTimeouts) -> (Journal, Arc<Gate>, Recover
         gate.set(true);
     }
     let storage = Gated { folder: StateFolder::new(folder), gate: Arc::clone(&gate) };
-    let (journal, recovered) =
-        Journal::with(storage, folder, DEVICE, at(0), limits).expect("the journal opens");
+    let (journal, recovered) = Journal::open_with_storage(storage, folder, DEVICE, at(0), limits)
+        .expect("the journal opens");
     (journal, gate, recovered, guard)
 }
 

@@ -9,7 +9,7 @@ use crate::{
         alive::{self, Alive},
         chain::{NotedHash, RecordPosition},
         files,
-        flaw::{Damage, Flaw, LinePlace, Located},
+        flaw::{Damage, Flaw, LineLocation, Located},
         records::{FolderFiles, JournalItem, Records},
         recovered::{Recovered, RecoveredBuilder, is_same_device},
         storage::Storage,
@@ -43,7 +43,7 @@ impl<'a, S: Storage> FolderFiles for InStorage<'a, S> {
         self.0.read(name)
     }
 
-    fn again(&self, name: &str, _: &Self::File) -> io::Result<Self::File> {
+    fn reopen(&self, name: &str, _: &Self::File) -> io::Result<Self::File> {
         self.0.read(name)
     }
 }
@@ -52,7 +52,7 @@ impl<'a, S: Storage> FolderFiles for InStorage<'a, S> {
 #[derive(Default)]
 struct Scan {
     history: RecoveredBuilder,
-    head: Option<(RecordPosition, LinePlace)>,
+    head: Option<(RecordPosition, LineLocation)>,
     /// The number of the first record in the current file that could be read.
     first_seq: Option<u64>,
     /// The first problem of the current file.
@@ -96,7 +96,7 @@ pub(super) fn recover(
     let names = storage.names()?;
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let alive = has(files::ALIVE).then(|| read_alive(storage)).flatten();
-    let noted = known.or_else(|| alive.clone().map(Alive::witness));
+    let noted = known.or_else(|| alive.clone().map(Alive::noted_hash));
     let mut scan = Scan::default();
     let current = match has(files::CURRENT).then(|| storage.read(files::CURRENT)) {
         None => None,

@@ -45,33 +45,33 @@ fn the_anchors_that_fit_take_turns() {
 #[test]
 fn a_probe_is_answered_lost_or_not_sent() {
     let anchor = "192.0.2.1:443".parse().expect("an address");
-    let connected = |end| Connected {
+    let connected = |end| ConnectAnswer {
         target: anchor,
         sent: at(1_000),
         took: Duration::from_millis(40),
         end,
         from: None,
     };
-    let says = |connected: Option<Connected>| {
-        of_probe(Family::Ipv4, anchor, at(1_000), connected.as_ref())
+    let says = |connected: Option<ConnectAnswer>| {
+        probe_evidence(Family::Ipv4, anchor, at(1_000), connected.as_ref())
     };
     let probe = |rtt| Evidence::Probe { family: Family::Ipv4, anchor, sent: at(1_000), rtt };
     let doubt = Evidence::Doubt { family: Some(Family::Ipv4), since: at(1_000) };
-    let answered = says(Some(connected(Connect::Connected)));
+    let answered = says(Some(connected(ConnectEnd::Connected)));
     assert_eq!(answered, [probe(Some(Duration::from_millis(40)))]);
-    for end in [Connect::Refused, Connect::Unreachable, Connect::Forbidden] {
+    for end in [ConnectEnd::Refused, ConnectEnd::Unreachable, ConnectEnd::Forbidden] {
         assert_eq!(says(Some(connected(end))), [probe(None), doubt.clone()], "{end}");
     }
     assert_eq!(says(None), [probe(None), doubt]);
     let reason = LocalFailure::NoPort;
-    let not_asked = says(Some(connected(Connect::NotAsked(reason))));
-    assert_eq!(not_asked, [Evidence::NotAsked { reason, at: at(1_000) }]);
+    let not_asked = says(Some(connected(ConnectEnd::NotAsked(reason))));
+    assert_eq!(not_asked, [Evidence::NotSent { reason, at: at(1_000) }]);
 }
 
 #[test]
 fn a_separate_proof_is_proof_doubt_or_not_sent() {
     let family = Family::Ipv6;
-    let says = |end| of_proof(family, &ended(end));
+    let says = |end| proof_evidence(family, &ended(end));
     let (started, finished) = (at(1_000), at(1_000).later(Duration::from_millis(40)));
     assert_eq!(says(AnchorEnd::Proved), Evidence::Proof { family, started, finished });
     for end in [AnchorEnd::Unproved, AnchorEnd::TimedOut, AnchorEnd::Refused] {
@@ -79,7 +79,7 @@ fn a_separate_proof_is_proof_doubt_or_not_sent() {
     }
     let reason = LocalFailure::NoDescriptors;
     let not_asked = says(AnchorEnd::NotAsked(reason));
-    assert_eq!(not_asked, Evidence::NotAsked { reason, at: started });
+    assert_eq!(not_asked, Evidence::NotSent { reason, at: started });
 }
 
 #[test]

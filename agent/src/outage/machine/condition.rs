@@ -11,7 +11,7 @@ use crate::{
         open::OpenIncident,
         verdict::{FailureFacts, combined_cause, verdict},
     },
-    probe::{Family, LinkAnswer, PerFamily, Portal},
+    probe::{Family, LinkAnswer, PerFamily, PortalState},
 };
 
 impl OutageMachine {
@@ -63,7 +63,7 @@ impl OutageMachine {
     }
 
     /// Whether at least one judged family works.
-    pub(super) fn is_one_up(&self) -> bool {
+    pub(super) fn is_any_family_up(&self) -> bool {
         self.judged_tracks().iter().any(|track| track.is_up())
     }
 
@@ -76,10 +76,10 @@ impl OutageMachine {
     /// Whether the anchors of a family count as blocked because those of the other family are (while
     /// heartbeats succeed), and none of its own has ever proved itself: then their failures are not
     /// evidence.
-    pub(super) fn are_anchors_blocked_beside(&self, family: Family) -> bool {
+    pub(super) fn are_anchors_presumed_blocked(&self, family: Family) -> bool {
         let track = &self.families[family];
         self.families[family.other()].is_blocked()
-            && track.is_unheard()
+            && track.has_no_answer()
             && !self.networks.has_proved_anchor(track.network())
     }
 
@@ -92,7 +92,7 @@ impl OutageMachine {
 
     /// Whether the internet works for certain, so that failing heartbeats have a cause of their own: a
     /// family works, and none is in doubt.
-    pub(super) fn is_fine(&self) -> bool {
+    pub(super) fn works_for_certain(&self) -> bool {
         let judged = self.judged_tracks();
         !self.is_internet_down()
             && self.connectivity.unverified().is_none()
@@ -101,7 +101,7 @@ impl OutageMachine {
     }
 
     /// Whether anchors fail, which may explain failing heartbeats.
-    pub(super) fn is_excused(&self) -> bool {
+    pub(super) fn explains_heartbeat_failures(&self) -> bool {
         let judged = self.judged_tracks();
         !judged.is_empty() && judged.iter().all(|track| track.excuses_heartbeats())
     }
@@ -115,7 +115,7 @@ impl OutageMachine {
             return false;
         }
         let fails = other.is_down() || matches!(other.state(), FamilyPhase::Doubt { .. });
-        let since = other.failing_since().filter(|_| fails && !other.is_cut());
+        let since = other.failing_since().filter(|_| fails && !other.has_no_route());
         since.is_some_and(|since| !track.is_verified_since(since, self.decides_by_contact(family)))
     }
 
@@ -217,7 +217,7 @@ impl OutageMachine {
         let failing: Vec<_> = judged
             .iter()
             .filter(|track| {
-                track.is_cut()
+                track.has_no_route()
                     || track.has_failed() && matches!(track.state(), FamilyPhase::Unknown { .. })
             })
             .collect();
@@ -237,7 +237,7 @@ impl OutageMachine {
             gateway: track.gateway(since, now),
             gateway_answered_before: self.networks.has_router_answered(track.router_network()),
             opened: self.connectivity.is_failing(),
-            was_dead_beyond: self.was_dead_beyond(track.family),
+            had_failed_beyond_router: self.had_failed_beyond_router(track.family),
             alive_underlay: track.is_underlay_alive(since)
                 || !other.is_tunnelled() && other.is_up(),
             portal: self.is_captive(track, since),
@@ -247,7 +247,7 @@ impl OutageMachine {
 
     /// Whether a family had already failed beyond the router when it lost its route, while the other
     /// one kept its route over the same interface.
-    fn was_dead_beyond(&self, family: Family) -> bool {
+    fn had_failed_beyond_router(&self, family: Family) -> bool {
         let interface =
             |family: Family| self.families[family].network().map(|network| &network.interface);
         let open = self.connectivity.open();
@@ -263,7 +263,7 @@ impl OutageMachine {
     fn is_captive(&self, track: &FamilyTrack, since: Stamp) -> bool {
         self.portal.as_ref().is_some_and(|page| {
             let has_worked = self.networks.has_proved_family(track.network());
-            page.answer == Portal::Intercepted
+            page.answer == PortalState::Intercepted
                 && page.observation.at.is_at_or_after(since)
                 && !(page.from_router && has_worked)
         })
@@ -300,10 +300,10 @@ impl OutageMachine {
             };
         }
         let are_all_ripe =
-            concerned.iter().all(|track| track.ripe_at().is_none_or(|at| now.is_at_or_after(at)));
+            concerned.iter().all(|track| track.due_at().is_none_or(|at| now.is_at_or_after(at)));
         let routed: Vec<_> = concerned.iter().filter(|track| track.is_routed()).collect();
         let have_all_failed = !routed.is_empty() && routed.iter().all(|track| track.has_failed());
-        let has_no_route = routed.is_empty() && concerned.iter().any(|track| track.is_cut());
+        let has_no_route = routed.is_empty() && concerned.iter().any(|track| track.has_no_route());
         // Families without anchors are no longer probed.
         let is_not_probed = concerned.iter().all(|track| track.has_no_anchors())
             || are_all_ripe && concerned.iter().all(|track| track.link().is_none());

@@ -25,14 +25,14 @@ use crate::{
 const ROUND_IN_DOUBT: Duration = Duration::from_secs(1);
 const ROUND_WHILE_OPEN: Duration = Duration::from_millis(1_500);
 const CHECK_IN_DOUBT: Duration = Duration::from_secs(2);
-const CHECK_BESIDE: Duration = Duration::from_secs(10);
-const PROOF_OF_LINE: Duration = Duration::from_mins(1);
+const CHECK_DURING_OUTAGE: Duration = Duration::from_secs(10);
+const PROOF_OF_CONNECTION: Duration = Duration::from_mins(1);
 const PROOF_OF_OTHER_FAMILY: Duration = Duration::from_mins(5);
 
 /// The probes to send at present: for each kind the time from one probe to the next, or `None` if it is
 /// not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ProbePlan {
     /// Whether one anchor of the family is probed at each probe interval.
     pub probed: PerFamily<bool>,
     /// Rounds of all anchors.
@@ -51,7 +51,7 @@ pub struct Wanted {
     pub portal_page: Option<Duration>,
 }
 
-impl Wanted {
+impl ProbePlan {
     /// Whether something is in doubt or fails, so that more than the scheduled probes is sent.
     pub fn is_urgent(&self) -> bool {
         let rounds = self.rounds.iter().any(|(_, period)| period.is_some());
@@ -61,7 +61,7 @@ impl Wanted {
 
 impl OutageMachine {
     /// The probes to send at present. Call it again after each [`Self::observe`].
-    pub fn plan(&self) -> Wanted {
+    pub fn plan(&self) -> ProbePlan {
         let judged = self.judged();
         let is_open = self.connectivity.is_failing();
         let cause = self.connectivity.open().map(OpenIncident::current_cause);
@@ -70,10 +70,10 @@ impl OutageMachine {
             PerFamily::from_fn(|family| self.needs_rounds(family, judged[family]).then_some(round));
         let is_in_doubt = rounds.iter().any(|(_, period)| period.is_some());
         let proves = self.heartbeat_proof.is_some();
-        let background = (!proves).then_some(PROOF_OF_LINE);
+        let background = (!proves).then_some(PROOF_OF_CONNECTION);
         let check = |is_broken: bool, is_doubted: bool| match () {
             () if is_broken => Some(ROUND_WHILE_OPEN),
-            () if is_open => Some(CHECK_BESIDE),
+            () if is_open => Some(CHECK_DURING_OUTAGE),
             () if is_doubted => Some(CHECK_IN_DOUBT),
             () => None,
         };
@@ -85,10 +85,10 @@ impl OutageMachine {
         } else {
             check(names_broken, names_doubted)
         };
-        let is_portal_decisive = cause == Some(Cause::CaptivePortal) || self.is_contact_barred();
+        let is_portal_decisive = cause == Some(Cause::CaptivePortal) || self.waits_for_portal();
         let portal = check(is_portal_decisive, is_in_doubt);
         let proof = self.proof(judged);
-        Wanted {
+        ProbePlan {
             probed: PerFamily::from_fn(|family| {
                 judged[family] || self.families[family].is_routed()
             }),
@@ -141,7 +141,9 @@ impl OutageMachine {
             let proves_connection = self.heartbeat_proof.is_none() && main == Some(family);
             match () {
                 () if !is_probed => None,
-                () if trusts_heartbeats || proves_connection || is_unproved => Some(PROOF_OF_LINE),
+                () if trusts_heartbeats || proves_connection || is_unproved => {
+                    Some(PROOF_OF_CONNECTION)
+                }
                 () if travelled == Some(family) => None,
                 () => Some(PROOF_OF_OTHER_FAMILY),
             }

@@ -54,7 +54,7 @@ impl Oracle {
         self.epochs[usize::from(anchor.is_ipv6())]
     }
 
-    fn heard(&mut self, anchor: SocketAddr, sent: u64, rtt: Option<u64>) {
+    fn add_probe(&mut self, anchor: SocketAddr, sent: u64, rtt: Option<u64>) {
         let is_up =
             |&(begin, end): &(u64, Option<u64>)| begin <= sent && end.is_none_or(|end| sent < end);
         if self.up.iter().any(is_up) {
@@ -303,8 +303,8 @@ impl Player {
             while self.answers.first().is_some_and(|(known, ..)| *known < next) {
                 let (known, anchor, sent, rtt) = self.answers.remove(0);
                 self.now = known;
-                self.quality.heard(anchor, at(sent), rtt.map(Duration::from_micros));
-                self.oracle.heard(anchor, sent, rtt);
+                self.quality.add_probe(anchor, at(sent), rtt.map(Duration::from_micros));
+                self.oracle.add_probe(anchor, sent, rtt);
                 self.compare();
             }
             self.now = next;
@@ -373,9 +373,9 @@ impl Player {
             };
             self.quality.unmonitored(at(again), &gap)
         } else {
-            let closed = self.quality.line_failed(at(started));
+            let closed = self.quality.outage_opened(at(started));
             self.quality.disregard(Family::Ipv4);
-            self.quality.line_returned(at(again));
+            self.quality.outage_closed(at(again));
             closed
         };
         assert_eq!(closed.len(), usize::from(self.oracle.open.take().is_some()));

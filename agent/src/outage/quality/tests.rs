@@ -19,7 +19,7 @@ const MINUTE: u64 = 60_000;
 const RTT_MS: u64 = 20;
 
 /// A simulated connection: probes three anchors of each of its families in turn, on virtual time.
-struct Line {
+struct SimulatedConnection {
     quality: QualityMonitor,
     now: u64,
     interval: u64,
@@ -30,7 +30,7 @@ struct Line {
     transitions: Vec<Transition>,
 }
 
-impl Line {
+impl SimulatedConnection {
     fn new(interval: u64) -> Self {
         Self {
             quality: QualityMonitor::new(MachineSettings::default(), None, at(0)),
@@ -68,7 +68,7 @@ impl Line {
                 self.answers.remove(&first);
                 let (known, sent, family, number, rtt) = first;
                 let rtt = rtt.map(Duration::from_millis);
-                self.quality.heard(Self::anchor(family, number), at(sent), rtt);
+                self.quality.add_probe(Self::anchor(family, number), at(sent), rtt);
                 self.transitions.extend(self.quality.decide(at(known), &mut self.random));
             }
         }
@@ -87,12 +87,12 @@ impl Line {
 
     /// An outage that began `before` ms ago and ends after `ms`.
     fn outage(&mut self, before: u64, ms: u64) -> &mut Self {
-        self.transitions.extend(self.quality.line_failed(at(self.now - before)));
+        self.transitions.extend(self.quality.outage_opened(at(self.now - before)));
         self.answers.clear();
         self.now += ms;
         // The machine does this for each probe result of a family that is down.
         self.quality.disregard(Family::Ipv4);
-        self.quality.line_returned(at(self.now));
+        self.quality.outage_closed(at(self.now));
         self
     }
 
@@ -115,7 +115,7 @@ impl Line {
 
 #[test]
 fn loss_by_all_anchors_opens_and_closes() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection
         .good(10 * MINUTE)
         .play(8 * MINUTE, |_, now, _| (now % 25_000 != 0).then_some(RTT_MS));
@@ -133,7 +133,7 @@ fn loss_between_the_two_limits_changes_nothing() {
     let loses_one_of = |number: u64| {
         move |_, now: u64, _| (!(now / 5_000).is_multiple_of(number)).then_some(RTT_MS)
     };
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.play(20 * MINUTE, loses_one_of(14));
     assert!(connection.transitions.is_empty(), "7 % open nothing");
     connection.play(10 * MINUTE, loses_one_of(8)).play(20 * MINUTE, loses_one_of(14));
@@ -146,7 +146,7 @@ fn loss_between_the_two_limits_changes_nothing() {
 #[test]
 fn an_anchor_that_is_dead_for_two_minutes_is_not_a_degraded_connection() {
     let dead = |number, _, _| (number != 1).then_some(RTT_MS);
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.good(10 * MINUTE).play(2 * MINUTE, dead).good(15 * MINUTE);
     assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
     connection.play(2 * MINUTE, dead).good(MINUTE).play(2 * MINUTE, dead).good(10 * MINUTE);
@@ -157,7 +157,7 @@ fn an_anchor_that_is_dead_for_two_minutes_is_not_a_degraded_connection() {
 fn repeated_loss_of_one_anchor_is_not_a_degraded_connection() {
     // At one probe each 10 s an anchor that keeps failing for 20 s loses a tenth of all probes.
     let fails = |number, now: u64, _| (number != 1 || now % 90_000 >= 40_000).then_some(RTT_MS);
-    let mut connection = Line::new(10_000);
+    let mut connection = SimulatedConnection::new(10_000);
     connection.families = Family::BOTH.to_vec();
     connection.good(10 * MINUTE).play(30 * MINUTE, fails);
     assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
@@ -168,7 +168,7 @@ fn repeated_loss_of_one_anchor_is_not_a_degraded_connection() {
 
 #[test]
 fn with_two_dead_anchors_only_the_third_one_counts() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     let one_alive = |number, _, _| (number == 2).then_some(RTT_MS);
     connection.good(10 * MINUTE).play(20 * MINUTE, one_alive).good(10 * MINUTE);
     assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
@@ -181,7 +181,7 @@ fn with_two_dead_anchors_only_the_third_one_counts() {
 
 #[test]
 fn two_anchors_that_die_simultaneously_open_nothing_at_low_loss() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     let mut random = Rng::with_seed(7);
     connection.play(30 * MINUTE, |number, now, _| {
         let is_dead = number < 2 && now >= 10 * MINUTE + 5_000;
@@ -192,7 +192,7 @@ fn two_anchors_that_die_simultaneously_open_nothing_at_low_loss() {
 
 #[test]
 fn a_dead_anchor_does_not_hide_the_loss_of_the_others() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
         (number != 1 && (now / 5_000) % 5 != 0).then_some(RTT_MS)
     });
@@ -201,7 +201,7 @@ fn a_dead_anchor_does_not_hide_the_loss_of_the_others() {
 
 #[test]
 fn answers_of_the_other_family_do_not_make_an_anchor_dead() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.families = Family::BOTH.to_vec();
     // All of IPv6 fails for 25 s in each minute, which is more than three probes of one anchor in 3
     // min.
@@ -214,12 +214,12 @@ fn answers_of_the_other_family_do_not_make_an_anchor_dead() {
 #[test]
 fn a_connection_with_repeated_interruptions_of_seconds_is_degraded() {
     // At 100 ms each anchor loses dozens in a row, but no other one answers meanwhile.
-    let mut connection = Line::new(100);
+    let mut connection = SimulatedConnection::new(100);
     connection
         .good(6 * MINUTE)
         .play(2 * MINUTE, |_, now, _| (now % 10_000 >= 3_700).then_some(RTT_MS));
     assert_eq!(connection.opened().len(), 1, "repeated carrier losses of 3.7 s");
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.good(6 * MINUTE).play(6 * MINUTE, |_, now, _| (now % 20_000 != 0).then_some(RTT_MS));
     assert_eq!(connection.opened().len(), 1, "a quarter of all probes is lost");
 }
@@ -227,7 +227,7 @@ fn a_connection_with_repeated_interruptions_of_seconds_is_degraded() {
 #[test]
 fn the_window_holds_five_minutes_at_any_interval() {
     for (interval, families) in [(100, 2), (100, 1), (1_000, 2), (5_000, 2), (300_000, 2)] {
-        let mut connection = Line::new(interval);
+        let mut connection = SimulatedConnection::new(interval);
         connection.families.extend((families == 2).then_some(Family::Ipv6));
         connection.good(20 * MINUTE);
         let expected = (300_000 / interval) as usize * families;
@@ -235,7 +235,7 @@ fn the_window_holds_five_minutes_at_any_interval() {
         assert!(probes.abs_diff(expected) <= families, "{probes} of {expected} at {interval} ms");
     }
     // One minute of 60 % loss and four good ones: 12 % of the five.
-    let mut connection = Line::new(100);
+    let mut connection = SimulatedConnection::new(100);
     connection.families = Family::BOTH.to_vec();
     connection.good(6 * MINUTE).play(MINUTE, |_, now, _| (now % 1_000 >= 600).then_some(RTT_MS));
     connection.good(3 * MINUTE + 50_000);
@@ -246,7 +246,7 @@ fn the_window_holds_five_minutes_at_any_interval() {
 
 #[test]
 fn an_outage_excludes_only_its_own_time_from_the_window() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.good(6 * MINUTE);
     for _ in 0..8 {
         connection.lossy(2 * MINUTE, 0.3).outage(8_000, 20_000);
@@ -267,7 +267,7 @@ fn an_outage_excludes_only_its_own_time_from_the_window() {
 
 #[test]
 fn a_connection_that_works_well_after_an_outage_is_not_degraded() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, MINUTE).good(20 * MINUTE);
     assert_eq!(
         (connection.opened().len(), connection.closed().len()),
@@ -276,7 +276,7 @@ fn a_connection_that_works_well_after_an_outage_is_not_degraded() {
         connection.transitions
     );
     // Losses before a long outage do not count.
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, 30 * MINUTE);
     connection.play(4 * MINUTE, |_, now, _| (now % MINUTE != 0).then_some(RTT_MS));
     assert_eq!(connection.opened().len(), 1);
@@ -284,7 +284,7 @@ fn a_connection_that_works_well_after_an_outage_is_not_degraded() {
 
 #[test]
 fn a_backdated_outage_excludes_the_losses_in_it() {
-    let mut connection = Line::new(1_000);
+    let mut connection = SimulatedConnection::new(1_000);
     connection
         .good(10 * MINUTE)
         .play(25_000, |_, _, _| None)
@@ -295,18 +295,18 @@ fn a_backdated_outage_excludes_the_losses_in_it() {
 
 #[test]
 fn an_outage_that_opens_and_closes_in_one_step_stops_nothing() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.good(6 * MINUTE);
-    connection.quality.line_failed(at(connection.now - 6_000));
+    connection.quality.outage_opened(at(connection.now - 6_000));
     connection.lossy(8 * MINUTE, 0.3);
     assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
 fn after_an_outage_of_an_earlier_run_the_window_is_empty() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.now += 10 * MINUTE;
-    connection.quality.line_returned(at(connection.now));
+    connection.quality.outage_closed(at(connection.now));
     connection.lossy(4 * MINUTE, 0.5);
     assert!(connection.transitions.is_empty(), "the window is not full yet");
     connection.lossy(2 * MINUTE, 0.5);
@@ -316,7 +316,7 @@ fn after_an_outage_of_an_earlier_run_the_window_is_empty() {
 #[test]
 fn a_gap_ends_the_incident_at_its_start_and_a_short_one_keeps_the_window() {
     for (gap_ms, known_after) in [(MINUTE, 0), (30 * MINUTE, 5 * MINUTE)] {
-        let mut connection = Line::new(5_000);
+        let mut connection = SimulatedConnection::new(5_000);
         connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3);
         let (started, ended) = (at(connection.now), at(connection.now + gap_ms));
         let id = IncidentId::new(ended, &mut connection.random);
@@ -338,7 +338,7 @@ fn a_gap_ends_the_incident_at_its_start_and_a_short_one_keeps_the_window() {
 
 #[test]
 fn a_family_that_is_not_judged_does_not_count() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.families = Family::BOTH.to_vec();
     for _ in 0..240 {
         connection.play(5_000, |_, _, family| (family == Family::Ipv4).then_some(RTT_MS));
@@ -350,7 +350,7 @@ fn a_family_that_is_not_judged_does_not_count() {
 
 #[test]
 fn a_family_that_is_briefly_not_judged_keeps_its_answered_probes() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.2);
     let before = connection.quality.figures();
     connection.quality.disregard(Family::Ipv6);
@@ -363,7 +363,7 @@ fn a_family_that_is_briefly_not_judged_keeps_its_answered_probes() {
 #[test]
 fn slow_means_above_three_times_the_usual_time_and_above_100_ms() {
     let opens = |usual_ms: f64, rtt_ms: u64| {
-        let mut connection = Line::new(5_000);
+        let mut connection = SimulatedConnection::new(5_000);
         (0..24).for_each(|_| connection.quality.learn(&hour(usual_ms, 720)));
         connection.good(6 * MINUTE).play(10 * MINUTE, |_, _, _| Some(rtt_ms));
         let opened: Vec<_> =
@@ -379,7 +379,7 @@ fn slow_means_above_three_times_the_usual_time_and_above_100_ms() {
 
 #[test]
 fn slowness_begins_with_the_first_slow_answer() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     (0..24).for_each(|_| connection.quality.learn(&hour(20.0, 720)));
     connection.good(10 * MINUTE).play(6 * MINUTE, |_, _, _| Some(400)).good(10 * MINUTE);
     let [opened] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
@@ -389,7 +389,7 @@ fn slowness_begins_with_the_first_slow_answer() {
 
 #[test]
 fn the_evidence_shows_the_figures_of_the_probes_that_count() {
-    let mut connection = Line::new(5_000);
+    let mut connection = SimulatedConnection::new(5_000);
     // One anchor is dead; the other two lose every fifth probe.
     connection.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
         (number != 1 && (now / 5_000) % 5 != 0).then_some(RTT_MS)
@@ -409,13 +409,13 @@ fn memory_is_bounded_with_many_anchors() {
     for number in 0..20_000_u32 {
         let anchor = (number.to_be_bytes(), 443).into();
         let now = u64::from(number) * 100;
-        quality.heard(anchor, at(now), Some(Duration::from_millis(20)));
+        quality.add_probe(anchor, at(now), Some(Duration::from_millis(20)));
         quality.decide(at(now + 20), &mut random);
     }
     assert!(quality.figures().probes <= 128);
     // Once these have left the window there is room again.
     quality.decide(at(3_000_000), &mut random);
-    quality.heard(([192, 0, 2, 1], 443).into(), at(3_000_000), Some(Duration::from_millis(20)));
+    quality.add_probe(([192, 0, 2, 1], 443).into(), at(3_000_000), Some(Duration::from_millis(20)));
     quality.decide(at(3_010_000), &mut random);
     assert_eq!(quality.figures().probes, 1);
 }

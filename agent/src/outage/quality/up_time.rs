@@ -81,7 +81,7 @@ impl UpTime {
     }
 
     /// Restarts a stopped clock.
-    pub(super) fn go_on(&mut self, moment_ms: u64) {
+    pub(super) fn restart(&mut self, moment_ms: u64) {
         let Some(to_ms) = self.stopped_at() else { return };
         let position = self.elapsed(u64::MAX);
         self.stretches.retain(|stretch| stretch.to_ms != Some(stretch.from_ms));
@@ -112,7 +112,7 @@ mod tests {
         time.stop(4_000);
         assert_eq!((time.elapsed(9_000), time.position(3_999)), (3_000, Some(2_999)));
         assert_eq!(time.position(4_000), None);
-        time.go_on(10_000);
+        time.restart(10_000);
         assert_eq!((time.elapsed(9_000), time.elapsed(10_500)), (3_000, 3_500));
         assert_eq!((time.moment(2_999), time.moment(3_000)), (3_999, 10_000));
     }
@@ -121,13 +121,13 @@ mod tests {
     fn a_stop_in_the_past_sets_the_clock_back() {
         let mut time = UpTime::new(0);
         time.stop(1_000);
-        time.go_on(2_000);
+        time.restart(2_000);
         time.stop(5_000);
         time.stop(4_000);
         assert_eq!((time.elapsed(u64::MAX), time.stopped_at()), (3_000, Some(4_000)));
         time.stop(500);
         assert_eq!((time.elapsed(u64::MAX), time.stopped_at()), (500, Some(500)));
-        time.go_on(600);
+        time.restart(600);
         assert_eq!(time.elapsed(700), 600);
     }
 
@@ -136,7 +136,7 @@ mod tests {
         let mut time = UpTime::new(0);
         for second in 0..10_000 {
             time.stop(second * 1_000 + 500);
-            time.go_on(second * 1_000 + 1_000);
+            time.restart(second * 1_000 + 1_000);
         }
         assert_eq!(time.stretches.len(), MOST_STRETCHES);
         assert_eq!(time.elapsed(10_000_000), 5_000_000);

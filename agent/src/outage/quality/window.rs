@@ -112,7 +112,7 @@ impl Window {
         position: u64,
         rtt: Option<Duration>,
     ) {
-        let Some(anchor) = self.place(address) else { return };
+        let Some(anchor) = self.anchor_index(address) else { return };
         if self.pending.len() == MOST_PENDING {
             let oldest = self.pending.remove(0);
             self.take(oldest);
@@ -122,7 +122,7 @@ impl Window {
     }
 
     /// The index of an anchor; a new one replaces an anchor without probes if the table is full.
-    fn place(&mut self, address: SocketAddr) -> Option<u8> {
+    fn anchor_index(&mut self, address: SocketAddr) -> Option<u8> {
         let known = self.anchors.iter().position(|anchor| anchor.address == address);
         let index = known.or_else(|| {
             let new = AnchorProbes { address, run: LossRun::default() };

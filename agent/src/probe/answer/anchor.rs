@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Connect, LocalFailure};
+use super::{ConnectEnd, LocalFailure};
 use crate::{
     clock::Stamp,
     probe::{Family, Observation, ProbeKind},
@@ -59,15 +59,15 @@ impl AnchorEnd {
     }
 }
 
-impl From<Connect> for AnchorEnd {
-    fn from(connect: Connect) -> Self {
+impl From<ConnectEnd> for AnchorEnd {
+    fn from(connect: ConnectEnd) -> Self {
         match connect {
-            Connect::Connected => Self::Contact,
-            Connect::Refused => Self::Refused,
-            Connect::Unreachable => Self::Unreachable,
-            Connect::TimedOut => Self::TimedOut,
-            Connect::Forbidden => Self::Forbidden,
-            Connect::NotAsked(failure) => Self::NotAsked(failure),
+            ConnectEnd::Connected => Self::Contact,
+            ConnectEnd::Refused => Self::Refused,
+            ConnectEnd::Unreachable => Self::Unreachable,
+            ConnectEnd::TimedOut => Self::TimedOut,
+            ConnectEnd::Forbidden => Self::Forbidden,
+            ConnectEnd::NotAsked(failure) => Self::NotAsked(failure),
         }
     }
 }

@@ -19,9 +19,9 @@ use crate::probe::{
 /// internet names matter here.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The servers that systemd-resolved's stub forwards to.
-const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
+const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 /// As many as the C library uses (`MAXNS`).
-const MOST: usize = 3;
+const MAX_SERVERS: usize = 3;
 /// Time limit for reading the files; a disk that hangs must not delay a query longer.
 const READ_WITHIN: Duration = Duration::from_millis(500);
 
@@ -70,7 +70,7 @@ fn lock(shared: &Mutex<SharedServers>) -> MutexGuard<'_, SharedServers> {
 /// Reads the files.
 fn servers() -> Vec<SocketAddr> {
     let read = |path| parse(&fs::read_to_string(path).unwrap_or_default());
-    without_stub(read(RESOLV_CONF), || read(BEHIND_THE_STUB))
+    without_stub(read(RESOLV_CONF), || read(RESOLVED_CONF))
 }
 
 /// Replaces systemd-resolved's stub by the servers that it forwards to. A server of the user on another
@@ -99,7 +99,7 @@ fn without_stub(
             true
         }
     });
-    servers.truncate(MOST);
+    servers.truncate(MAX_SERVERS);
     servers
 }
 
@@ -116,7 +116,7 @@ fn parse(text: &str) -> Vec<SocketAddr> {
             (words.next() == Some("nameserver")).then(|| words.next()).flatten()
         })
         .filter_map(address)
-        .take(MOST)
+        .take(MAX_SERVERS)
         .collect()
 }
 

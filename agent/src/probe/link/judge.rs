@@ -32,7 +32,7 @@ pub(super) enum InterfaceKind {
     /// An end of a veth pair, mostly of a container. Inside the container it is the uplink.
     Veth,
     /// Everything else: network cards, Wi-Fi, modems, PPP, VLANs, bonds.
-    Line,
+    Uplink,
 }
 
 impl InterfaceState {
@@ -41,11 +41,11 @@ impl InterfaceState {
     ///
     /// Bridges with only containers and virtual machines (`docker0`) have a carrier while one of these runs;
     /// they would hide that the cable is out.
-    pub(super) fn is_line(&self, all: &[Self]) -> bool {
+    pub(super) fn is_uplink(&self, all: &[Self]) -> bool {
         match self.kind {
             InterfaceKind::Loopback | InterfaceKind::Tunnel => false,
             // A bridge or a bond takes over its ports' addresses; a VRF leaves them.
-            InterfaceKind::Line | InterfaceKind::Veth => {
+            InterfaceKind::Uplink | InterfaceKind::Veth => {
                 self.master.is_none() || !self.families.is_empty()
             }
             InterfaceKind::Bridge => self.cards(all).next().is_some(),
@@ -63,21 +63,21 @@ impl InterfaceState {
     fn cards<'a>(&self, all: &'a [Self]) -> impl Iterator<Item = &'a Self> {
         let bridge = (self.kind == InterfaceKind::Bridge).then_some(self.index);
         all.iter().filter(move |port| {
-            port.kind == InterfaceKind::Line && port.master.is_some() && port.master == bridge
+            port.kind == InterfaceKind::Uplink && port.master.is_some() && port.master == bridge
         })
     }
 
     /// Whether it is a tunnel over an uplink. In a container without privileges, a TAP interface is the only
     /// one and counts as the uplink.
     pub(super) fn is_tunnel(&self, all: &[Self]) -> bool {
-        self.kind == InterfaceKind::Tunnel && all.iter().any(|other| other.is_line(all))
+        self.kind == InterfaceKind::Tunnel && all.iter().any(|other| other.is_uplink(all))
     }
 }
 
 /// The reason why the kernel has no route to an anchor of `family`.
-pub(super) fn without_route(all: &[InterfaceState], family: Family) -> LinkAnswer {
+pub(super) fn missing_route_reason(all: &[InterfaceState], family: Family) -> LinkAnswer {
     let mut lines =
-        all.iter().filter(|state| state.is_line(all) && state.has_carrier(all)).peekable();
+        all.iter().filter(|state| state.is_uplink(all) && state.has_carrier(all)).peekable();
     if lines.peek().is_none() {
         LinkAnswer::NoCarrier
     } else if lines.any(|line| line.families.contains(&family)) {
@@ -123,29 +123,29 @@ mod tests {
             ("nothing but loopback", vec![], LinkAnswer::NoCarrier),
             (
                 "cable out",
-                vec![state(2, InterfaceKind::Line, false, &[Ipv4])],
+                vec![state(2, InterfaceKind::Uplink, false, &[Ipv4])],
                 LinkAnswer::NoCarrier,
             ),
             (
                 "cable in, no address",
-                vec![state(2, InterfaceKind::Line, true, &[])],
+                vec![state(2, InterfaceKind::Uplink, true, &[])],
                 LinkAnswer::NoAddress,
             ),
             (
                 "the other family's",
-                vec![state(2, InterfaceKind::Line, true, &[Ipv6])],
+                vec![state(2, InterfaceKind::Uplink, true, &[Ipv6])],
                 LinkAnswer::NoAddress,
             ),
             (
                 "an address, no route",
-                vec![state(2, InterfaceKind::Line, true, &[Ipv4])],
+                vec![state(2, InterfaceKind::Uplink, true, &[Ipv4])],
                 LinkAnswer::NoRoute,
             ),
             (
                 "cable out, Wi-Fi without an address",
                 vec![
-                    state(2, InterfaceKind::Line, false, &[Ipv4]),
-                    state(3, InterfaceKind::Line, true, &[]),
+                    state(2, InterfaceKind::Uplink, false, &[Ipv4]),
+                    state(3, InterfaceKind::Uplink, true, &[]),
                 ],
                 LinkAnswer::NoAddress,
             ),
@@ -156,14 +156,14 @@ mod tests {
             ),
             (
                 "cable out, containers run",
-                [&docker[..], &[state(2, InterfaceKind::Line, false, &[Ipv4])]].concat(),
+                [&docker[..], &[state(2, InterfaceKind::Uplink, false, &[Ipv4])]].concat(),
                 LinkAnswer::NoCarrier,
             ),
             (
                 "a bridge over the card",
                 vec![
                     state(7, InterfaceKind::Bridge, true, &[Ipv4]),
-                    port(2, InterfaceKind::Line, true, 7),
+                    port(2, InterfaceKind::Uplink, true, 7),
                 ],
                 LinkAnswer::NoRoute,
             ),
@@ -171,7 +171,7 @@ mod tests {
                 "the card of the bridge is unplugged, a virtual machine runs",
                 vec![
                     state(7, InterfaceKind::Bridge, true, &[Ipv4]),
-                    port(2, InterfaceKind::Line, false, 7),
+                    port(2, InterfaceKind::Uplink, false, 7),
                     port(9, InterfaceKind::Tunnel, true, 7),
                 ],
                 LinkAnswer::NoCarrier,
@@ -183,7 +183,7 @@ mod tests {
             ),
         ] {
             let all = [&[loopback.clone()][..], &rest].concat();
-            assert_eq!(without_route(&all, Ipv4), expected, "{what}");
+            assert_eq!(missing_route_reason(&all, Ipv4), expected, "{what}");
         }
     }
 
@@ -193,7 +193,8 @@ mod tests {
         let tap = state(2, InterfaceKind::Tunnel, true, &[Family::Ipv4]);
         let alone = [loopback.clone(), tap.clone()];
         assert!(!tap.is_tunnel(&alone), "a container without privileges");
-        let unplugged = [loopback.clone(), tap.clone(), state(3, InterfaceKind::Line, false, &[])];
+        let unplugged =
+            [loopback.clone(), tap.clone(), state(3, InterfaceKind::Uplink, false, &[])];
         assert!(tap.is_tunnel(&unplugged), "the uplink exists, although it has no carrier");
         let docker =
             [loopback, tap.clone(), state(7, InterfaceKind::Bridge, true, &[Family::Ipv4])];

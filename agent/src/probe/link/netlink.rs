@@ -13,11 +13,11 @@ use rustix::io::Errno;
 use tokio::net::UnixDatagram;
 
 use super::{
-    Neighbour, Path, SOMEWHERE, Underlay,
+    Neighbour, Path, UNUSED_ADDRESSES, Underlay,
     judge::{self, InterfaceState},
 };
 use crate::probe::{Family, Interface, LinkAnswer, MacAddress, Route};
-use kernel::{Kernel, KernelRoute, Look, Lookup};
+use kernel::{Kernel, KernelRoute, LookupKind, LookupReply};
 
 /// Links, and the addresses, routes and policy rules of both families: `RTNLGRP_LINK`, `_IPV4_IFADDR`,
 /// `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE` and `_IPV6_RULE` of
@@ -66,7 +66,7 @@ pub(super) fn neighbour(gateway: IpAddr, index: u32) -> io::Result<Neighbour> {
     let entry = Kernel::open()?.neighbour(gateway, index)?;
     Ok(entry.map_or(Neighbour::Unknown, |entry| match entry.header.state {
         NeighbourState::Failed => Neighbour::Failed,
-        NeighbourState::Incomplete | NeighbourState::Probe => Neighbour::Asked,
+        NeighbourState::Incomplete | NeighbourState::Probe => Neighbour::Resolving,
         NeighbourState::None | NeighbourState::Other(_) => Neighbour::Unknown,
         _ => Neighbour::Known,
     }))
@@ -100,7 +100,7 @@ pub(super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
     let mut kernel = Kernel::open()?;
     let states = kernel.interfaces()?;
     let mut best: Option<(KernelRoute, &InterfaceState)> = None;
-    for state in running_lines(&states) {
+    for state in running_uplinks(&states) {
         let Some(found) = kernel.entry_through(state, anchor)? else { continue };
         if best.as_ref().is_none_or(|(lowest, _)| found.metric < lowest.metric) {
             best = Some((found, state));
@@ -115,18 +115,18 @@ pub(super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
 impl Kernel {
     fn path_to(&mut self, anchor: IpAddr, states: &[InterfaceState]) -> io::Result<Path> {
         let family = Family::of(anchor);
-        let without_route = || Ok(judge::without_route(states, family).into());
-        let found = match self.route(anchor, Look::Use)? {
-            Lookup::Found(found) => found,
-            Lookup::Prohibited => return Ok(LinkAnswer::Prohibited.into()),
-            Lookup::Nowhere => return without_route(),
+        let without_route = || Ok(judge::missing_route_reason(states, family).into());
+        let found = match self.route(anchor, LookupKind::Use)? {
+            LookupReply::Found(found) => found,
+            LookupReply::Prohibited => return Ok(LinkAnswer::Prohibited.into()),
+            LookupReply::NoRoute => return without_route(),
         };
         let Some(state) = states.iter().find(|state| state.index == found.index) else {
             // The interface disappeared between the two requests.
             return without_route();
         };
         let tunnel = state.is_tunnel(states);
-        if tunnel && !self.has_line_beneath(states, anchor)? {
+        if tunnel && !self.has_uplink_beneath(states, anchor)? {
             // A tunnel stays up when the cable beneath it is pulled.
             return without_route();
         }
@@ -154,18 +154,22 @@ impl Kernel {
     /// one that was configured. A default route without a router does not count: some host on the segment
     /// answers ARP for every address.
     fn is_near(&mut self, address: IpAddr, state: &InterfaceState) -> io::Result<bool> {
-        Ok(match self.route(address, Look::Entry)? {
-            Lookup::Found(entry) => {
+        Ok(match self.route(address, LookupKind::Entry)? {
+            LookupReply::Found(entry) => {
                 super::is_near(entry.bits.into(), state.resolves, entry.is_kernels)
             }
-            Lookup::Nowhere | Lookup::Prohibited => false,
+            LookupReply::NoRoute | LookupReply::Prohibited => false,
         })
     }
 
     /// Whether there is an uplink that a tunnel could run over; the tunnel may carry one family over the other.
-    fn has_line_beneath(&mut self, states: &[InterfaceState], anchor: IpAddr) -> io::Result<bool> {
-        for state in running_lines(states) {
-            for address in SOMEWHERE.into_iter().chain([anchor]) {
+    fn has_uplink_beneath(
+        &mut self,
+        states: &[InterfaceState],
+        anchor: IpAddr,
+    ) -> io::Result<bool> {
+        for state in running_uplinks(states) {
+            for address in UNUSED_ADDRESSES.into_iter().chain([anchor]) {
                 if self.entry_through(state, address)?.is_some() {
                     return Ok(true);
                 }
@@ -180,15 +184,15 @@ impl Kernel {
         state: &InterfaceState,
         anchor: IpAddr,
     ) -> io::Result<Option<KernelRoute>> {
-        Ok(match self.route(anchor, Look::Through(state.index))? {
-            Lookup::Found(found) => Some(found),
-            Lookup::Nowhere | Lookup::Prohibited => None,
+        Ok(match self.route(anchor, LookupKind::Through(state.index))? {
+            LookupReply::Found(found) => Some(found),
+            LookupReply::NoRoute | LookupReply::Prohibited => None,
         })
     }
 }
 
-fn running_lines(states: &[InterfaceState]) -> impl Iterator<Item = &InterfaceState> {
-    states.iter().filter(|state| state.is_line(states) && state.has_carrier(states))
+fn running_uplinks(states: &[InterfaceState]) -> impl Iterator<Item = &InterfaceState> {
+    states.iter().filter(|state| state.is_uplink(states) && state.has_carrier(states))
 }
 
 /// Scope of an address.

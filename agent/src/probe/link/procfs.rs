@@ -92,7 +92,7 @@ fn judge(
     tables: &Tables,
     states: &[InterfaceState],
 ) -> Path {
-    let without_route = || judge::without_route(states, Family::of(address)).into();
+    let without_route = || judge::missing_route_reason(states, Family::of(address)).into();
     let source = match source {
         Ok(source) => *source,
         Err(error) => {
@@ -234,10 +234,10 @@ fn kind(hardware: u32, event: &str, is_tun: bool, is_joined: bool) -> InterfaceK
         _ if is_tun || TUNNELS.contains(&hardware) => InterfaceKind::Tunnel,
         (_, Some("bridge")) => InterfaceKind::Bridge,
         // Modems without Ethernet headers have no hardware type either.
-        (NO_HARDWARE, Some("wwan")) => InterfaceKind::Line,
+        (NO_HARDWARE, Some("wwan")) => InterfaceKind::Uplink,
         (NO_HARDWARE, _) => InterfaceKind::Tunnel,
         (_, None) if is_joined => InterfaceKind::Veth,
-        _ => InterfaceKind::Line,
+        _ => InterfaceKind::Uplink,
     }
 }
 
@@ -292,8 +292,8 @@ mod tests {
         };
         vec![
             state(1, "lo", InterfaceKind::Loopback, true),
-            state(2, "eth0", InterfaceKind::Line, true),
-            state(3, "ppp0", InterfaceKind::Line, false),
+            state(2, "eth0", InterfaceKind::Uplink, true),
+            state(3, "ppp0", InterfaceKind::Uplink, false),
             state(4, "tun0", InterfaceKind::Tunnel, false),
         ]
     }
@@ -403,9 +403,9 @@ IP address       HW type     Flags       HW address            Mask     Device
         states.sort_by_key(|state| state.index);
         let (v4, v6) = (Family::Ipv4, Family::Ipv6);
         let expected = [
-            ("eth0", InterfaceKind::Line, true, true, vec![v4, v6]),
-            ("eth1", InterfaceKind::Line, false, true, vec![]),
-            ("ppp0", InterfaceKind::Line, true, false, vec![v4]),
+            ("eth0", InterfaceKind::Uplink, true, true, vec![v4, v6]),
+            ("eth1", InterfaceKind::Uplink, false, true, vec![]),
+            ("ppp0", InterfaceKind::Uplink, true, false, vec![v4]),
             ("wg0", InterfaceKind::Tunnel, true, false, vec![]),
         ];
         let seen: Vec<_> = states
@@ -421,16 +421,16 @@ IP address       HW type     Flags       HW address            Mask     Device
     fn hardware_type_and_uevent_distinguish_tunnels_from_uplinks() {
         for (hardware, event, is_tun, is_joined, expected) in [
             (LOOPBACK, "", false, false, InterfaceKind::Loopback),
-            (1, "INTERFACE=eth0\n", false, false, InterfaceKind::Line),
-            (1, "DEVTYPE=wlan\n", false, false, InterfaceKind::Line),
+            (1, "INTERFACE=eth0\n", false, false, InterfaceKind::Uplink),
+            (1, "DEVTYPE=wlan\n", false, false, InterfaceKind::Uplink),
             (1, "DEVTYPE=bridge\n", false, false, InterfaceKind::Bridge),
-            (1, "DEVTYPE=vlan\n", false, true, InterfaceKind::Line),
+            (1, "DEVTYPE=vlan\n", false, true, InterfaceKind::Uplink),
             (1, "", false, true, InterfaceKind::Veth),
             (1, "", true, false, InterfaceKind::Tunnel),
-            (512, "", false, false, InterfaceKind::Line),
+            (512, "", false, false, InterfaceKind::Uplink),
             (NO_HARDWARE, "", true, false, InterfaceKind::Tunnel),
             (NO_HARDWARE, "DEVTYPE=wireguard\n", false, false, InterfaceKind::Tunnel),
-            (NO_HARDWARE, "DEVTYPE=wwan\n", false, false, InterfaceKind::Line),
+            (NO_HARDWARE, "DEVTYPE=wwan\n", false, false, InterfaceKind::Uplink),
             (776, "", false, true, InterfaceKind::Tunnel),
         ] {
             assert_eq!(kind(hardware, event, is_tun, is_joined), expected, "{hardware} {event}");

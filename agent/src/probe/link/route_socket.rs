@@ -55,7 +55,7 @@ const AF_LINK: u8 = 18;
 const AF_INET6: u8 = 30;
 
 /// A request for the route to `anchor`; only through the interface with index `scope` if one is given.
-fn question(anchor: IpAddr, scope: Option<u32>, sequence: i32) -> Vec<u8> {
+fn get_request(anchor: IpAddr, scope: Option<u32>, sequence: i32) -> Vec<u8> {
     let mut message = vec![0; HEADER_BYTES];
     message[VERSION_AT] = RTM_VERSION;
     message[TYPE_AT] = RTM_GET;
@@ -241,7 +241,7 @@ fn is_tunnel(name: &str) -> bool {
 }
 
 /// Whether an interface is an uplink: it could lead out by a cable or by radio.
-fn is_line(name: &str) -> bool {
+fn is_uplink(name: &str) -> bool {
     let kind = name.trim_end_matches(|character: char| character.is_ascii_digit());
     matches!(kind, "en" | "ppp" | "pdp_ip" | "bond" | "vlan")
 }
@@ -254,7 +254,7 @@ fn is_point_to_point(name: &str) -> bool {
 
 /// Whether a message reports a relevant change: no reply to a request, and no update of a neighbour or of a
 /// cloned host route.
-fn tells_of_change(message: &[u8]) -> bool {
+fn reports_change(message: &[u8]) -> bool {
     let noted = message.get(TYPE_AT).copied();
     match noted {
         Some(RTM_NEWADDR | RTM_DELADDR | RTM_IFINFO) => true,
@@ -312,7 +312,7 @@ mod socket {
             let mut message = [0; MESSAGE_BYTES];
             loop {
                 match self.socket.recv(&mut message).await {
-                    Ok(length) if !tells_of_change(&message[..length]) => {}
+                    Ok(length) if !reports_change(&message[..length]) => {}
                     Ok(_) => return Ok(()),
                     // Events were dropped because the buffer was full.
                     Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => return Ok(()),
@@ -369,7 +369,7 @@ mod socket {
     pub(in super::super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
         for index in 1..=MOST_INTERFACES {
             if let KernelReply::Found(FoundRoute { route, .. }) = ask(anchor, Some(index))?
-                && is_line(&route.interface)
+                && is_uplink(&route.interface)
                 && route.index == index
                 && route.gateway.is_some()
             {
@@ -385,7 +385,7 @@ mod socket {
         socket.set_read_timeout(Some(PATIENCE))?;
         // All listeners get the reply; the number identifies ours.
         let sequence = getpid().as_raw_nonzero().get() ^ fastrand::i32(..);
-        match socket.write(&question(anchor.to_canonical(), scope, sequence)) {
+        match socket.write(&get_request(anchor.to_canonical(), scope, sequence)) {
             // ESRCH: "not in table".
             Err(error) if error.raw_os_error() == Some(NOT_IN_TABLE) => {
                 return Ok(KernelReply::Nowhere);
@@ -420,7 +420,7 @@ mod tests {
     /// A reply as `route -n get 1.1.1.1` gets it on a Mac at 192.168.1.20 behind 192.168.1.1, with
     /// the interface en0.
     fn reply() -> Vec<u8> {
-        let mut message = question("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
+        let mut message = get_request("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
         message.truncate(HEADER_BYTES);
         put(&mut message, INDEX_AT, &4_u16.to_ne_bytes());
         put(&mut message, FLAGS_AT, &(RTF_UP | RTF_GATEWAY).to_ne_bytes());
@@ -459,7 +459,7 @@ mod tests {
 
     /// A reply without a router, through en0, with this netmask and these flags.
     fn without_router(mask: &[u8], flags: i32) -> FoundRoute {
-        let mut message = question("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
+        let mut message = get_request("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
         message.truncate(HEADER_BYTES);
         put(&mut message, INDEX_AT, &4_u16.to_ne_bytes());
         put(&mut message, FLAGS_AT, &(RTF_UP | flags).to_ne_bytes());
@@ -526,7 +526,7 @@ mod tests {
     #[test]
     fn a_request_has_the_length_in_its_header() {
         for anchor in ["1.1.1.1", "2606:4700:4700::1111"] {
-            let message = question(anchor.parse().expect("an address"), Some(5), SEQUENCE);
+            let message = get_request(anchor.parse().expect("an address"), Some(5), SEQUENCE);
             let length = u16::from_ne_bytes([message[0], message[1]]);
             assert_eq!(usize::from(length), message.len());
             assert_eq!(message.len() % 4, 0);
@@ -546,7 +546,7 @@ mod tests {
             ("awdl0", false, false, false),
             ("lo0", false, false, false),
         ] {
-            let seen = (is_tunnel(name), is_line(name), is_point_to_point(name));
+            let seen = (is_tunnel(name), is_uplink(name), is_point_to_point(name));
             assert_eq!(seen, (tunnel, line, point_to_point), "{name}");
         }
     }
@@ -554,12 +554,12 @@ mod tests {
     #[test]
     fn replies_and_neighbours_are_no_change() {
         let mut message = reply();
-        assert!(!tells_of_change(&message), "the reply to a request");
+        assert!(!reports_change(&message), "the reply to a request");
         message[TYPE_AT] = RTM_DELETE;
-        assert!(tells_of_change(&message));
+        assert!(reports_change(&message));
         put(&mut message, FLAGS_AT, &(RTF_UP | RTF_LLINFO).to_ne_bytes());
-        assert!(!tells_of_change(&message), "a neighbour");
+        assert!(!reports_change(&message), "a neighbour");
         message[TYPE_AT] = RTM_IFINFO;
-        assert!(tells_of_change(&message));
+        assert!(reports_change(&message));
     }
 }

@@ -43,7 +43,7 @@ fn a_family_takes_the_path_of_most_of_its_anchors() {
     ] {
         assert_eq!(judged(&links), (expected, own), "{links:?}");
     }
-    assert_eq!(FamilyPaths::look(&PerFamily::default()), PerFamily::default());
+    assert_eq!(FamilyPaths::read(&PerFamily::default()), PerFamily::default());
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(super) fn section(options: &ReportOptions<'_>, incident: &PastIncident) -> M
             h3 { "What failed when" }
             div.scroll { table {
                 thead { tr { th scope="col" { "From" } th scope="col" { "To" } th.n scope="col" { "Lasted" } th scope="col" { "Scope" } th scope="col" { "Cause" } } }
-                tbody { @for phase in &incident.phases {
+                tbody { @for phase in &incident.segments {
                     tr {
                         td.t { (time(phase.time.from)) } td.t { (time(phase.time.to)) } td.n { (Readable(phase.time.duration())) }
                         td { (words::scope(phase.scope)) } td { (words::cause(phase.cause)) }
@@ -102,7 +102,7 @@ fn bar(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
     };
     // For merged segments, draw the original ones.
     let drawn = |phase: &&PastSegment| !matches!(phase.cause, Cause::Up | Cause::Unstable);
-    for phase in incident.merged.iter().chain(&incident.phases).filter(drawn) {
+    for phase in incident.merged.iter().chain(&incident.segments).filter(drawn) {
         if let Some(family) = marks::family_of(phase) {
             rect("family", phase.time, marks::band_of_family(family, HEIGHT));
         } else {

@@ -33,7 +33,7 @@ const WIDTH: u32 = LEFT + 25 * 20;
 
 pub(super) fn section(options: &ReportOptions<'_>) -> Markup {
     let all = options.months();
-    let reached = options.reached();
+    let reached = options.covered_period();
     let mut incidents = options.history.incidents_in(reached);
     let degraded = incidents.any(|it| it.recorded.cause == Cause::Degraded);
     let account = Account::of(options.history, reached);
@@ -168,7 +168,7 @@ fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval
         if !incident.is_outage() {
             continue;
         }
-        for phase in incident.merged.iter().chain(&incident.phases) {
+        for phase in incident.merged.iter().chain(&incident.segments) {
             let watched = phase.time.without(options.history.unmonitored());
             if let Some(one) = marks::family_of(phase) {
                 let band = marks::band_of_family(one, HEIGHT);

@@ -152,7 +152,7 @@ fn write(folder: &Path) {
     while let Some(Ok(line)) = lines.next() {
         match line.as_str() {
             "settled" => {
-                let mut state = journal.watch();
+                let mut state = journal.subscribe();
                 runtime.block_on(state.wait_for(|state| state.waiting == 0)).expect("it is there");
                 println!("> settled");
             }

@@ -6,8 +6,8 @@ use std::{
 
 use ispmon_agent::{
     probe::{
-        Dns,
-        dns::{LIMIT, WELL_KNOWN, ask_all, ask_directly, ask_system},
+        DnsState,
+        dns::{LIMIT, WELL_KNOWN, query_all, query_server, query_system},
     },
     resolver::Resolver,
 };
@@ -97,15 +97,15 @@ fn with(mut answer: Packet<'_>, address: Ipv4Addr) -> Vec<u8> {
     answer.build_bytes_vec().expect("a message")
 }
 
-fn ask(network: &Network, server: &str, limit: std::time::Duration) -> (Dns, String) {
+fn ask(network: &Network, server: &str, limit: std::time::Duration) -> (DnsState, String) {
     let server = SocketAddr::new(server.parse().expect("an address"), 53);
     let (answer, observation) =
-        on(&network.device, || ask_directly(server, WELL_KNOWN, limit, &clock));
+        on(&network.device, || query_server(server, WELL_KNOWN, limit, &clock));
     (answer, observation.answer)
 }
 
 /// What a server is called, what it says of each name, and what is made of that, in two words.
-type Case = (&'static str, fn(&str) -> Says, Dns, &'static str);
+type Case = (&'static str, fn(&str) -> Says, DnsState, &'static str);
 
 #[test]
 fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
@@ -116,7 +116,7 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
                 WELL_KNOWN => Says::Address(TRUTH),
                 _ => Says::Failure(RCODE::NameError),
             },
-            Dns::Answered,
+            DnsState::Answered,
             "answered",
         ),
         (
@@ -125,7 +125,7 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
                 WELL_KNOWN => Says::Truncated(TRUTH),
                 _ => Says::Failure(RCODE::NameError),
             },
-            Dns::Answered,
+            DnsState::Answered,
             "answered",
         ),
         (
@@ -134,17 +134,17 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
                 WELL_KNOWN => Says::Forged(TRUTH),
                 _ => Says::Failure(RCODE::NameError),
             },
-            Dns::Answered,
+            DnsState::Answered,
             "answered",
         ),
-        ("a portal", |_| Says::Address(PORTAL), Dns::Lied, "lied"),
+        ("a portal", |_| Says::Address(PORTAL), DnsState::Lied, "lied"),
         (
             "honest, but an advertiser's for names that do not exist",
             |name| match name {
                 WELL_KNOWN => Says::Address(TRUTH),
                 _ => Says::Address(PORTAL),
             },
-            Dns::Answered,
+            DnsState::Answered,
             "hijacks_nxdomain",
         ),
         (
@@ -153,12 +153,12 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
                 WELL_KNOWN => Says::Address(Ipv4Addr::UNSPECIFIED),
                 _ => Says::Failure(RCODE::NameError),
             },
-            Dns::Lied,
+            DnsState::Lied,
             "lied",
         ),
-        ("cut off", |_| Says::Failure(RCODE::ServerFailure), Dns::Failed, "servfail"),
-        ("unfriendly", |_| Says::Failure(RCODE::Refused), Dns::Failed, "refused"),
-        ("empty", |_| Says::Failure(RCODE::NameError), Dns::Failed, "nxdomain"),
+        ("cut off", |_| Says::Failure(RCODE::ServerFailure), DnsState::Failed, "servfail"),
+        ("unfriendly", |_| Says::Failure(RCODE::Refused), DnsState::Failed, "refused"),
+        ("empty", |_| Says::Failure(RCODE::NameError), DnsState::Failed, "nxdomain"),
     ];
     for (what, says, expected, word) in cases {
         let Some(network) = Network::build() else { return };
@@ -175,7 +175,7 @@ fn silence_is_told_from_a_host_without_a_server() {
     let Some(network) = Network::build() else { return };
     for server in SERVER {
         let answer = ask(&network, server, PATIENCE);
-        assert_eq!(answer, (Dns::Failed, "unreachable".to_owned()), "{server}");
+        assert_eq!(answer, (DnsState::Failed, "unreachable".to_owned()), "{server}");
     }
     serve(&network, |name| match name {
         WELL_KNOWN => Says::Nothing,
@@ -183,12 +183,12 @@ fn silence_is_told_from_a_host_without_a_server() {
     });
     for server in SERVER {
         let answer = ask(&network, server, SHORT * 5);
-        assert_eq!(answer, (Dns::Failed, "partly_silent".to_owned()), "{server}");
+        assert_eq!(answer, (DnsState::Failed, "partly_silent".to_owned()), "{server}");
     }
     network.forward("drop");
     for server in SERVER {
         let answer = ask(&network, server, SHORT);
-        assert_eq!(answer, (Dns::Silent, "silent".to_owned()), "{server}");
+        assert_eq!(answer, (DnsState::Silent, "silent".to_owned()), "{server}");
     }
 }
 
@@ -204,16 +204,16 @@ fn all_name_servers_are_asked_at_once_and_each_answers_for_itself() {
     network.forward("ip daddr 203.0.113.9 drop");
     let servers = ["203.0.113.1:53", "203.0.113.9:53", "203.0.113.7:53", "[fd00:113::1]:53"];
     let servers = servers.map(|server| server.parse().expect("an address"));
-    let answers = on(&network.device, || ask_all(&servers, "missing.example", &clock));
+    let answers = on(&network.device, || query_all(&servers, "missing.example", &clock));
     let seen: Vec<_> = answers
         .iter()
         .map(|answer| (answer.server, answer.answer, &*answer.observation.answer))
         .collect();
     let expected = [
-        (servers[0], Dns::Answered, "nxdomain"),
-        (servers[1], Dns::Silent, "silent"),
-        (servers[2], Dns::Failed, "unreachable"),
-        (servers[3], Dns::Answered, "nxdomain"),
+        (servers[0], DnsState::Answered, "nxdomain"),
+        (servers[1], DnsState::Silent, "silent"),
+        (servers[2], DnsState::Failed, "unreachable"),
+        (servers[3], DnsState::Answered, "nxdomain"),
     ];
     assert_eq!(seen, expected, "one name that is missing is no fault of a server");
     let [first, last] = [&answers[0], &answers[3]].map(|answer| answer.observation.at);
@@ -231,7 +231,7 @@ fn a_datagram_that_is_lost_is_sent_again() {
     // The first packet of each of the two questions is lost.
     network.forward("meta l4proto udp udp dport 53 numgen inc mod 4 < 2 drop");
     let answer = ask(&network, SERVER[0], SHORT * 10);
-    assert_eq!(answer, (Dns::Answered, "answered".to_owned()));
+    assert_eq!(answer, (DnsState::Answered, "answered".to_owned()));
 }
 
 #[test]
@@ -241,10 +241,10 @@ fn the_systems_look_up_fails_where_there_is_no_network() {
     let resolver = network.device.enter(Resolver::new);
     let ask = |name, limit| {
         let (answer, observation) =
-            on(&network.device, || ask_system(&resolver, name, limit, &clock));
+            on(&network.device, || query_system(&resolver, name, limit, &clock));
         (answer, observation.answer)
     };
-    assert_eq!(ask("localhost", PATIENCE), (Dns::Answered, "answered".to_owned()));
+    assert_eq!(ask("localhost", PATIENCE), (DnsState::Answered, "answered".to_owned()));
     let (answer, word) = ask(WELL_KNOWN, SHORT);
-    assert!(matches!(answer, Dns::Failed | Dns::Silent), "{word}");
+    assert!(matches!(answer, DnsState::Failed | DnsState::Silent), "{word}");
 }

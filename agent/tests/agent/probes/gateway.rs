@@ -2,7 +2,7 @@ use std::net::{IpAddr, TcpListener};
 
 use ispmon_agent::{
     outage::ProbeKind,
-    probe::{Gateway, Interface, gateway, link},
+    probe::{Interface, RouterState, gateway, link},
 };
 use ispmon_testing::network::{Host, Network};
 
@@ -17,10 +17,10 @@ fn interface(device: &Host) -> Interface {
     })
 }
 
-fn ask(device: &Host, interface: &Interface, router: &str) -> (Gateway, String) {
+fn ask(device: &Host, interface: &Interface, router: &str) -> (RouterState, String) {
     let router: IpAddr = router.parse().expect("an address");
     // Silence is the only answer that takes all of the time.
-    let (answer, observation) = on(device, || gateway::ask(router, interface, SHORT * 5, clock));
+    let (answer, observation) = on(device, || gateway::probe(router, interface, SHORT * 5, clock));
     assert_eq!(observation.probe, ProbeKind::Gateway);
     (answer, observation.answer)
 }
@@ -30,14 +30,14 @@ fn a_router_is_alive_when_it_refuses_or_accepts_by_any_of_its_addresses() {
     let Some(network) = Network::build() else { return };
     let interface = interface(&network.device);
     for router in ROUTER {
-        let expected = (Gateway::Alive, "refused".to_owned());
+        let expected = (RouterState::Alive, "refused".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
     let _listeners = network
         .router
         .enter(|| [53, 80, 443].map(|port| TcpListener::bind(("::", port)).expect("a free port")));
     for router in ROUTER {
-        let expected = (Gateway::Alive, "connected".to_owned());
+        let expected = (RouterState::Alive, "connected".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
 }
@@ -50,12 +50,12 @@ fn a_router_that_answers_nothing_is_silent_unless_it_echoes() {
     // As Debian has it: nobody may send an echo.
     network.device.set("ipv4/ping_group_range", "1 0").expect("it is set");
     for router in ROUTER {
-        let expected = (Gateway::Silent, "silent".to_owned());
+        let expected = (RouterState::Silent, "silent".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
     network.device.set("ipv4/ping_group_range", "0 2147483647").expect("it is set");
     for router in ROUTER {
-        let expected = (Gateway::Alive, "echo".to_owned());
+        let expected = (RouterState::Alive, "echo".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
 }
@@ -76,7 +76,7 @@ fn a_router_that_nobody_is_any_more_is_gone() {
     network.router.ip("addr flush dev lan").expect("the router loses its addresses");
     network.device.ip("neigh flush all").expect("the device forgets it");
     for router in ["192.168.7.1", "fe80::1"] {
-        let expected = (Gateway::Gone, "gone".to_owned());
+        let expected = (RouterState::Gone, "gone".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
 }
@@ -85,6 +85,6 @@ fn a_router_that_nobody_is_any_more_is_gone() {
 fn nobody_is_asked_through_an_interface_that_is_gone() {
     let Some(network) = Network::build() else { return };
     let gone = Interface { name: "eth9".to_owned(), index: 999 };
-    let expected = (Gateway::NotAsked, "not_asked".to_owned());
+    let expected = (RouterState::NotAsked, "not_asked".to_owned());
     assert_eq!(ask(&network.device, &gone, ROUTER[0]), expected);
 }

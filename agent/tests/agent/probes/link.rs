@@ -6,7 +6,7 @@ use std::{
 
 use ispmon_agent::probe::{
     Anchor, LinkAnswer, Route, Targets,
-    link::{FamilyPaths, Links, Neighbour, is_router, link_to, neighbour, path_to, underlay},
+    link::{FamilyPaths, LinkMonitor, Neighbour, is_router, link_to, neighbour, path_to, underlay},
 };
 use ispmon_testing::network::{Host, Network};
 use tokio::time::{sleep, timeout};
@@ -39,8 +39,8 @@ fn until(
     is_it: impl Fn(&[LinkAnswer; 2]) -> bool + Send + Sync,
 ) {
     on(device, || async {
-        let mut links = Links::new();
-        assert!(links.is_told(), "the kernel tells of changes");
+        let mut links = LinkMonitor::new();
+        assert!(links.has_events(), "the kernel tells of changes");
         change();
         let look = || ANCHORS.map(|anchor| link_to(address(anchor)));
         let seen = async {
@@ -77,7 +77,7 @@ fn a_route_is_what_the_kernel_would_use_for_that_anchor() {
 /// How anchors of one family are reached from a device.
 fn paths(device: &Host, anchors: &[Anchor]) -> FamilyPaths {
     let targets = Targets::new(anchors, None, None, &[], None);
-    let paths = device.enter(|| targets.look());
+    let paths = device.enter(|| targets.read_paths());
     paths[anchors[0].family()].clone().expect("there are anchors")
 }
 
@@ -392,7 +392,7 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
     below(Some("eth0"));
     network.router.ip("link set lan down").expect("the cable is pulled");
     on(device, || async {
-        let mut links = Links::new();
+        let mut links = LinkMonitor::new();
         let moved = async {
             while !ANCHORS.iter().all(|anchor| {
                 let route = link_to(address(anchor)).route().cloned();
@@ -417,7 +417,7 @@ fn a_change_is_not_lost_when_nobody_waits_just_then() {
     let Some(network) = Network::build() else { return };
     let device = &network.device;
     on(device, || async {
-        let mut links = Links::new();
+        let mut links = LinkMonitor::new();
         // The building of the network has its echoes.
         let mut echoes = 0;
         while timeout(SHORT, links.changed()).await.is_ok() {
@@ -438,7 +438,7 @@ fn more_changes_than_the_kernel_can_keep_are_a_change() {
     let Some(network) = Network::build() else { return };
     let device = &network.device;
     on(device, || async {
-        let mut links = Links::new();
+        let mut links = LinkMonitor::new();
         let add: Vec<String> = (0..60_000)
             .map(|n| format!("route add 10.{}.{}.0/24 via 192.168.7.1", n / 256, n % 256))
             .collect();
@@ -451,7 +451,7 @@ fn more_changes_than_the_kernel_can_keep_are_a_change() {
             }
         };
         timeout(PATIENCE, seen).await.expect("and so is what comes later");
-        assert!(links.is_told(), "an overflow is no reason to give the socket up");
+        assert!(links.has_events(), "an overflow is no reason to give the socket up");
     });
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use ispmon_agent::{
     outage::Observation,
-    probe::{Portal, PortalAnswer, portal},
+    probe::{PortalAnswer, PortalState, portal},
     resolver::Resolver,
 };
 use ispmon_testing::network::{Host, Network};
@@ -53,10 +53,14 @@ fn ask_all(network: &Network, urls: &[String], limit: std::time::Duration) -> Po
     let routers: [std::net::IpAddr; 2] =
         ["192.168.7.1", "fe80::1"].map(|router| router.parse().expect("an address"));
     let is_router = |address| routers.contains(&address);
-    on(&network.device, || portal::ask(&urls, &resolver, &is_router, limit, &clock))
+    on(&network.device, || portal::check(&urls, &resolver, &is_router, limit, &clock))
 }
 
-fn ask(network: &Network, urls: &[String], limit: std::time::Duration) -> (Portal, Observation) {
+fn ask(
+    network: &Network,
+    urls: &[String],
+    limit: std::time::Duration,
+) -> (PortalState, Observation) {
     let answer = ask_all(network, urls, limit);
     (answer.portal, answer.observation)
 }
@@ -73,21 +77,21 @@ fn url(address: &str, port: u16) -> String {
 fn only_a_whole_answer_that_is_not_the_genuine_one_is_a_portal() {
     let Some(network) = Network::build() else { return };
     for (port, (answer, expected)) in (1..).zip([
-        (GENUINE, Portal::Genuine),
-        (LOGIN, Portal::Intercepted),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin", Portal::Intercepted),
-        ("HTTP/1.1 200 OK\r\n\r\nlogin until the end", Portal::Intercepted),
-        ("HTTP/1.0 200 OK\r\n\r\n", Portal::Intercepted),
-        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nlogin", Portal::Intercepted),
+        (GENUINE, PortalState::Genuine),
+        (LOGIN, PortalState::Intercepted),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin", PortalState::Intercepted),
+        ("HTTP/1.1 200 OK\r\n\r\nlogin until the end", PortalState::Intercepted),
+        ("HTTP/1.0 200 OK\r\n\r\n", PortalState::Intercepted),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nlogin", PortalState::Intercepted),
         (
             "HTTP/1.1 511 Network Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            Portal::Intercepted,
+            PortalState::Intercepted,
         ),
-        ("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n", Portal::NoAnswer),
-        ("\x15\x03\x01\x00\x02\x02\x28", Portal::NoAnswer),
-        ("SSH-2.0-OpenSSH_9.2\r\n", Portal::NoAnswer),
-        ("HTTP/1.1 20", Portal::NoAnswer),
-        ("", Portal::NoAnswer),
+        ("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n", PortalState::NoAnswer),
+        ("\x15\x03\x01\x00\x02\x02\x28", PortalState::NoAnswer),
+        ("SSH-2.0-OpenSSH_9.2\r\n", PortalState::NoAnswer),
+        ("HTTP/1.1 20", PortalState::NoAnswer),
+        ("", PortalState::NoAnswer),
     ]) {
         for address in SERVER {
             let _asked = serve(&network, address, port, answer);
@@ -103,7 +107,7 @@ fn the_genuine_server_is_asked_as_a_browser_would_but_with_a_nonce() {
     let Some(network) = Network::build() else { return };
     let asked = serve(&network, SERVER[0], 80, GENUINE);
     let servers = [format!("http://{}/generate_204", SERVER[0])];
-    assert_eq!(ask(&network, &servers, PATIENCE).0, Portal::Genuine);
+    assert_eq!(ask(&network, &servers, PATIENCE).0, PortalState::Genuine);
     let request = asked.recv().expect("it was asked");
     assert!(request.starts_with("GET /generate_204?ispmon="), "{request}");
     assert!(request.contains(&format!("host: {}\r\n", SERVER[0])), "{request}");
@@ -117,13 +121,13 @@ fn a_network_that_lets_one_page_through_is_not_closed() {
     let _login = serve(&network, SERVER[0], 81, LOGIN);
     let [genuine, login, closed] = [80, 81, 82].map(|port| url(SERVER[0], port));
     for (servers, expected) in [
-        (vec![genuine.clone(), login.clone()], Portal::Genuine),
-        (vec![login.clone(), genuine.clone()], Portal::Genuine),
-        (vec![login.clone(), login.clone()], Portal::Intercepted),
-        (vec![login, closed.clone()], Portal::Intercepted),
-        (vec![closed.clone(), genuine], Portal::Genuine),
-        (vec![closed], Portal::NoAnswer),
-        (vec![], Portal::NoAnswer),
+        (vec![genuine.clone(), login.clone()], PortalState::Genuine),
+        (vec![login.clone(), genuine.clone()], PortalState::Genuine),
+        (vec![login.clone(), login.clone()], PortalState::Intercepted),
+        (vec![login, closed.clone()], PortalState::Intercepted),
+        (vec![closed.clone(), genuine], PortalState::Genuine),
+        (vec![closed], PortalState::NoAnswer),
+        (vec![], PortalState::NoAnswer),
     ] {
         assert_eq!(ask(&network, &servers, PATIENCE).0, expected, "{servers:?}");
     }
@@ -139,10 +143,10 @@ fn a_page_of_the_routers_own_is_known_by_its_address() {
     let _elsewhere = serve(&network, SERVER[0], 82, ELSEWHERE);
     let _genuine = serve_at(&network.router, "192.168.7.1", 83, GENUINE);
     for (what, address, port, expected) in [
-        ("from its own address", "192.168.7.1", 80, (Portal::Intercepted, true)),
-        ("in another's name, and sends there", SERVER[0], 81, (Portal::Intercepted, true)),
-        ("a login page elsewhere", SERVER[0], 82, (Portal::Intercepted, false)),
-        ("nothing is intercepted", "192.168.7.1", 83, (Portal::Genuine, false)),
+        ("from its own address", "192.168.7.1", 80, (PortalState::Intercepted, true)),
+        ("in another's name, and sends there", SERVER[0], 81, (PortalState::Intercepted, true)),
+        ("a login page elsewhere", SERVER[0], 82, (PortalState::Intercepted, false)),
+        ("nothing is intercepted", "192.168.7.1", 83, (PortalState::Genuine, false)),
     ] {
         let answer = ask_all(&network, &[url(address, port)], PATIENCE);
         assert_eq!((answer.portal, answer.from_router), expected, "{what}");
@@ -155,8 +159,8 @@ fn a_dead_line_is_no_portal() {
     let servers = [url(SERVER[0], 80), url(SERVER[1], 80)];
     for verdict in ["drop", "reject", "meta l4proto tcp reject with tcp reset"] {
         network.forward(verdict);
-        assert_eq!(ask(&network, &servers, SHORT).0, Portal::NoAnswer, "{verdict}");
+        assert_eq!(ask(&network, &servers, SHORT).0, PortalState::NoAnswer, "{verdict}");
     }
     network.device.ip("link set eth0 down").expect("ip");
-    assert_eq!(ask(&network, &servers, SHORT).0, Portal::NoAnswer, "no network");
+    assert_eq!(ask(&network, &servers, SHORT).0, PortalState::NoAnswer, "no network");
 }

@@ -103,7 +103,7 @@ fn anchor(server: &str, port: u16) -> Anchor {
 /// Asks as the agent would: by the path that the kernel names.
 fn ask(network: &Network, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
     on(&network.device, || async move {
-        let paths = Targets::new(&[anchor], None, None, &[], None).look();
+        let paths = Targets::new(&[anchor], None, None, &[], None).read_paths();
         let paths = paths[anchor.family()].as_ref().expect("an anchor");
         prove(&paths.anchors[0], Handshake::Resumed, prover, None, &clock).await
     })

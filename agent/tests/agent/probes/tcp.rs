@@ -4,7 +4,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use ispmon_agent::probe::{Connect, Connected, Interface, LocalFailure, link, tcp::connect};
+use ispmon_agent::probe::{ConnectAnswer, ConnectEnd, Interface, LocalFailure, link, tcp::connect};
 use ispmon_testing::network::Network;
 
 use super::{PATIENCE, SHORT, clock, on};
@@ -23,17 +23,17 @@ fn server(index: usize, port: u16) -> SocketAddr {
     SocketAddr::new(SERVER[index].parse().expect("an address"), port)
 }
 
-fn connected(network: &Network, target: SocketAddr, via: Option<&Interface>) -> Connected {
+fn connected(network: &Network, target: SocketAddr, via: Option<&Interface>) -> ConnectAnswer {
     // Silence is the only answer that takes all of the time.
     on(&network.device, || connect(target, SHORT * 10, via, &clock))
 }
 
-fn ask(network: &Network, target: SocketAddr, via: Option<&Interface>) -> Connect {
+fn ask(network: &Network, target: SocketAddr, via: Option<&Interface>) -> ConnectEnd {
     connected(network, target, via).end
 }
 
 /// How it ended, and who said so.
-fn told(network: &Network, index: usize) -> (Connect, Option<String>) {
+fn told(network: &Network, index: usize) -> (ConnectEnd, Option<String>) {
     let connected = connected(network, server(index, 443), None);
     (connected.end, connected.from.map(|from| from.to_string()))
 }
@@ -43,8 +43,8 @@ fn a_handshake_and_a_reset_are_told_apart() {
     let Some(network) = Network::build() else { return };
     let _listeners = listen(&network);
     for index in [0, 1] {
-        assert_eq!(ask(&network, server(index, 443), None), Connect::Connected, "{index}");
-        assert_eq!(ask(&network, server(index, 444), None), Connect::Refused, "{index}");
+        assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Connected, "{index}");
+        assert_eq!(ask(&network, server(index, 444), None), ConnectEnd::Refused, "{index}");
     }
 }
 
@@ -54,7 +54,7 @@ fn a_connection_is_closed_by_a_reset_in_three_packets() {
     let listeners = listen(&network);
     for (index, listener) in listeners.iter().enumerate() {
         network.device_output("tcp dport 443 counter name sent");
-        assert_eq!(ask(&network, server(index, 443), None), Connect::Connected);
+        assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Connected);
         // The request and the reset; the third is the server's, whose program is not bothered by any of it.
         assert_eq!(network.device_sent(), 2, "{index}");
         listener.set_nonblocking(true).expect("it can be asked");
@@ -68,31 +68,32 @@ fn what_a_router_answers_in_the_servers_name_is_never_alive_and_names_the_router
     let Some(network) = Network::build() else { return };
     let _listeners = listen(&network);
     for (verdict, expected) in [
-        ("reject with icmp type host-unreachable", Connect::Unreachable),
-        ("reject with icmp type net-unreachable", Connect::Unreachable),
-        ("reject with icmp type admin-prohibited", Connect::Unreachable),
-        ("reject with icmp type net-prohibited", Connect::Unreachable),
-        ("reject with icmp type host-prohibited", Connect::Unreachable),
-        ("reject with icmp type port-unreachable", Connect::Refused),
+        ("reject with icmp type host-unreachable", ConnectEnd::Unreachable),
+        ("reject with icmp type net-unreachable", ConnectEnd::Unreachable),
+        ("reject with icmp type admin-prohibited", ConnectEnd::Unreachable),
+        ("reject with icmp type net-prohibited", ConnectEnd::Unreachable),
+        ("reject with icmp type host-prohibited", ConnectEnd::Unreachable),
+        ("reject with icmp type port-unreachable", ConnectEnd::Refused),
     ] {
         network.forward(verdict);
         assert_eq!(told(&network, 0), (expected, Some(ROUTER[0].to_owned())), "{verdict}");
     }
     for (verdict, expected) in [
-        ("reject with icmpv6 type no-route", Connect::Unreachable),
-        ("reject with icmpv6 type addr-unreachable", Connect::Unreachable),
-        ("reject with icmpv6 type admin-prohibited", Connect::Unreachable),
-        ("reject with icmpv6 type policy-fail", Connect::Unreachable),
-        ("reject with icmpv6 type reject-route", Connect::Unreachable),
-        ("reject with icmpv6 type port-unreachable", Connect::Refused),
+        ("reject with icmpv6 type no-route", ConnectEnd::Unreachable),
+        ("reject with icmpv6 type addr-unreachable", ConnectEnd::Unreachable),
+        ("reject with icmpv6 type admin-prohibited", ConnectEnd::Unreachable),
+        ("reject with icmpv6 type policy-fail", ConnectEnd::Unreachable),
+        ("reject with icmpv6 type reject-route", ConnectEnd::Unreachable),
+        ("reject with icmpv6 type port-unreachable", ConnectEnd::Refused),
     ] {
         network.forward(verdict);
         assert_eq!(told(&network, 1), (expected, Some(ROUTER[1].to_owned())), "{verdict}");
     }
     // A reset has no sender of its own, and silence has none at all.
-    for (verdict, expected) in
-        [("meta l4proto tcp reject with tcp reset", Connect::Refused), ("drop", Connect::TimedOut)]
-    {
+    for (verdict, expected) in [
+        ("meta l4proto tcp reject with tcp reset", ConnectEnd::Refused),
+        ("drop", ConnectEnd::TimedOut),
+    ] {
         network.forward(verdict);
         for index in [0, 1] {
             assert_eq!(told(&network, index), (expected, None), "{verdict}");
@@ -107,7 +108,7 @@ fn the_firewall_of_the_device_itself_is_not_the_line() {
     for verdict in ["reject", "reject with icmpx type admin-prohibited"] {
         network.device_output(&format!("oif lo accept\n{verdict}"));
         for index in [0, 1] {
-            let expected = (Connect::Forbidden, Some(DEVICE[index].to_owned()));
+            let expected = (ConnectEnd::Forbidden, Some(DEVICE[index].to_owned()));
             assert_eq!(told(&network, index), expected, "{verdict}");
         }
     }
@@ -115,14 +116,18 @@ fn the_firewall_of_the_device_itself_is_not_the_line() {
     for verdict in ["drop", "reject"] {
         network.device_output(verdict);
         for index in [0, 1] {
-            assert_eq!(told(&network, index), (Connect::Forbidden, None), "{verdict}");
+            assert_eq!(told(&network, index), (ConnectEnd::Forbidden, None), "{verdict}");
         }
     }
     // One that lets the connects pass does not speak for a dead line beyond it.
     network.device_output("meta l4proto tcp accept\ndrop");
     network.forward("drop");
     for index in [0, 1] {
-        assert_eq!(told(&network, index), (Connect::TimedOut, None), "only datagrams are dropped");
+        assert_eq!(
+            told(&network, index),
+            (ConnectEnd::TimedOut, None),
+            "only datagrams are dropped"
+        );
     }
 }
 
@@ -141,7 +146,7 @@ fn a_router_that_answers_no_neighbour_discovery_is_no_firewall() {
     network.router.ip("addr flush dev lan").expect("the router loses its addresses");
     network.device.ip("neigh flush all").expect("the device forgets it");
     for index in [0, 1] {
-        assert_eq!(told(&network, index).0, Connect::Unreachable, "{index}");
+        assert_eq!(told(&network, index).0, ConnectEnd::Unreachable, "{index}");
     }
 }
 
@@ -153,7 +158,7 @@ fn what_the_device_itself_cannot_or_will_not_do_is_said_at_once() {
         .ip("route add prohibit 203.0.113.1\nroute add prohibit fd00:113::1")
         .expect("ip");
     for index in [0, 1] {
-        assert_eq!(ask(&network, server(index, 443), None), Connect::Forbidden, "{index}");
+        assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Forbidden, "{index}");
     }
     network
         .device
@@ -161,18 +166,18 @@ fn what_the_device_itself_cannot_or_will_not_do_is_said_at_once() {
              route add blackhole 203.0.113.1\nroute add blackhole fd00:113::1")
         .expect("ip");
     for index in [0, 1] {
-        assert_eq!(ask(&network, server(index, 443), None), Connect::Unreachable, "{index}");
+        assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Unreachable, "{index}");
     }
     network.device.ip("route del default\nroute del ::/0 via fe80::1 dev eth0").expect("ip");
     for target in ["198.51.100.1:443", "[fd00:99::1]:443"] {
         let target = target.parse().expect("an address");
-        assert_eq!(ask(&network, target, None), Connect::Unreachable, "{target}");
+        assert_eq!(ask(&network, target, None), ConnectEnd::Unreachable, "{target}");
     }
     network.device.ip("addr flush dev eth0").expect("the device loses its addresses");
     network.device.ip("route add default dev eth0\nroute add ::/0 dev eth0").expect("ip");
     for index in [0, 1] {
         let end = ask(&network, server(index, 443), None);
-        assert!(matches!(end, Connect::Unreachable | Connect::TimedOut), "{index}: {end}");
+        assert!(matches!(end, ConnectEnd::Unreachable | ConnectEnd::TimedOut), "{index}: {end}");
     }
 }
 
@@ -181,7 +186,7 @@ fn a_device_without_a_free_port_has_not_asked() {
     let Some(network) = Network::build() else { return };
     let _listeners = listen(&network);
     network.device.set("ipv4/ip_local_port_range", "50000 50001").expect("it is set");
-    let expected = Connect::NotAsked(LocalFailure::NoPort);
+    let expected = ConnectEnd::NotAsked(LocalFailure::NoPort);
     for index in [0, 1] {
         let ends = on(&network.device, || async move {
             // Ports are used up for each target.
@@ -214,7 +219,7 @@ fn a_device_without_free_descriptors_has_not_asked() {
             (end, link)
         });
         let (end, link) = end.expect("a runtime");
-        assert_eq!(end, Connect::NotAsked(LocalFailure::NoDescriptors));
+        assert_eq!(end, ConnectEnd::NotAsked(LocalFailure::NoDescriptors));
         assert_eq!(
             link,
             ispmon_agent::probe::LinkAnswer::Unknown,
@@ -256,8 +261,11 @@ fn a_socket_that_is_bound_beneath_a_tunnel_reaches_what_the_tunnel_swallows() {
         link::underlay(link.route().expect("a route"), target.ip())
     });
     let beneath = beneath.expect("eth0 is beneath the tunnel");
-    assert_eq!(on(&network.device, || connect(target, SHORT, None, &clock)).end, Connect::TimedOut);
-    assert_eq!(ask(&network, target, Some(&beneath.interface)), Connect::Connected);
+    assert_eq!(
+        on(&network.device, || connect(target, SHORT, None, &clock)).end,
+        ConnectEnd::TimedOut
+    );
+    assert_eq!(ask(&network, target, Some(&beneath.interface)), ConnectEnd::Connected);
 }
 
 #[test]
@@ -265,5 +273,5 @@ fn an_interface_that_is_gone_fails_and_says_nothing_of_the_line() {
     let Some(network) = Network::build() else { return };
     let gone = Interface { name: "eth9".to_owned(), index: 999 };
     let end = ask(&network, server(0, 443), Some(&gone));
-    assert_eq!(end, Connect::NotAsked(LocalFailure::Other));
+    assert_eq!(end, ConnectEnd::NotAsked(LocalFailure::Other));
 }

@@ -55,7 +55,7 @@ fn the_unit_agrees_with_the_agent() {
         assert_eq!(value(&format!("{directory}Mode")), "0755", "every user may read it");
     }
     // The places that systemd makes of these names are where the agent's commands look.
-    let state_dirs = state_dir::of_readers(None, &BTreeMap::new(), None);
+    let state_dirs = state_dir::for_readers(None, &BTreeMap::new(), None);
     assert!(state_dirs.contains(&"/var/lib/ispmon".into()), "{state_dirs:?}");
     let status_dirs = place::folders(None, None, &[]);
     assert!(status_dirs.contains(&"/run/ispmon".into()), "{status_dirs:?}");

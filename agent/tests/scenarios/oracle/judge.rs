@@ -233,7 +233,7 @@ impl<'a> Judge<'a> {
         self.compare_shown(outcome);
         self.compare_asked(plot, outcome);
         let incidents = recorded(outcome);
-        for incident in incidents.iter().filter(|incident| incident.scope.is_line()) {
+        for incident in incidents.iter().filter(|incident| incident.scope.is_connectivity()) {
             self.compare_downtime(incident, outcome);
             self.compare_party(incident, outcome);
         }
@@ -248,7 +248,7 @@ impl<'a> Judge<'a> {
             let Some((_, view)) = outcome.views.iter().find(|(shown, _)| *shown == at) else {
                 continue;
             };
-            let line = view.incidents.iter().find(|open| open.scope.is_line());
+            let line = view.incidents.iter().find(|open| open.scope.is_connectivity());
             let last = line.and_then(|open| open.segments.last());
             let of = |scope| view.incidents.iter().find(|open| open.scope == scope);
             let is_down = |scope: Scope| {

@@ -38,7 +38,7 @@ pub(crate) async fn print(binary: &Path) {
     let received = Arc::new(Received::default());
     let port = serve(folder.path(), Arc::clone(&received)).await;
     // Its probes and its journal stay on this machine, too.
-    let internet = Internet::lay(([127, 0, 0, 1], port).into()).await.unwrap();
+    let internet = Internet::start(([127, 0, 0, 1], port).into()).await.unwrap();
     let configuration = format!(
         "device = \"bench\"\nstate_dir = \"{}\"\n\
          [heartbeat]\nurl = \"https://localhost:{port}/api/ping\"\n\

@@ -61,8 +61,8 @@ impl Evaluation {
                 }
                 Err(error) => CloudEvent::MailLost(error),
             };
-            self.ingestion.tell(event);
+            self.ingestion.send_event(event);
         }
-        self.ingestion.tell(CloudEvent::Evaluated { at: now, mails });
+        self.ingestion.send_event(CloudEvent::Evaluated { at: now, mails });
     }
 }

@@ -55,7 +55,7 @@ impl IngestedRows {
         match event {
             HostEvent::Telemetry(item) => self.ingest(*item),
             HostEvent::HandlerStarted { .. } => {}
-            HostEvent::HandlerReady { took } => self.tell(CloudEvent::FunctionReady { took }),
+            HostEvent::HandlerReady { took } => self.send_event(CloudEvent::FunctionReady { took }),
             HostEvent::CannotStart { executable, reason } => {
                 let path = executable.display();
                 self.lock().reason =
@@ -66,24 +66,24 @@ impl IngestedRows {
                     self.lock().reason =
                         Some(format!("the function failed for the third time: it {ending}"));
                 }
-                self.tell(CloudEvent::FunctionEnded { ending, consequence, last_words });
+                self.send_event(CloudEvent::FunctionEnded { ending, consequence, last_words });
             }
             HostEvent::Invoked { function, method, status, took, .. } => {
-                self.tell(CloudEvent::Invoked { function, method, status, took });
+                self.send_event(CloudEvent::Invoked { function, method, status, took });
             }
             HostEvent::Rejected { method, path, status, caller } => {
-                self.tell(CloudEvent::Rejected { method, path, status, caller });
+                self.send_event(CloudEvent::Rejected { method, path, status, caller });
             }
             HostEvent::Stopped => {
                 let reason = self.lock().reason.take();
                 let reason = reason.unwrap_or_else(|| "it was asked to".to_owned());
-                self.tell(CloudEvent::HostStopped { reason });
+                self.send_event(CloudEvent::HostStopped { reason });
             }
         }
     }
 
     /// Sends an event; a closed channel is not an error.
-    pub(super) fn tell(&self, event: CloudEvent) {
+    pub(super) fn send_event(&self, event: CloudEvent) {
         // The receiver is gone while the cloud is stopping.
         let _ = self.events.send(event);
     }
@@ -102,7 +102,7 @@ impl IngestedRows {
             if visible > now {
                 return Some(visible);
             }
-            self.tell(CloudEvent::HeartbeatVisible(first.remove()));
+            self.send_event(CloudEvent::HeartbeatVisible(first.remove()));
         }
         None
     }
@@ -126,12 +126,12 @@ impl IngestedRows {
             let number = arrived.number;
             arrived.invisible.insert((visible, number), heartbeat.clone());
             drop(arrived);
-            self.tell(CloudEvent::HeartbeatWritten(heartbeat));
+            self.send_event(CloudEvent::HeartbeatWritten(heartbeat));
             self.arrivals.notify_one();
         } else if let Some(outage) = HandedOver::read(&text, &self.clock) {
-            self.tell(CloudEvent::OutageWritten(outage));
+            self.send_event(CloudEvent::OutageWritten(outage));
         } else {
-            self.tell(CloudEvent::Line { severity, text });
+            self.send_event(CloudEvent::Line { severity, text });
         }
     }
 

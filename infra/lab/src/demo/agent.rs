@@ -46,9 +46,9 @@ pub struct Agent {
 #[derive(Debug)]
 pub enum AgentEvent {
     /// It wrote a log line.
-    Said(LogLine),
+    Logged(LogLine),
     /// It exited; all its log lines have been returned before.
-    Ended(io::Result<ExitStatus>),
+    Exited(io::Result<ExitStatus>),
 }
 
 /// One line of the agent's log.
@@ -57,7 +57,7 @@ pub struct LogLine {
     /// `ERROR`, `WARN`, `INFO` or `DEBUG`.
     pub level: String,
     /// The message.
-    pub sentence: String,
+    pub message: String,
 }
 
 /// The agent could not be started.
@@ -162,15 +162,15 @@ impl Agent {
         if let Some(log) = &mut self.log {
             // Output that is not UTF-8 cannot be from the agent; treat it like the end.
             if let Ok(Some(line)) = log.next_line().await {
-                return AgentEvent::Said(LogLine::read(&line));
+                return AgentEvent::Logged(LogLine::read(&line));
             }
             self.log = None;
         }
-        AgentEvent::Ended(self.child.wait().await)
+        AgentEvent::Exited(self.child.wait().await)
     }
 
     /// Stops the agent as a service manager does, with SIGTERM. No effect once it has exited.
-    pub fn ask_to_stop(&self) {
+    pub fn terminate(&self) {
         let process = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(process) = process {
             // Fails only for a process that has just exited.
@@ -186,9 +186,9 @@ impl LogLine {
         let mut parts = line.splitn(3, ' ').skip(1);
         match (parts.next(), parts.next()) {
             (Some(level @ ("ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE")), Some(sentence)) => {
-                Self { level: level.to_owned(), sentence: sentence.trim_start().to_owned() }
+                Self { level: level.to_owned(), message: sentence.trim_start().to_owned() }
             }
-            _ => Self { level: String::new(), sentence: line.to_owned() },
+            _ => Self { level: String::new(), message: line.to_owned() },
         }
     }
 }
@@ -224,7 +224,7 @@ mod tests {
             ("thread 'main' panicked at x", "", "thread 'main' panicked at x"),
             ("", "", ""),
         ] {
-            let expected = LogLine { level: level.to_owned(), sentence: sentence.to_owned() };
+            let expected = LogLine { level: level.to_owned(), message: sentence.to_owned() };
             assert_eq!(LogLine::read(line), expected);
         }
     }

@@ -11,16 +11,19 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     agent::{Agent, AgentEvent, LogLine},
     narrator::{Completed, Narrator},
-    story::{Happened, Story, StoryFault, StoryMail, StoryMailKind, StoryReport, StoryStep, What},
+    story::{
+        Story, StoryEvent, StoryFault, StoryMail, StoryMailKind, StoryReport, StoryStep,
+        TimedStoryEvent,
+    },
 };
 use crate::{
     clock::StoryClock,
     cloud::{Cloud, CloudEvent},
     host::restart::Ending,
     internet::Internet,
-    line::LineError,
+    line::RelayError,
     mail::MailError,
-    rules::{MonitorCondition, Notification, settings::Memory},
+    rules::{MonitorCondition, Notification, settings::RuleMode},
     signals::StopSignals,
 };
 
@@ -43,7 +46,10 @@ pub enum DemoFailure {
     #[error("the agent was lost in the middle of the story")]
     AgentLost(#[source] io::Error),
     /// The function exited, whatever the host did then.
-    #[error("the function has ended in the middle of the story: it {ending}{}", Words(last_words))]
+    #[error(
+        "the function has ended in the middle of the story: it {ending}{}",
+        LastLines(last_words)
+    )]
     FunctionEnded {
         /// Exit status or signal.
         ending: Ending,
@@ -71,7 +77,7 @@ pub enum DemoFailure {
     Mail(#[source] MailError),
     /// The connection could not be cut.
     #[error("the connection could not be cut")]
-    Line(#[from] LineError),
+    Line(#[from] RelayError),
     /// The user stopped the demo.
     #[error("stopped by {0} before the end of the story")]
     Interrupted(&'static str),
@@ -81,9 +87,9 @@ pub enum DemoFailure {
 }
 
 /// The last lines of a process, as the end of a sentence.
-struct Words<'words>(&'words [String]);
+struct LastLines<'words>(&'words [String]);
 
-impl fmt::Display for Words<'_> {
+impl fmt::Display for LastLines<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             Ok(())
@@ -108,7 +114,7 @@ pub struct Director<W> {
 
 /// The director's next own action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cue {
+enum NextAction {
     Cut,
     Restore,
     End,
@@ -130,30 +136,30 @@ impl<W: Write> Director<W> {
     }
 
     /// Runs until the story is complete or broken, and prints the summary either way.
-    pub async fn direct(&mut self, stop: &mut StopSignals) -> Result<(), DemoFailure> {
+    pub async fn run(&mut self, stop: &mut StopSignals) -> Result<(), DemoFailure> {
         let result = self.play(stop).await;
         self.narrator.summary(&self.completed);
         result
     }
 
     /// Stops the agent, then the cloud.
-    pub async fn leave(mut self) {
-        self.agent.ask_to_stop();
-        while !matches!(self.agent.next().await, AgentEvent::Ended(_)) {}
+    pub async fn stop(mut self) {
+        self.agent.terminate();
+        while !matches!(self.agent.next().await, AgentEvent::Exited(_)) {}
         self.cloud.stop().await;
     }
 
     async fn play(&mut self, stop: &mut StopSignals) -> Result<(), DemoFailure> {
         while self.story.next().is_some() {
-            let cue = self.cue();
+            let cue = self.next_action();
             let deadline = self.story.deadline();
             let clock = self.clock;
             tokio::select! {
                 biased;
                 by = stop.next() => return Err(DemoFailure::Interrupted(by)),
-                event = self.cloud.next_event() => self.cloud_did(event)?,
-                event = self.agent.next() => self.agent_did(event)?,
-                cue = reached(clock, cue) => self.act(cue).await?,
+                event = self.cloud.next_event() => self.on_cloud_event(event)?,
+                event = self.agent.next() => self.on_agent_event(event)?,
+                cue = wait_for_action(clock, cue) => self.act(cue).await?,
                 () = clock.sleep_until(deadline) => return Err(self.story.overdue().into()),
             }
         }
@@ -161,55 +167,56 @@ impl<W: Write> Director<W> {
     }
 
     /// The next action and its time.
-    fn cue(&self) -> Option<(Timestamp, Cue)> {
+    fn next_action(&self) -> Option<(Timestamp, NextAction)> {
         let after = |wait| {
             let last = self.completed.last().map_or(self.clock.epoch(), |(_, at)| *at);
             last.saturating_add(wait).unwrap_or(Timestamp::MAX)
         };
         match self.story.next()? {
-            StoryStep::LineCut => {
+            StoryStep::ConnectionCut => {
                 let cut = self.clock.epoch().saturating_add(CUT_AFTER).unwrap_or(Timestamp::MAX);
-                Some((cut, Cue::Cut))
+                Some((cut, NextAction::Cut))
             }
-            StoryStep::LineRestored => Some((after(RESTORE_AFTER), Cue::Restore)),
-            StoryStep::Quiet => self.story.quiet_until().map(|until| (until, Cue::End)),
+            StoryStep::ConnectionRestored => Some((after(RESTORE_AFTER), NextAction::Restore)),
+            StoryStep::Quiet => self.story.quiet_until().map(|until| (until, NextAction::End)),
             _ => None,
         }
     }
 
-    async fn act(&mut self, cue: Cue) -> Result<(), DemoFailure> {
+    async fn act(&mut self, cue: NextAction) -> Result<(), DemoFailure> {
         match cue {
-            Cue::Cut => {
+            NextAction::Cut => {
                 let from = self.clock.now();
                 self.narrator
-                    .tell(from, "NETWORK  Cutting the connection between agent and cloud.");
+                    .print_event(from, "NETWORK  Cutting the connection between agent and cloud.");
                 self.internet.cut().await?;
                 let at = self.clock.now();
                 let proof = "NETWORK  The connection is cut: new connects hang.";
-                self.narrator.tell(at, proof);
-                self.happened(at, What::LineCut)
+                self.narrator.print_event(at, proof);
+                self.report(at, StoryEvent::ConnectionCut)
             }
-            Cue::Restore => {
+            NextAction::Restore => {
                 let at = self.clock.now();
                 self.internet.restore();
-                self.narrator.tell(at, "NETWORK  The connection is restored.");
-                self.happened(at, What::LineRestored)
+                self.narrator.print_event(at, "NETWORK  The connection is restored.");
+                self.report(at, StoryEvent::ConnectionRestored)
             }
-            Cue::End => {
+            NextAction::End => {
                 let at = self.clock.now();
-                self.narrator.tell(at, "cloud    another evaluation has passed without a mail");
-                self.happened(at, What::Over)
+                self.narrator
+                    .print_event(at, "cloud    another evaluation has passed without a mail");
+                self.report(at, StoryEvent::Over)
             }
         }
     }
 
-    fn cloud_did(&mut self, event: CloudEvent) -> Result<(), DemoFailure> {
+    fn on_cloud_event(&mut self, event: CloudEvent) -> Result<(), DemoFailure> {
         match event {
             CloudEvent::HeartbeatVisible(heartbeat) => self.heartbeat(heartbeat.written),
             CloudEvent::Mail { notification, mail, file } => {
                 self.narrator.mail(&mail, &file);
                 let at = self.clock.now().max(mail.sent);
-                self.happened(at, What::Mail(StoryMail::of(&notification)))
+                self.report(at, StoryEvent::Mail(StoryMail::of(&notification)))
             }
             CloudEvent::OutageWritten(outage) => {
                 let minutes = outage.ended.duration_since(outage.started).as_mins();
@@ -217,7 +224,7 @@ impl<W: Write> Director<W> {
                     "cloud    {} hands over: {} of {minutes} min, {}",
                     outage.device, outage.kind, outage.cause
                 );
-                self.narrator.tell(self.clock.now(), text);
+                self.narrator.print_event(self.clock.now(), text);
                 Ok(())
             }
             CloudEvent::FunctionReady { took } => {
@@ -225,7 +232,7 @@ impl<W: Write> Director<W> {
                     "cloud    the function answers {} ms after its start",
                     took.as_millis()
                 );
-                self.narrator.tell(self.clock.now(), text);
+                self.narrator.print_event(self.clock.now(), text);
                 Ok(())
             }
             CloudEvent::FunctionEnded { ending, last_words, .. } => {
@@ -252,36 +259,36 @@ impl<W: Write> Director<W> {
         match (gap, self.story.next()) {
             (None, _) => {
                 let text = format!("cloud    heartbeat {number} can be queried");
-                self.narrator.tell(at, text);
+                self.narrator.print_event(at, text);
             }
             // Regular heartbeats have been shown before; more of them only lengthen the output.
             (_, Some(StoryStep::ReportMail | StoryStep::ResolvedMail | StoryStep::Quiet)) => {}
             (Some(gap), _) => {
                 let text = format!("cloud    heartbeat {number}, {gap} s after the one before");
-                self.narrator.tell(at, text);
+                self.narrator.print_event(at, text);
             }
         }
-        self.happened(at, What::Heartbeat { written })
+        self.report(at, StoryEvent::Heartbeat { written })
     }
 
     /// Reports an event to the story, and prints the step that it completes.
-    fn happened(&mut self, at: Timestamp, what: What) -> Result<(), DemoFailure> {
-        if let Some(step) = self.story.tell(&Happened { at, what })? {
+    fn report(&mut self, at: Timestamp, what: StoryEvent) -> Result<(), DemoFailure> {
+        if let Some(step) = self.story.observe(&TimedStoryEvent { at, event: what })? {
             self.completed.push((step, at));
         }
         Ok(())
     }
 
-    fn agent_did(&mut self, event: AgentEvent) -> Result<(), DemoFailure> {
-        let LogLine { level, sentence } = match event {
-            AgentEvent::Said(line) => line,
-            AgentEvent::Ended(Ok(status)) => return Err(DemoFailure::AgentEnded(status)),
-            AgentEvent::Ended(Err(error)) => return Err(DemoFailure::AgentLost(error)),
+    fn on_agent_event(&mut self, event: AgentEvent) -> Result<(), DemoFailure> {
+        let LogLine { level, message: sentence } = match event {
+            AgentEvent::Logged(line) => line,
+            AgentEvent::Exited(Ok(status)) => return Err(DemoFailure::AgentEnded(status)),
+            AgentEvent::Exited(Err(error)) => return Err(DemoFailure::AgentLost(error)),
         };
         let at = self.clock.now();
-        self.narrator.tell(at, format_args!("agent    {sentence}"));
+        self.narrator.print_event(at, format_args!("agent    {sentence}"));
         if level == "WARN" && self.story.next() == Some(StoryStep::AgentNotices) {
-            self.happened(at, What::AgentNoticed { sentence })
+            self.report(at, StoryEvent::AgentNoticed { sentence })
         } else {
             Ok(())
         }
@@ -289,7 +296,7 @@ impl<W: Write> Director<W> {
 }
 
 /// Waits until an action is due; forever without one.
-async fn reached(clock: StoryClock, cue: Option<(Timestamp, Cue)>) -> Cue {
+async fn wait_for_action(clock: StoryClock, cue: Option<(Timestamp, NextAction)>) -> NextAction {
     match cue {
         Some((at, cue)) => {
             clock.sleep_until(at).await;
@@ -312,13 +319,13 @@ impl StoryMail {
             Some(StoryReport { cause: dimension("Cause")?, start, end })
         };
         let report = report();
-        let kind = match (notification.condition, notification.rule.memory) {
-            (MonitorCondition::Fired, Memory::Stateful { .. }) if report.is_some() => {
+        let kind = match (notification.condition, notification.rule.mode) {
+            (MonitorCondition::Fired, RuleMode::Stateful { .. }) if report.is_some() => {
                 StoryMailKind::Report
             }
             (MonitorCondition::Resolved, _) => StoryMailKind::Resolved,
-            (MonitorCondition::Fired, Memory::Stateful { .. }) => StoryMailKind::Alert,
-            (MonitorCondition::Fired, Memory::Stateless) => StoryMailKind::Reminder,
+            (MonitorCondition::Fired, RuleMode::Stateful { .. }) => StoryMailKind::Alert,
+            (MonitorCondition::Fired, RuleMode::Stateless) => StoryMailKind::Reminder,
         };
         let about: Vec<&str> =
             notification.dimensions.iter().map(|(_, value)| value.as_str()).collect();

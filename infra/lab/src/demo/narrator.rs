@@ -37,20 +37,20 @@ impl<W: Write> Narrator<W> {
     }
 
     /// Prints a line without a time.
-    pub fn say(&mut self, text: impl Display) {
+    pub fn print_line(&mut self, text: impl Display) {
         // See the type's documentation.
         let _ = writeln!(self.output, "{text}");
     }
 
     /// Prints an event with its story time.
-    pub fn tell(&mut self, at: Timestamp, text: impl Display) {
+    pub fn print_event(&mut self, at: Timestamp, text: impl Display) {
         let times = self.times(at);
-        self.say(format_args!("{times}   {text}"));
+        self.print_line(format_args!("{times}   {text}"));
     }
 
     /// Prints the introduction, and the headings of the columns that [`Self::tell`] prints.
-    pub fn opening(&mut self, device: &str) {
-        self.say(format_args!(
+    pub fn print_introduction(&mut self, device: &str) {
+        self.print_line(format_args!(
             "The agent on {device} sends heartbeats to the function in the cloud, where alert rules expect\n\
              them. The connection between the two will be cut and restored.\n\
              \n\
@@ -58,36 +58,36 @@ impl<W: Write> Narrator<W> {
              One second of the demo is one minute of story time. The agent runs in real time: when it\n\
              logs 1 s, that is one minute of story time.\n"
         ));
-        self.say("    demo       story");
+        self.print_line("    demo       story");
     }
 
     /// Prints a mail's most important parts.
     pub fn mail(&mut self, mail: &Mail, file: &Path) {
-        self.tell(mail.sent, format_args!("MAIL     {}", mail.subject));
+        self.print_event(mail.sent, format_args!("MAIL     {}", mail.subject));
         let to = mail.to.join(", ");
         for row in std::iter::once(format!("{:<28}{to}", "To")).chain(shown_rows(&mail.body)) {
-            self.say(format_args!("{:23}│ {row}", ""));
+            self.print_line(format_args!("{:23}│ {row}", ""));
         }
         let file = file.file_name().unwrap_or_default().display();
-        self.say(format_args!("{:23}└ {file}", ""));
+        self.print_line(format_args!("{:23}└ {file}", ""));
     }
 
     /// Prints the state of every step, and the closing sentence if all are complete.
     pub fn summary(&mut self, completed: &[Completed]) {
-        self.say("");
-        self.say("    demo       story        step");
+        self.print_line("");
+        self.print_line("    demo       story        step");
         for step in StoryStep::ALL {
             match completed.iter().find(|(done, _)| *done == step) {
-                Some((_, at)) => self.tell(*at, format_args!("ok   {step}")),
-                None => self.say(format_args!("       –           –   --   {step}")),
+                Some((_, at)) => self.print_event(*at, format_args!("ok   {step}")),
+                None => self.print_line(format_args!("       –           –   --   {step}")),
             }
         }
-        self.say("");
+        self.print_line("");
         if let Some((StoryStep::Quiet, at)) = completed.last() {
             let real = self.clock.real_until(*at).as_secs_f64();
             let minutes = at.duration_since(self.clock.epoch()).as_mins();
             let all = "Every step happened, in its order and in time";
-            self.say(format_args!("{all}: {minutes} minutes of the story in {real:.1} s."));
+            self.print_line(format_args!("{all}: {minutes} minutes of the story in {real:.1} s."));
         }
     }
 
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_line_has_real_and_story_time() {
         let text = told(|narrator, epoch| {
-            narrator.tell(epoch + SignedDuration::from_secs(450), "NETWORK  It is cut.");
+            narrator.print_event(epoch + SignedDuration::from_secs(450), "NETWORK  It is cut.");
         });
         assert_eq!(text, "   7.5 s     7.5 min   NETWORK  It is cut.\n");
     }
@@ -139,7 +139,7 @@ mod tests {
             narrator.summary(&[
                 (StoryStep::FirstHeartbeat, epoch + minutes(1)),
                 (StoryStep::RegularHeartbeats, epoch + minutes(5)),
-                (StoryStep::LineCut, epoch + minutes(7)),
+                (StoryStep::ConnectionCut, epoch + minutes(7)),
             ]);
         });
         insta::assert_snapshot!(text, @"

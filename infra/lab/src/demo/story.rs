@@ -13,23 +13,23 @@ pub use step::StoryStep;
 
 /// An event and its time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Happened {
+pub struct TimedStoryEvent {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
-    pub what: What,
+    pub event: StoryEvent,
 }
 
 /// The events of a story.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
+pub enum StoryEvent {
     /// A heartbeat of the device has become visible to queries.
     Heartbeat {
         /// When the function wrote its line.
         written: Timestamp,
     },
     /// The connection between agent and cloud was cut.
-    LineCut,
+    ConnectionCut,
     /// The agent logged that a heartbeat failed.
     AgentNoticed {
         /// The agent's message.
@@ -38,7 +38,7 @@ pub enum What {
     /// A mail was sent.
     Mail(StoryMail),
     /// The connection between agent and cloud was restored.
-    LineRestored,
+    ConnectionRestored,
     /// The final wait is over.
     Over,
 }
@@ -83,7 +83,7 @@ pub enum StoryMailKind {
 }
 
 /// The fewest heartbeats that count as regular.
-const RHYTHM: usize = 5;
+const REGULAR_HEARTBEATS: usize = 5;
 /// The longest time between two heartbeats while the connection works: one may be lost, two may
 /// not.
 const LONGEST_GAP: SignedDuration = SignedDuration::from_mins(3);
@@ -125,7 +125,7 @@ const fn minutes(from: i64, until: i64) -> (SignedDuration, SignedDuration) {
 pub struct Story {
     device: String,
     next: Option<StoryStep>,
-    beats: Vec<Timestamp>,
+    heartbeats: Vec<Timestamp>,
     /// When the previous step was completed.
     since: Timestamp,
     cut: Option<Timestamp>,
@@ -139,7 +139,7 @@ impl Story {
         Self {
             device: device.to_owned(),
             next: Some(StoryStep::FIRST),
-            beats: Vec::new(),
+            heartbeats: Vec::new(),
             since: start,
             cut: None,
             restored: None,
@@ -156,21 +156,25 @@ impl Story {
     ///
     /// # Errors
     /// [`StoryFault`] when the event is unexpected, too early, or has wrong contents.
-    pub fn tell(&mut self, happened: &Happened) -> Result<Option<StoryStep>, StoryFault> {
+    pub fn observe(&mut self, happened: &TimedStoryEvent) -> Result<Option<StoryStep>, StoryFault> {
         if happened.at > self.deadline() {
             return Err(self.overdue());
         }
-        let completed = match &happened.what {
-            What::Heartbeat { written } => self.heartbeat(*written)?,
-            What::LineCut => self.reach(StoryStep::LineCut, "The line was cut")?,
-            What::AgentNoticed { .. } => self.is_next(StoryStep::AgentNotices),
-            What::Mail(mail) => self.mail(mail)?,
-            What::LineRestored => self.reach(StoryStep::LineRestored, "The line was restored")?,
-            What::Over => self.over(happened.at)?,
+        let completed = match &happened.event {
+            StoryEvent::Heartbeat { written } => self.heartbeat(*written)?,
+            StoryEvent::ConnectionCut => {
+                self.complete(StoryStep::ConnectionCut, "The line was cut")?
+            }
+            StoryEvent::AgentNoticed { .. } => self.is_next(StoryStep::AgentNotices),
+            StoryEvent::Mail(mail) => self.mail(mail)?,
+            StoryEvent::ConnectionRestored => {
+                self.complete(StoryStep::ConnectionRestored, "The line was restored")?
+            }
+            StoryEvent::Over => self.over(happened.at)?,
         };
         match completed {
-            Some(StoryStep::LineCut) => self.cut = Some(happened.at),
-            Some(StoryStep::LineRestored) => self.restored = Some(happened.at),
+            Some(StoryStep::ConnectionCut) => self.cut = Some(happened.at),
+            Some(StoryStep::ConnectionRestored) => self.restored = Some(happened.at),
             _ => {}
         }
         if let Some(step) = completed {
@@ -185,14 +189,16 @@ impl Story {
         let after = |from: Timestamp, wait: SignedDuration| {
             from.saturating_add(wait).unwrap_or(Timestamp::MAX)
         };
-        let last_beat = self.beats.last().copied().unwrap_or(self.since);
+        let last_beat = self.heartbeats.last().copied().unwrap_or(self.since);
         let step = match self.next {
             Some(StoryStep::FirstHeartbeat) => after(self.since, FIRST_WITHIN),
             // The director decides when to cut and to restore.
             None
-            | Some(StoryStep::RegularHeartbeats | StoryStep::LineCut | StoryStep::LineRestored) => {
-                Timestamp::MAX
-            }
+            | Some(
+                StoryStep::RegularHeartbeats
+                | StoryStep::ConnectionCut
+                | StoryStep::ConnectionRestored,
+            ) => Timestamp::MAX,
             Some(StoryStep::AgentNotices) => after(self.since, NOTICED_WITHIN),
             Some(StoryStep::AlertMail) => after(last_beat, ALERT_AFTER.1 + SLACK),
             Some(StoryStep::ReminderMail) => after(last_beat, REMINDER_AFTER.1 + SLACK),
@@ -205,7 +211,8 @@ impl Story {
             }
             Some(StoryStep::Quiet) => after(self.since, QUIET_FOR + SLACK),
         };
-        let line_works = !self.beats.is_empty() && (self.cut.is_none() || self.returned.is_some());
+        let line_works =
+            !self.heartbeats.is_empty() && (self.cut.is_none() || self.returned.is_some());
         if line_works && self.next.is_some() {
             step.min(after(last_beat, LONGEST_GAP))
         } else {
@@ -215,7 +222,7 @@ impl Story {
 
     /// The error when the deadline has passed.
     pub fn overdue(&self) -> StoryFault {
-        let gap = self.beats.last().copied().filter(|last| {
+        let gap = self.heartbeats.last().copied().filter(|last| {
             last.saturating_add(LONGEST_GAP).is_ok_and(|latest| latest == self.deadline())
         });
         match (gap, self.next) {
@@ -237,7 +244,11 @@ impl Story {
     }
 
     /// Completes `step`; an error if it is not the next one.
-    fn reach(&self, step: StoryStep, what: &'static str) -> Result<Option<StoryStep>, StoryFault> {
+    fn complete(
+        &self,
+        step: StoryStep,
+        what: &'static str,
+    ) -> Result<Option<StoryStep>, StoryFault> {
         match self.next {
             Some(next) if next == step => Ok(Some(step)),
             Some(next) => Err(StoryFault::OutOfOrder { what: what.to_owned(), instead_of: next }),
@@ -246,7 +257,7 @@ impl Story {
     }
 
     fn over(&self, at: Timestamp) -> Result<Option<StoryStep>, StoryFault> {
-        let completed = self.reach(StoryStep::Quiet, "The story ended")?;
+        let completed = self.complete(StoryStep::Quiet, "The story ended")?;
         match self.quiet_until() {
             Some(until) if at < until => Err(StoryFault::TooShort { until }),
             _ => Ok(completed),
@@ -257,14 +268,14 @@ impl Story {
         if let (Some(cut), None) = (self.cut, self.restored)
             && written > cut
         {
-            return Err(StoryFault::ThroughTheCut { written });
+            return Err(StoryFault::HeartbeatDuringCut { written });
         }
         // Ingestion may reorder heartbeats; their times of writing count.
-        let place = self.beats.partition_point(|beat| *beat <= written);
-        self.beats.insert(place, written);
+        let place = self.heartbeats.partition_point(|beat| *beat <= written);
+        self.heartbeats.insert(place, written);
         Ok(match self.next {
             Some(StoryStep::FirstHeartbeat) => Some(StoryStep::FirstHeartbeat),
-            Some(StoryStep::RegularHeartbeats) if self.beats.len() >= RHYTHM => {
+            Some(StoryStep::RegularHeartbeats) if self.heartbeats.len() >= REGULAR_HEARTBEATS => {
                 Some(StoryStep::RegularHeartbeats)
             }
             Some(StoryStep::HeartbeatReturns) if self.restored.is_some_and(|at| written >= at) => {
@@ -277,11 +288,11 @@ impl Story {
 
     fn mail(&self, mail: &StoryMail) -> Result<Option<StoryStep>, StoryFault> {
         let step = mail.kind.step();
-        let completed = self.reach(step, mail.kind.what())?;
+        let completed = self.complete(step, mail.kind.what())?;
         if !mail.about.contains(&self.device) {
             return Err(StoryFault::OtherDevice { step, about: mail.about.clone() });
         }
-        let last_beat = self.beats.iter().rev().find(|beat| **beat <= mail.evaluated);
+        let last_beat = self.heartbeats.iter().rev().find(|beat| **beat <= mail.evaluated);
         let silent =
             last_beat.map_or(SignedDuration::MAX, |beat| mail.evaluated.duration_since(*beat));
         let (measured, (from, until)) = match mail.kind {

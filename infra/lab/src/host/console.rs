@@ -115,9 +115,9 @@ impl<R: AsyncBufRead + Unpin> OutputLines<R> {
 
 /// The last lines of stderr.
 #[derive(Clone, Debug, Default)]
-pub struct LastWords(VecDeque<String>);
+pub struct LastErrorLines(VecDeque<String>);
 
-impl LastWords {
+impl LastErrorLines {
     /// Adds a line.
     pub fn push(&mut self, line: &str) {
         if self.0.len() == LAST_WORDS {
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn only_the_last_words_are_kept() {
-        let mut words = LastWords::default();
+        let mut words = LastErrorLines::default();
         for line in ["1", "2", "3", "4"] {
             words.push(line);
         }

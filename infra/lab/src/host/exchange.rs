@@ -68,7 +68,7 @@ pub async fn send(
 }
 
 /// Sends `GET /`, the host's readiness probe, with nothing but a Host header.
-pub async fn ask_root(port: u16) -> Result<(), ExchangeError> {
+pub async fn probe_root(port: u16) -> Result<(), ExchangeError> {
     let mut request = Request::new(Full::default());
     if let Ok(host) = format!("{}:{port}", Ipv4Addr::LOCALHOST).parse() {
         request.headers_mut().insert(header::HOST, host);

@@ -24,7 +24,7 @@ const REQUEST_CONTEXT: HeaderName = HeaderName::from_static("request-context");
 
 /// The headers that .NET treats as content headers (`HttpContentHeaders`); the host forwards only
 /// two of them. The loss of `Content-Encoding` was measured, the others follow from it.
-const LOST: [HeaderName; 9] = [
+const DROPPED_HEADERS: [HeaderName; 9] = [
     header::ALLOW,
     header::CONTENT_DISPOSITION,
     header::CONTENT_ENCODING,
@@ -37,7 +37,7 @@ const LOST: [HeaderName; 9] = [
 ];
 
 /// Response headers that apply only to the connection between host and handler.
-const OF_THE_CONNECTION: [HeaderName; 5] = [
+const HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     header::TRANSFER_ENCODING,
@@ -66,7 +66,7 @@ pub fn to_handler(client: &HeaderMap, invocation: &FunctionInvocation<'_>) -> He
     let mut headers = HeaderMap::with_capacity(client.keys_len() + 5);
     for name in client.keys() {
         // `Expect` is dropped, because the body has already been read.
-        if LOST.contains(name) || *name == header::EXPECT {
+        if DROPPED_HEADERS.contains(name) || *name == header::EXPECT {
             continue;
         }
         let separator = match *name {
@@ -93,14 +93,14 @@ pub fn to_handler(client: &HeaderMap, invocation: &FunctionInvocation<'_>) -> He
 /// Returns the response headers that the client receives, without the length.
 pub fn to_client(handler: &HeaderMap) -> HeaderMap {
     let mut headers = handler.clone();
-    for name in &OF_THE_CONNECTION {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
     headers
 }
 
 /// Adds the headers of the host's own web server.
-pub fn sign(headers: &mut HeaderMap, close: bool) {
+pub fn add_server_headers(headers: &mut HeaderMap, close: bool) {
     headers.entry(header::SERVER).or_insert(HeaderValue::from_static("Kestrel"));
     headers.insert(REQUEST_CONTEXT, HeaderValue::from_static("appId="));
     if close {

@@ -96,7 +96,7 @@ impl HandlerProcess {
 async fn answers(port: u16) {
     loop {
         let asked = Instant::now();
-        match exchange::ask_root(port).await {
+        match exchange::probe_root(port).await {
             Ok(()) => return,
             Err(ExchangeError::Connect { .. } | ExchangeError::Answer { .. }) => {
                 sleep_until(asked + POLL).await;

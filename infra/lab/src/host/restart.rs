@@ -10,9 +10,9 @@ use tokio::time::Instant;
 /// The number of errors at which the host gives up.
 const ERRORS: u32 = 3;
 /// The error count is reset when the next error comes later than this.
-const MEMORY: Duration = Duration::from_mins(30);
+const RESET_AFTER: Duration = Duration::from_mins(30);
 /// The exit code with which a handler requests a restart.
-const RESTART_ME: i32 = 200;
+const RESTART_CODE: i32 = 200;
 
 /// How a handler ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +71,10 @@ impl Errors {
     pub fn consequence(&mut self, ending: Ending, now: Instant) -> Consequence {
         match ending {
             Ending::Code(0) => return Consequence::Nothing,
-            Ending::Code(RESTART_ME) => return Consequence::Restart,
+            Ending::Code(RESTART_CODE) => return Consequence::Restart,
             Ending::Code(_) | Ending::Signal(_) | Ending::NeverReady => {}
         }
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) > MEMORY) {
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) > RESET_AFTER) {
             self.count = 0;
         }
         self.last = Some(now);
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn exit_200_is_a_restart_that_does_not_count() {
-        let consequences = play(&[(0, Ending::Code(RESTART_ME)); 10]);
+        let consequences = play(&[(0, Ending::Code(RESTART_CODE)); 10]);
         assert_eq!(consequences, [Consequence::Restart; 10]);
     }
 

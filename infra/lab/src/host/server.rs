@@ -26,7 +26,7 @@ use super::{
     forward::{self, FunctionInvocation},
     report::{self, Invoked},
     routes::{self, Target},
-    supervisor::{HandlerState, told},
+    supervisor::{HandlerState, wait_for_switch},
 };
 use crate::telemetry::item::Severity;
 
@@ -59,12 +59,12 @@ pub(super) async fn serve(
     loop {
         tokio::select! {
             biased;
-            () = told(&mut stopping) => break,
+            () = wait_for_switch(&mut stopping) => break,
             () = stopped(&mut state) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, caller)) => {
-                    connections.spawn(converse(Arc::clone(&shared), stream, caller, end.subscribe()));
+                    connections.spawn(serve_connection(Arc::clone(&shared), stream, caller, end.subscribe()));
                 }
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             },
@@ -85,7 +85,7 @@ async fn stopped(state: &mut watch::Receiver<HandlerState>) {
 }
 
 /// Serves one connection until it closes or `end` is set.
-async fn converse(
+async fn serve_connection(
     shared: Arc<HostShared>,
     stream: TcpStream,
     caller: SocketAddr,
@@ -105,7 +105,7 @@ async fn converse(
     // An error concerns only this connection's client, which sees it.
     tokio::select! {
         _ = &mut connection => {}
-        () = told(&mut end) => {
+        () = wait_for_switch(&mut end) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
@@ -143,7 +143,7 @@ async fn answer(
         let status = answer.status().as_u16();
         shared.tell(HostEvent::Rejected { method: head.method, path, status, caller });
     }
-    forward::sign(answer.headers_mut(), close);
+    forward::add_server_headers(answer.headers_mut(), close);
     answer
 }
 

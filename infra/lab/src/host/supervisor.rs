@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     HostEvent, HostShared,
-    console::{self, LastWords, OutputLines, OutputStream},
+    console::{self, LastErrorLines, OutputLines, OutputStream},
     handler::HandlerProcess,
     restart::{Consequence, Ending, Errors},
 };
@@ -51,7 +51,7 @@ pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver
         };
         let ending = tokio::select! {
             ending = run.live(&shared, number) => ending,
-            () = told(&mut kill) => {
+            () = wait_for_switch(&mut kill) => {
                 run.handler.kill().await;
                 run.finish().await;
                 break;
@@ -66,7 +66,7 @@ pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver
             Consequence::Stop => break,
             Consequence::Nothing => {
                 shared.state.send_replace(HandlerState::Gone);
-                told(&mut kill).await;
+                wait_for_switch(&mut kill).await;
                 break;
             }
         }
@@ -75,14 +75,14 @@ pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver
 }
 
 /// Waits until a switch is on; a closed switch counts as on.
-pub(super) async fn told(switch: &mut watch::Receiver<bool>) {
+pub(super) async fn wait_for_switch(switch: &mut watch::Receiver<bool>) {
     let _ = switch.wait_for(|on| *on).await;
 }
 
 /// One handler and the readers of its outputs.
 struct HandlerRun {
     handler: HandlerProcess,
-    readers: JoinSet<LastWords>,
+    readers: JoinSet<LastErrorLines>,
     started: Instant,
 }
 
@@ -111,7 +111,7 @@ impl HandlerRun {
 
     /// Reads the remaining output and returns the last lines of stderr.
     async fn finish(mut self) -> Vec<String> {
-        let mut last_words = LastWords::default();
+        let mut last_words = LastErrorLines::default();
         let rest = async {
             while let Some(read) = self.readers.join_next().await {
                 if let Ok(words) = read {
@@ -129,9 +129,9 @@ async fn read(
     from: impl AsyncRead + Unpin,
     output: OutputStream,
     shared: Arc<HostShared>,
-) -> LastWords {
+) -> LastErrorLines {
     let mut lines = OutputLines::new(BufReader::new(from));
-    let mut last_words = LastWords::default();
+    let mut last_words = LastErrorLines::default();
     while let Some(line) = lines.next().await {
         if output == OutputStream::Stderr && console::severity(output, &line) == Severity::Error {
             last_words.push(&line);

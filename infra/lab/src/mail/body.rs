@@ -43,7 +43,7 @@ pub(super) fn render(notification: &Notification) -> String {
     let Notification { rule, condition, dimensions, value, fired, evaluated } = notification;
     let scope = ResourceId::new(&rule.scope);
     let mut rows = MailRows::default();
-    rows.heading(&subject::azures_own(notification));
+    rows.heading(&subject::azure_default(notification));
     rows.row("Alert name", &rule.name);
     rows.row("Severity", &format!("Sev{}", rule.severity));
     rows.row("Monitor condition", condition.as_str());

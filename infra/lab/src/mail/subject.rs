@@ -10,14 +10,14 @@ use crate::rules::Notification;
 pub(super) fn render(notification: &Notification, document: &Value) -> String {
     let subject = match &notification.rule.subject {
         Some(template) => fill_in(template, document),
-        None => azures_own(notification),
+        None => azure_default(notification),
     };
     subject.replace(char::is_control, " ")
 }
 
 /// `Fired:Sev1 Azure Monitor Alert <rule> on <resource> ( <type> ) at <time>`, as real mails show
 /// it in their subject and at their top.
-pub(super) fn azures_own(notification: &Notification) -> String {
+pub(super) fn azure_default(notification: &Notification) -> String {
     let rule = &notification.rule;
     let scope = ResourceId::new(&rule.scope);
     format!(

@@ -6,7 +6,7 @@ use super::*;
 use crate::rules::{
     condition::{Aggregation, AlertCondition, Operator},
     failing::FailingPeriods,
-    settings::{Memory, RuleSettings},
+    settings::{RuleMode, RuleSettings},
 };
 
 const GROUP: &str = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/home";
@@ -15,7 +15,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().expect("a valid time")
 }
 
-fn rule(name: &str, memory: Memory, subject: Option<&str>) -> Arc<RuleSettings> {
+fn rule(name: &str, memory: RuleMode, subject: Option<&str>) -> Arc<RuleSettings> {
     Arc::new(RuleSettings {
         id: format!("{GROUP}/providers/Microsoft.Insights/scheduledQueryRules/{name}"),
         name: name.to_owned(),
@@ -33,10 +33,10 @@ fn rule(name: &str, memory: Memory, subject: Option<&str>) -> Arc<RuleSettings> 
         },
         frequency: SignedDuration::from_mins(5),
         range: SignedDuration::from_hours(48),
-        memory,
+        mode: memory,
         subject: subject.map(str::to_owned),
         receivers: vec!["owner@example.org".to_owned(), "second@example.org".to_owned()],
-        untold: vec![],
+        suppressed: vec![],
     })
 }
 
@@ -46,7 +46,7 @@ fn silent(condition: MonitorCondition, evaluated: &str, value: Option<f64>) -> N
     Notification {
         rule: rule(
             "home-device-silent",
-            Memory::Stateful { healthy_evaluations: 3 },
+            RuleMode::Stateful { healthy_evaluations: 3 },
             Some(subject),
         ),
         condition,
@@ -59,7 +59,7 @@ fn silent(condition: MonitorCondition, evaluated: &str, value: Option<f64>) -> N
 
 fn reminder() -> Notification {
     Notification {
-        rule: rule("home-device-silent-reminder", Memory::Stateless, None),
+        rule: rule("home-device-silent-reminder", RuleMode::Stateless, None),
         condition: MonitorCondition::Fired,
         dimensions: vec![(
             "devices".to_owned(),

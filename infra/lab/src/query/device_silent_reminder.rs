@@ -49,7 +49,7 @@ pub struct DeviceSilentReminder {
 }
 
 /// How many devices a reminder names; the others are counted.
-const NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// A device that is silent.
 #[derive(Debug)]
@@ -114,13 +114,13 @@ impl DeviceSilentReminder {
                 silent.push(Silent { device, minutes, is_due: self.is_due(&step, since) });
             }
         }
-        silent.sort_by(Silent::first);
+        silent.sort_by(Silent::compare_due_first);
         let longest = silent.iter().map(|silent| silent.minutes).fold(0.0, f64::max);
         if !silent.first().is_some_and(|silent| silent.is_due) {
             return Vec::new();
         }
-        let named: Vec<_> = silent.iter().take(NAMED).map(Silent::sentence).collect();
-        let more = match silent.len().saturating_sub(NAMED) {
+        let named: Vec<_> = silent.iter().take(MAX_NAMED).map(Silent::sentence).collect();
+        let more = match silent.len().saturating_sub(MAX_NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
@@ -154,7 +154,7 @@ impl DeviceSilentReminder {
 
 impl Silent<'_> {
     /// Sorts due devices before the others, then by length of silence.
-    fn first(&self, other: &Self) -> Ordering {
+    fn compare_due_first(&self, other: &Self) -> Ordering {
         let due = other.is_due.cmp(&self.is_due);
         let longest = other.minutes.total_cmp(&self.minutes);
         due.then(longest).then_with(|| self.device.cmp(other.device))

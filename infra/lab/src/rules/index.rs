@@ -33,7 +33,7 @@ pub enum LineKind {
     /// A heartbeat of an expected device.
     Heartbeat(HeartbeatKey),
     /// A heartbeat of a device that no rule covers.
-    Unwatched,
+    Unexpected,
     /// A handed-over incident or gap of any device.
     Outage,
     /// Anything else; only the query can interpret it.
@@ -86,7 +86,7 @@ impl<L: TraceSource> TraceIndex<L> {
     pub fn insert(&mut self, line: L) {
         match line.kind() {
             LineKind::Heartbeat(key) => self.insert_heartbeat(key, line),
-            LineKind::Unwatched => {}
+            LineKind::Unexpected => {}
             LineKind::Outage | LineKind::Other => {
                 self.rows = IndexedRows::default();
                 self.others.push_back(line);
@@ -168,7 +168,7 @@ impl<L: TraceSource> IndexedBoot<L> {
         let at = line.timestamp();
         let of = |known: &L| match known.kind() {
             LineKind::Heartbeat(key) => key.seq,
-            LineKind::Unwatched | LineKind::Outage | LineKind::Other => None,
+            LineKind::Unexpected | LineKind::Outage | LineKind::Other => None,
         };
         let replaces = |known: &L| replaces((at, seq), (known.timestamp(), of(known)));
         let is_replaced = |known: &L| self::replaces((known.timestamp(), of(known)), (at, seq));

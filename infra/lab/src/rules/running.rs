@@ -8,7 +8,7 @@ use super::{
     MonitorCondition, Notification, Rule,
     condition::Dimensions,
     index::{TraceIndex, TraceSource},
-    settings::Memory,
+    settings::RuleMode,
     stateful::{AlertChange, StatefulRule},
     stateless::StatelessRule,
 };
@@ -31,11 +31,11 @@ impl RunningRule {
     /// Creates a rule without history.
     pub fn new(rule: Rule) -> Self {
         let failing = rule.settings.condition.failing;
-        let memory = match rule.settings.memory {
-            Memory::Stateful { healthy_evaluations } => {
+        let memory = match rule.settings.mode {
+            RuleMode::Stateful { healthy_evaluations } => {
                 RuleMemory::Stateful(StatefulRule::new(failing, healthy_evaluations))
             }
-            Memory::Stateless => RuleMemory::Stateless(StatelessRule::new(failing)),
+            RuleMode::Stateless => RuleMemory::Stateless(StatelessRule::new(failing)),
         };
         Self { rule, memory }
     }
@@ -76,7 +76,7 @@ impl RunningRule {
                 })
                 .collect(),
         };
-        all.into_iter().filter(|each| !each.rule.untold.contains(&each.condition)).collect()
+        all.into_iter().filter(|each| !each.rule.suppressed.contains(&each.condition)).collect()
     }
 
     /// The same on an index of the lines that are visible at `at`; evaluations must be in order of
@@ -90,7 +90,7 @@ impl RunningRule {
         index: &mut TraceIndex<L>,
     ) -> Vec<Notification> {
         index.expire(at);
-        if self.is_at_rest() && self.is_without_news(at, index) {
+        if self.is_idle() && self.is_without_news(at, index) {
             return Vec::new();
         }
         let rows = if self.is_report() { index.outages() } else { index.heartbeats() };
@@ -98,10 +98,10 @@ impl RunningRule {
     }
 
     /// Whether no recent evaluation met the condition and no alert has fired.
-    fn is_at_rest(&self) -> bool {
+    fn is_idle(&self) -> bool {
         match &self.memory {
-            RuleMemory::Stateful(rule) => rule.is_at_rest(),
-            RuleMemory::Stateless(rule) => rule.is_at_rest(),
+            RuleMemory::Stateful(rule) => rule.is_idle(),
+            RuleMemory::Stateless(rule) => rule.is_idle(),
         }
     }
 

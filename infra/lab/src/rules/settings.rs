@@ -49,19 +49,19 @@ pub struct RuleSettings {
     /// The time range of the query, at most 48 hours.
     pub range: SignedDuration,
     /// Stateful or stateless.
-    pub memory: Memory,
+    pub mode: RuleMode,
     /// The mails' subject, with `${data…}` paths into the common alert schema; `None` for Azure's
     /// own.
     pub subject: Option<String>,
     /// The mail addresses of all action groups of the rule, in order, without duplicates.
     pub receivers: Vec<String>,
     /// The monitor conditions whose notifications an alert processing rule suppresses.
-    pub untold: Vec<MonitorCondition>,
+    pub suppressed: Vec<MonitorCondition>,
 }
 
 /// Whether alerts are stateful.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum RuleMode {
     /// `autoMitigate: true`: an alert fires once and resolves after a number of consecutive healthy
     /// evaluations.
     Stateful {
@@ -119,7 +119,7 @@ pub enum RuleError {
     Shape(#[source] serde_json::Error),
     /// The lab does not support the value of a property.
     #[error("its `{property}` is `{value}`, but the lab supports only {played}")]
-    NotPlayed {
+    Unsupported {
         /// The path of the property below `properties`.
         property: &'static str,
         /// Its value.
@@ -184,7 +184,7 @@ pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, RuleSettingsError> {
         rules.extend(settings);
     }
     for rule in &mut rules {
-        rule.untold = processing.iter().flat_map(|each| each.removed(rule)).copied().collect();
+        rule.suppressed = processing.iter().flat_map(|each| each.removed(rule)).copied().collect();
     }
     if rules.is_empty() { Err(RuleSettingsError::NoRules) } else { Ok(rules) }
 }
@@ -282,9 +282,9 @@ fn rule(
     let memory = if properties.auto_mitigate {
         let healthy_evaluations =
             resolve::healthy_evaluations(frequency).map_err(RuleError::Resolve)?;
-        Memory::Stateful { healthy_evaluations }
+        RuleMode::Stateful { healthy_evaluations }
     } else {
-        Memory::Stateless
+        RuleMode::Stateless
     };
 
     Ok(Some(RuleSettings {
@@ -304,10 +304,10 @@ fn rule(
         },
         frequency,
         range,
-        memory,
+        mode: memory,
         subject: properties.actions.action_properties.email_subject,
         receivers: receivers(&properties.actions.action_groups, groups)?,
-        untold: Vec::new(),
+        suppressed: Vec::new(),
     }))
 }
 
@@ -338,7 +338,7 @@ fn duration(property: &'static str, value: &str) -> Result<SignedDuration, RuleE
 }
 
 fn not_played(property: &'static str, value: &str, played: &'static str) -> RuleError {
-    RuleError::NotPlayed { property, value: value.to_owned(), played }
+    RuleError::Unsupported { property, value: value.to_owned(), played }
 }
 
 #[cfg(test)]

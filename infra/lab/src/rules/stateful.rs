@@ -77,7 +77,7 @@ impl StatefulAlert {
     }
 
     /// Whether the state equals that of a new alert.
-    fn is_forgettable(&self) -> bool {
+    fn is_initial(&self) -> bool {
         !self.is_fired() && self.recent.is_clear()
     }
 }
@@ -97,7 +97,7 @@ impl StatefulRule {
     }
 
     /// Whether no alert has fired or is about to fire.
-    pub fn is_at_rest(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.alerts.is_empty()
     }
 
@@ -118,7 +118,7 @@ impl StatefulRule {
         self.alerts.retain(|dimensions, alert| {
             let met = measured.get(dimensions).is_some_and(|measurement| measurement.met);
             changes.extend(alert.observe(at, met).map(|change| (dimensions.clone(), change)));
-            !alert.is_forgettable()
+            !alert.is_initial()
         });
         changes
     }

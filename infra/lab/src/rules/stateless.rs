@@ -26,7 +26,7 @@ impl StatelessRule {
     }
 
     /// Whether none of the considered evaluations met the condition.
-    pub fn is_at_rest(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.recent.is_empty()
     }
 

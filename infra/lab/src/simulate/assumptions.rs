@@ -67,7 +67,7 @@ pub const ROUND_TRIP: Millis = 150;
 pub const COLD_START: (Millis, Millis) = (1_500, 10 * SECOND);
 /// How long the agent takes to detect that connectivity is back: two good rounds, 1.5 s apart, and
 /// their answers.
-pub const RETURN_SEEN: (Millis, Millis) = (1_500, 5 * SECOND);
+pub const RECOVERY_DETECTION: (Millis, Millis) = (1_500, 5 * SECOND);
 /// The shortest outage that the agent records as an incident.
 pub const SHORTEST_INCIDENT: Millis = 4 * SECOND;
 /// The longest time that the lines lost with a host's exit had been in its buffer.
@@ -87,7 +87,7 @@ pub const LONGEST_OUTAGE: Millis = 7 * DAY;
 impl Assumptions {
     /// A world without any events or delays.
     #[cfg(test)]
-    pub(super) fn calm() -> Self {
+    pub(super) fn without_events() -> Self {
         Self {
             outages: 0.0,
             outage_median: 6.0,

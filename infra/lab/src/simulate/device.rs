@@ -19,10 +19,10 @@ use tokio::time::Instant;
 use super::{
     assumptions::{
         Assumptions, BACKOFF, COLD_START, HEARTBEAT_TIMEOUT, QUIET_AFTER_SLEEP, QUIET_AFTER_STOP,
-        RETURN_SEEN, ROUND_TRIP, SECOND_ANNOUNCEMENT, SECOND_HAND_OVER, SHORTEST_INCIDENT,
+        RECOVERY_DETECTION, ROUND_TRIP, SECOND_ANNOUNCEMENT, SECOND_HAND_OVER, SHORTEST_INCIDENT,
     },
     delay::IngestionDelays,
-    lines::{SimulatedLine, Subject},
+    lines::{LineContents, SimulatedLine},
     random::{fork, uniform},
     time::{MINUTE, Millis, SECOND, Span, timestamp},
     world::{Absence, AbsenceKind, SimulatedOutage, World},
@@ -103,7 +103,7 @@ impl<'world> SimulatedDevice<'world> {
             match absence {
                 Some(absence) if leaves <= self.next && leaves <= hands_over => {
                     self.next_absence += 1;
-                    self.leave(*absence);
+                    self.stop_sending(*absence);
                 }
                 _ if hands_over <= self.next => self.hand_over(),
                 _ => self.heartbeat(),
@@ -129,10 +129,10 @@ impl<'world> SimulatedDevice<'world> {
         if let Some(SimulatedOutage { span: outage, is_power_cut }) = self.world.outage(at) {
             self.next = if is_power_cut {
                 self.boot += 1;
-                self.start_anew();
+                self.restart();
                 outage.to + uniform(&mut self.random, 20 * SECOND, MINUTE)
             } else if at + HEARTBEAT_TIMEOUT < outage.to && outage.length() >= SHORTEST_INCIDENT {
-                let seen = uniform(&mut self.random, RETURN_SEEN.0, RETURN_SEEN.1);
+                let seen = uniform(&mut self.random, RECOVERY_DETECTION.0, RECOVERY_DETECTION.1);
                 outage.to + seen + millis(self.pacing.line_returned())
             } else {
                 at + HEARTBEAT_TIMEOUT + millis(self.pacing.after_failure())
@@ -151,7 +151,7 @@ impl<'world> SimulatedDevice<'world> {
     }
 
     /// The device or its agent stops, announced if possible.
-    fn leave(&mut self, absence: Absence) {
+    fn stop_sending(&mut self, absence: Absence) {
         let Absence { span, quiet, kind } = absence;
         if self.world.outage(span.from).is_some_and(|outage| outage.is_power_cut) {
             return;
@@ -173,9 +173,9 @@ impl<'world> SimulatedDevice<'world> {
         match kind {
             AbsenceKind::Reboot => {
                 self.boot += 1;
-                self.start_anew();
+                self.restart();
             }
-            AbsenceKind::AgentRestart => self.start_anew(),
+            AbsenceKind::AgentRestart => self.restart(),
             AbsenceKind::Pause | AbsenceKind::Sleep => {}
         }
         self.next = span.to + millis(self.pacing.line_returned());
@@ -189,14 +189,14 @@ impl<'world> SimulatedDevice<'world> {
             self.hand_overs.push(Reverse((at + SECOND_HAND_OVER, index, is_second)));
             return;
         }
-        self.write(at, Subject::Outage { index, span: self.world.outages[index].span });
+        self.write(at, LineContents::Outage { index, span: self.world.outages[index].span });
         if !is_second {
             self.hand_overs.push(Reverse((at + SECOND_HAND_OVER, index, true)));
         }
     }
 
     /// The function writes a line; if the host sends it on, it becomes visible some time later.
-    fn write(&mut self, at: Millis, subject: Subject) {
+    fn write(&mut self, at: Millis, subject: LineContents) {
         let visible = self.ingestion.visible(at);
         if self.world.loses(at) {
             return;
@@ -206,12 +206,12 @@ impl<'world> SimulatedDevice<'world> {
         self.pending.insert(self.pending.len() - behind, (visible, line));
     }
 
-    fn subject(&self, state: AgentState, quiet: Millis) -> Subject {
-        Subject::Heartbeat { boot: self.boot, seq: self.seq, state, quiet_s: quiet / SECOND }
+    fn subject(&self, state: AgentState, quiet: Millis) -> LineContents {
+        LineContents::Heartbeat { boot: self.boot, seq: self.seq, state, quiet_s: quiet / SECOND }
     }
 
     /// Sequence numbers keep growing: a run starts at the milliseconds since the boot.
-    fn start_anew(&mut self) {
+    fn restart(&mut self) {
         self.pacing = Pacing::with_seed(&self.settings, self.random.u64(..));
     }
 

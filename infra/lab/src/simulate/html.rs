@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     assumptions::Assumptions,
-    report::{LINES, SimulationOutcome, SimulationReport},
+    report::{SimulationOutcome, SimulationReport, TABLE_ROWS},
 };
 
 const STYLE: &str = "\
@@ -58,7 +58,7 @@ pub fn page(report: &SimulationReport, assumptions: &Assumptions) -> String {
 fn table(report: &SimulationReport) -> Markup {
     html! {
         table {
-            @for (name, show) in LINES {
+            @for (name, show) in TABLE_ROWS {
                 tr {
                     td { (name) }
                     @for outcome in &report.results { td { (show(outcome)) } }

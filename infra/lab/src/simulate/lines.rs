@@ -24,12 +24,12 @@ pub struct SimulatedLine {
     /// When it is written.
     pub timestamp: Timestamp,
     /// Its contents.
-    pub subject: Subject,
+    pub subject: LineContents,
 }
 
 /// The contents of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum LineContents {
     /// A heartbeat.
     Heartbeat {
         /// The boot, 1 for the first.
@@ -57,17 +57,17 @@ impl TraceSource for SimulatedLine {
 
     fn kind(&self) -> LineKind {
         match self.subject {
-            Subject::Heartbeat { boot, seq, .. } => {
+            LineContents::Heartbeat { boot, seq, .. } => {
                 LineKind::Heartbeat(HeartbeatKey { device: 0, boot, seq: Some(seq) })
             }
-            Subject::Outage { .. } => LineKind::Outage,
+            LineContents::Outage { .. } => LineKind::Outage,
         }
     }
 
     fn to_trace(&self) -> Trace {
         let device = Device::from(DEVICE);
         let line = match self.subject {
-            Subject::Heartbeat { boot, seq, state, quiet_s } => {
+            LineContents::Heartbeat { boot, seq, state, quiet_s } => {
                 let agent = AgentInfo {
                     boot: Uuid::from_u64_pair(0, boot).to_string(),
                     seq,
@@ -78,7 +78,7 @@ impl TraceSource for SimulatedLine {
                 let heartbeat = Heartbeat { agent: Some(agent), ..Heartbeat::default() };
                 ispmon_function::line::heartbeat(&device, None, &heartbeat)
             }
-            Subject::Outage { index, span } => {
+            LineContents::Outage { index, span } => {
                 ispmon_function::line::outage(&device, &incident(index, span), None)
             }
         };

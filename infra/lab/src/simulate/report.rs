@@ -131,7 +131,7 @@ impl FirstMail {
 type TableRow = (&'static str, fn(&SimulationOutcome) -> String);
 
 /// The rows of the table.
-pub(super) const LINES: [TableRow; 23] = [
+pub(super) const TABLE_ROWS: [TableRow; 23] = [
     ("threshold of silence, minutes", |each| each.settings.threshold.to_string()),
     ("evaluation every … minutes", |each| each.settings.evaluation_minutes.to_string()),
     ("heartbeat every … seconds", |each| each.settings.interval_s.to_string()),
@@ -181,11 +181,11 @@ impl SimulationReport {
     /// The table, with one column per set of settings; also valid Markdown.
     pub fn to_text(&self) -> String {
         let cells: Vec<Vec<String>> =
-            LINES.iter().map(|(_, show)| self.results.iter().map(show).collect()).collect();
-        let name_width = LINES.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+            TABLE_ROWS.iter().map(|(_, show)| self.results.iter().map(show).collect()).collect();
+        let name_width = TABLE_ROWS.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let width = cells.iter().flatten().map(String::len).max().unwrap_or(0);
         let mut text = format!("{}\n\n", self.title());
-        for (number, ((name, _), cells)) in LINES.iter().zip(&cells).enumerate() {
+        for (number, ((name, _), cells)) in TABLE_ROWS.iter().zip(&cells).enumerate() {
             let pad = " ".repeat(name_width - name.chars().count());
             let _ = write!(text, "| {name}{pad} |");
             for cell in cells {

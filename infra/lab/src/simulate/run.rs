@@ -104,7 +104,7 @@ pub fn run(
     seed: u64,
 ) -> Log {
     let mut index = TraceIndex::new(1);
-    play(world, assumptions, settings, rules, seed, |rule, now, lines| {
+    run_with(world, assumptions, settings, rules, seed, |rule, now, lines| {
         for line in lines {
             index.insert(line);
         }
@@ -114,7 +114,7 @@ pub fn run(
 
 /// The same with any function that evaluates a rule at a time, given the lines that have become
 /// visible since the previous evaluation.
-pub(super) fn play(
+pub(super) fn run_with(
     world: &World,
     assumptions: &Assumptions,
     settings: &SimulationSettings,

@@ -33,7 +33,7 @@ fn absence(kind: AbsenceKind, from: Millis, length: Millis, quiet: Millis) -> Ab
 /// Simulates a world of some days with the default settings and no randomness except phases.
 fn play(days: i64, world: World) -> (Log, Score) {
     let world = World { length: days * DAY, ..world };
-    let log = run::run(&world, &Assumptions::calm(), &DEFAULT, &rules_for(&DEFAULT), 7);
+    let log = run::run(&world, &Assumptions::without_events(), &DEFAULT, &rules_for(&DEFAULT), 7);
     let score = Score::of(&world, &DEFAULT, &log);
     (log, score)
 }
@@ -150,7 +150,7 @@ fn an_outage_while_no_rule_is_evaluated_is_missed_because_of_azure() {
 fn mails_beyond_the_limit_are_suppressed() {
     let outages = vec![outage(5 * HOUR, 5 * HOUR)];
     let world = World { length: DAY, outages, ..World::default() };
-    let assumptions = Assumptions { mail_limit: 3, ..Assumptions::calm() };
+    let assumptions = Assumptions { mail_limit: 3, ..Assumptions::without_events() };
     let log = run::run(&world, &assumptions, &DEFAULT, &rules_for(&DEFAULT), 7);
     let in_first_hour = log.mails.iter().filter(|mail| mail.at < 6 * HOUR).count();
     assert_eq!(in_first_hour, 3);
@@ -196,11 +196,12 @@ fn a_simulated_world_is_the_same_for_the_plain_engine() {
     for seed in 0..4 {
         let world = World { length: 16 * HOUR, ..World::random(&assumptions, 1, seed) };
         let mut all: Vec<Trace> = Vec::new();
-        let plain = run::play(&world, &assumptions, &settings, &rules, seed, |rule, now, lines| {
-            all.extend(lines.iter().map(super::lines::SimulatedLine::to_trace));
-            all.retain(|row| row.timestamp > now - RANGE);
-            rule.evaluate(now, &all)
-        });
+        let plain =
+            run::run_with(&world, &assumptions, &settings, &rules, seed, |rule, now, lines| {
+                all.extend(lines.iter().map(super::lines::SimulatedLine::to_trace));
+                all.retain(|row| row.timestamp > now - RANGE);
+                rule.evaluate(now, &all)
+            });
         assert_eq!(plain, run::run(&world, &assumptions, &settings, &rules, seed));
         mails += plain.mails.len();
     }
@@ -215,7 +216,7 @@ fn the_settings_of_the_templates_change_no_rule_and_others_change_only_the_timin
     for (rule, same) in deployed.iter().zip(rules_for(&settings)) {
         let expected = rule.with_devices(&[super::lines::DEVICE.to_owned()]);
         assert_eq!(same.settings().condition, expected.settings().condition);
-        assert_eq!(same.settings().memory, expected.settings().memory);
+        assert_eq!(same.settings().mode, expected.settings().mode);
         assert_eq!(same.settings().frequency, expected.settings().frequency);
     }
     let rarer =

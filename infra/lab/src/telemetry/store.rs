@@ -31,8 +31,8 @@ pub struct Store {
     clock: StoryClock,
     delay: IngestionDelay,
     random: fastrand::Rng,
-    traces: Shelf<Trace>,
-    requests: Shelf<RequestRow>,
+    traces: BoundedRows<Trace>,
+    requests: BoundedRows<RequestRow>,
 }
 
 /// A row of `requests`.
@@ -56,8 +56,8 @@ impl Store {
             clock,
             delay,
             random: fastrand::Rng::with_seed(seed),
-            traces: Shelf::default(),
-            requests: Shelf::default(),
+            traces: BoundedRows::default(),
+            requests: BoundedRows::default(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Store {
         let timestamp = item.time;
         match item.data {
             Data::MessageData(message) => {
-                let message = story::told(message.message, &self.clock);
+                let message = story::to_story_time(message.message, &self.clock);
                 let bytes = message.len();
                 self.traces.put(timestamp, visible, bytes, Trace { timestamp, message });
             }
@@ -99,7 +99,7 @@ impl Store {
 
 /// Rows in order of arrival, limited in age and size.
 #[derive(Debug)]
-struct Shelf<T> {
+struct BoundedRows<T> {
     rows: VecDeque<Stored<T>>,
     bytes: usize,
     newest: Timestamp,
@@ -113,13 +113,13 @@ struct Stored<T> {
     row: T,
 }
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for BoundedRows<T> {
     fn default() -> Self {
         Self { rows: VecDeque::new(), bytes: 0, newest: Timestamp::MIN }
     }
 }
 
-impl<T: Clone> Shelf<T> {
+impl<T: Clone> BoundedRows<T> {
     fn put(&mut self, time: Timestamp, visible: Timestamp, bytes: usize, row: T) {
         let bytes = bytes + OVERHEAD;
         self.rows.push_back(Stored { time, visible, bytes, row });

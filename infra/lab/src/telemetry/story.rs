@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 use crate::clock::{Scale, StoryClock};
 
 /// Returns the line with its times converted to story time; a line without times is unchanged.
-pub(super) fn told(line: String, clock: &StoryClock) -> String {
+pub(super) fn to_story_time(line: String, clock: &StoryClock) -> String {
     if clock.scale() == Scale::REAL {
         return line;
     }
@@ -110,13 +110,13 @@ mod tests {
     #[test]
     fn announced_silence_is_converted_to_story_time() {
         let beat: Value =
-            serde_json::from_str(&told(HEARTBEAT.to_owned(), &clock())).expect("JSON");
+            serde_json::from_str(&to_story_time(HEARTBEAT.to_owned(), &clock())).expect("JSON");
         assert_eq!(beat, json!({"event": "heartbeat", "device": "a", "quiet_s": 1800}));
     }
 
     #[test]
     fn the_event_stays_the_first_field() {
-        let told = |line: &str| told(line.to_owned(), &clock());
+        let told = |line: &str| to_story_time(line.to_owned(), &clock());
         assert!(told(HEARTBEAT).starts_with(r#"{"event":"heartbeat","#));
         assert_eq!(told(r#"{"event":"heartbeat"}"#), r#"{"event":"heartbeat"}"#);
     }
@@ -135,7 +135,8 @@ mod tests {
                 {"cause": "dns", "from": wall_middle, "to": wall_end},
             ],
         });
-        let story: Value = serde_json::from_str(&told(line.to_string(), &clock)).expect("JSON");
+        let story: Value =
+            serde_json::from_str(&to_story_time(line.to_string(), &clock)).expect("JSON");
         let (start, middle, end) =
             (clock.at_wall(wall_start), clock.at_wall(wall_middle), clock.at_wall(wall_end));
         assert_eq!(end.duration_since(start), SignedDuration::from_mins(2));
@@ -161,7 +162,7 @@ mod tests {
             let line =
                 json!({"event": "outage", "started": start, "ended": end, "downtime_s": downtime});
             let story: Value =
-                serde_json::from_str(&told(line.to_string(), &clock())).expect("JSON");
+                serde_json::from_str(&to_story_time(line.to_string(), &clock())).expect("JSON");
             assert_eq!(story["downtime_s"], expected, "{downtime} s of {lasted} ms");
         }
     }
@@ -180,23 +181,24 @@ mod tests {
                 part("internet", "up", 15_100, 20_000),
             ],
         });
-        let story: Value = serde_json::from_str(&told(line.to_string(), &clock())).expect("JSON");
+        let story: Value =
+            serde_json::from_str(&to_story_time(line.to_string(), &clock())).expect("JSON");
         assert_eq!((&story["downtime_s"], &story["one_family_s"]), (&json!(825), &json!(81)));
     }
 
     #[test]
     fn other_fields_and_lines_are_unchanged() {
         for line in ["quiet_s 30", "", "[1]", r#"{"event":"failure","quiet_s":30}"#] {
-            assert_eq!(told(line.to_owned(), &clock()), line);
+            assert_eq!(to_story_time(line.to_owned(), &clock()), line);
         }
-        assert_eq!(told(HEARTBEAT.to_owned(), &StoryClock::start(Scale::REAL)), HEARTBEAT);
+        assert_eq!(to_story_time(HEARTBEAT.to_owned(), &StoryClock::start(Scale::REAL)), HEARTBEAT);
         for line in [
             json!({"event": "heartbeat"}),
             json!({"event": "heartbeat", "quiet_s": "soon"}),
             json!({"event": "outage", "started": "yesterday", "ended": 5, "segments": [1]}),
         ] {
             let same: Value =
-                serde_json::from_str(&told(line.to_string(), &clock())).expect("JSON");
+                serde_json::from_str(&to_story_time(line.to_string(), &clock())).expect("JSON");
             assert_eq!(same, line);
         }
     }

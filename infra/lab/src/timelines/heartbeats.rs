@@ -20,7 +20,7 @@ struct Sender<'device> {
 }
 
 /// Generates the heartbeats of one device until `end`, and the times at which its silence changes.
-pub(super) fn life(
+pub(super) fn generate(
     random: &mut Rng,
     device: &str,
     end: Timestamp,
@@ -82,8 +82,8 @@ impl Sender<'_> {
             _ => self.seq,
         };
         let line = match random.u8(0..4) {
-            0 => self.by_hand(random, seq, announces),
-            _ => self.by_function(random, seq, announces),
+            0 => self.malformed_line(random, seq, announces),
+            _ => self.function_line(random, seq, announces),
         };
         let before = match random.u8(0..40) {
             0 => "[Information] ",
@@ -98,7 +98,7 @@ impl Sender<'_> {
     }
 
     /// The line as the function writes it, without its line feed, as the host passes it on.
-    fn by_function(&self, random: &mut Rng, seq: u64, announces: bool) -> String {
+    fn function_line(&self, random: &mut Rng, seq: u64, announces: bool) -> String {
         let quiet = [1_800, 43_200, 86_400, random.u32(1..600), random.u32(1..86_400)];
         let agent = AgentInfo {
             version: "0.1.0".to_owned(),
@@ -118,7 +118,7 @@ impl Sender<'_> {
     }
 
     /// A line without key, or with fields that no agent sends.
-    fn by_hand(&self, random: &mut Rng, seq: u64, announces: bool) -> String {
+    fn malformed_line(&self, random: &mut Rng, seq: u64, announces: bool) -> String {
         let mut fields = Map::new();
         fields.insert("device".to_owned(), json!(spelling(random, self.device)));
         // A numeric name may be sent as a number.

@@ -42,7 +42,7 @@ pub(super) struct Outages {
 
 impl Outages {
     /// Generates outages of these devices, handed over up to three days before `base`.
-    pub(super) fn make(
+    pub(super) fn generate(
         random: &mut Rng,
         base: Timestamp,
         devices: &[String],
@@ -68,7 +68,7 @@ impl Outages {
     }
 
     /// A time at which the result is likely to change, or one close to it.
-    pub(super) fn look(&self, random: &mut Rng) -> Timestamp {
+    pub(super) fn evaluation_time(&self, random: &mut Rng) -> Timestamp {
         let change = choice(random, &self.changes);
         let hour = Timestamp::UNIX_EPOCH
             + SignedDuration::from_hours(change.as_second().div_euclid(3_600));

@@ -71,7 +71,7 @@ pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<St
             format!("A mail was lost: {}.", sentence::of(error))
         }
     };
-    Some(format!("{}  {}", now.strftime("%H:%M:%S"), visible(&text)))
+    Some(format!("{}  {}", now.strftime("%H:%M:%S"), replace_control_characters(&text)))
 }
 
 fn written(heartbeat: &HeartbeatRow, devices: &[String]) -> String {
@@ -98,7 +98,7 @@ fn handed_over(outage: &HandedOver) -> String {
 }
 
 /// Escapes line breaks and control characters, so that a terminal cannot interpret them.
-fn visible(text: &str) -> String {
+fn replace_control_characters(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 

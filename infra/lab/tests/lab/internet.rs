@@ -104,7 +104,7 @@ async fn nothing_answers(addresses: &Addresses) {
 
 #[tokio::test]
 async fn it_answers_everywhere_falls_silent_everywhere_and_comes_back() {
-    let mut internet = Internet::lay(cloud().await).await.expect("an internet");
+    let mut internet = Internet::start(cloud().await).await.expect("an internet");
     let addresses = internet.addresses().clone();
     for family in [SocketAddr::is_ipv4, SocketAddr::is_ipv6] {
         let anchors = addresses.anchors.iter().filter(|anchor| family(anchor)).count();
@@ -121,7 +121,7 @@ async fn it_answers_everywhere_falls_silent_everywhere_and_comes_back() {
 
 #[tokio::test]
 async fn the_router_refuses_whatever_becomes_of_the_internet() {
-    let mut internet = Internet::lay(cloud().await).await.expect("an internet");
+    let mut internet = Internet::start(cloud().await).await.expect("an internet");
     internet.cut().await.expect("it can be cut");
     let router = internet.addresses().gateway;
     // Port 1 of this machine: nobody has listened there for decades.

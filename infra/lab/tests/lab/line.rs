@@ -54,7 +54,7 @@ async fn a_cut_line_is_silent(any: SocketAddr) {
         );
         return;
     };
-    let mut line = Relay::lay(any, server).expect("a line");
+    let mut line = Relay::start(any, server).expect("a line");
     let mut open = connect(&line).await;
     echoes(&mut open, b"before").await;
 
@@ -96,7 +96,7 @@ async fn a_cut_line_is_silent_over_ipv6() {
 #[tokio::test]
 async fn an_end_passes_through_a_line_that_flows() {
     let server = echo_server((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a server");
-    let line = Relay::lay((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
+    let line = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
     let mut stream = connect(&line).await;
     stream.write_all(b"last words").await.expect("can be written");
     stream.shutdown().await.expect("can be closed");
@@ -111,7 +111,7 @@ async fn a_line_without_a_server_closes_what_it_accepts() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         listener.local_addr().expect("an address")
     };
-    let line = Relay::lay((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
+    let line = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
     let mut stream = connect(&line).await;
     let mut answer = Vec::new();
     let end = timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("in time");
@@ -121,7 +121,7 @@ async fn a_line_without_a_server_closes_what_it_accepts() {
 #[tokio::test]
 async fn a_dropped_line_ends_its_connections() {
     let server = echo_server((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a server");
-    let line = Relay::lay((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
+    let line = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
     let mut stream = connect(&line).await;
     echoes(&mut stream, b"before").await;
     drop(line);

@@ -49,7 +49,7 @@ impl Stage {
         })
         .await
         .expect("the cloud starts");
-        let internet = Internet::lay(cloud.address()).await.expect("the internet");
+        let internet = Internet::start(cloud.address()).await.expect("the internet");
         Self { cloud, internet, agent: None, clock, home, heartbeats: vec![], mails: vec![] }
     }
 
@@ -68,12 +68,12 @@ impl Stage {
     /// Stops the agent as a service manager does, and waits until it has ended.
     async fn stop_agent(&mut self) {
         let mut agent = self.agent.take().expect("an agent runs");
-        agent.ask_to_stop();
+        agent.terminate();
         let deadline = Instant::now() + HANG;
         loop {
             match timeout_at(deadline, agent.next()).await.expect("the agent ends") {
-                AgentEvent::Said(_) => {}
-                AgentEvent::Ended(status) => {
+                AgentEvent::Logged(_) => {}
+                AgentEvent::Exited(status) => {
                     assert!(status.expect("known").success(), "a clean stop");
                     return;
                 }

@@ -3,7 +3,7 @@
 use ispmon_lab::{
     mail::Mail,
     query::Trace,
-    rules::{self, MonitorCondition, Notification, RuleEngine, settings::Memory},
+    rules::{self, MonitorCondition, Notification, RuleEngine, settings::RuleMode},
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -245,11 +245,11 @@ fn an_evaluation_that_is_called_late_counts_at_its_time_and_missed_ones_are_skip
 fn the_deployed_rules_remember_as_they_should_and_mail_somebody() {
     let rules = rules::deployed().expect("the deployed rules can be played");
     let memories: Vec<_> =
-        rules.iter().map(|rule| (rule.settings().name.as_str(), rule.settings().memory)).collect();
-    let stateful = Memory::Stateful { healthy_evaluations: 3 };
-    assert_eq!(memories, [(SILENT, stateful), (REMINDER, Memory::Stateless), (REPORT, stateful)]);
+        rules.iter().map(|rule| (rule.settings().name.as_str(), rule.settings().mode)).collect();
+    let stateful = RuleMode::Stateful { healthy_evaluations: 3 };
+    assert_eq!(memories, [(SILENT, stateful), (REMINDER, RuleMode::Stateless), (REPORT, stateful)]);
     for (rule, untold) in rules.iter().zip([&[][..], &[], &[Resolved]]) {
-        assert_eq!(rule.settings().untold, untold);
+        assert_eq!(rule.settings().suppressed, untold);
         assert!(!rule.settings().receivers.is_empty());
         assert_eq!(rule.settings().range, SignedDuration::from_hours(48));
     }

@@ -71,7 +71,7 @@ fn files_of_a_package_are_never_removed() {
     // Only the package, with a journal and a configuration.
     let mut facts = installed(Platform::Linux);
     for path in facts.layout().installed() {
-        facts.present.remove(&path);
+        facts.entries.remove(&path);
     }
     facts.packages.insert(unit.clone(), package());
     for is_purge in [false, true] {

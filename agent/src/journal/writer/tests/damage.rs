@@ -213,7 +213,7 @@ fn records_that_vanished_while_the_agent_was_off_are_reported_as_missing() {
 fn damage_in_a_full_file_is_reported_and_left_alone() {
     let disk = Disk::new();
     let (mut writer, _) = open(&disk, "dl-home");
-    writer.room.file_bytes = 700;
+    writer.file_limits.file_bytes = 700;
     for text in ["one", "two", "three", "four", "five"] {
         append(&mut writer, text).expect("the append succeeds");
     }
@@ -237,7 +237,7 @@ fn damage_in_a_full_file_is_reported_and_left_alone() {
 fn the_number_of_files_is_limited() {
     let disk = Disk::new();
     let (mut writer, _) = open(&disk, "dl-home");
-    writer.room = Room { file_bytes: 1_000, files: 4 };
+    writer.file_limits = FileLimits { file_bytes: 1_000, files: 4 };
     for number in 0..40 {
         append(&mut writer, &number.to_string()).expect("the append succeeds");
     }

@@ -111,7 +111,7 @@ impl Model {
 /// A writer with files so small that they fill up often.
 fn small(disk: &Disk) -> JournalWriter<Disk> {
     let (mut writer, _) = open(disk, "dl-home");
-    writer.room = Room { file_bytes: 2_000, files: 1_000 };
+    writer.file_limits = FileLimits { file_bytes: 2_000, files: 1_000 };
     writer
 }
 
@@ -127,7 +127,7 @@ fn play(steps: &[Step], seed: u64) {
     assert!(model.waiting.is_empty(), "the disk works again");
     model.check();
     // A line with zeros from a power cut, followed by a whole one, is damage like any other.
-    let zeroed = |place: &crate::journal::LinePlace| {
+    let zeroed = |place: &crate::journal::LineLocation| {
         let content = model.disk.content(&place.file);
         content.split(|byte| *byte == b'\n').any(|line| line.contains(&0))
     };

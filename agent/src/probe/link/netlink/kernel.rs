@@ -34,18 +34,18 @@ const BUFFER_BYTES: usize = 32 * 1024;
 pub(super) struct Kernel {
     socket: OwnedFd,
     /// Sequence number of the newest request.
-    asked: u32,
+    sequence: u32,
     buffer: Vec<u8>,
 }
 
 impl Kernel {
     /// Opens the socket.
     pub(super) fn open() -> io::Result<Self> {
-        Ok(Self { socket: open(0)?, asked: 0, buffer: Vec::with_capacity(BUFFER_BYTES) })
+        Ok(Self { socket: open(0)?, sequence: 0, buffer: Vec::with_capacity(BUFFER_BYTES) })
     }
 
     /// Looks up the route to `anchor`.
-    pub(super) fn route(&mut self, anchor: IpAddr, look: Look) -> io::Result<Lookup> {
+    pub(super) fn route(&mut self, anchor: IpAddr, look: LookupKind) -> io::Result<LookupReply> {
         let mut request = RouteMessage::default();
         request.header.address_family = family_of(anchor);
         request.header.destination_prefix_length = if anchor.is_ipv4() { 32 } else { 128 };
@@ -53,14 +53,14 @@ impl Kernel {
             IpAddr::V4(v4) => RouteAddress::Inet(v4),
             IpAddr::V6(v6) => RouteAddress::Inet6(v6),
         }));
-        if !matches!(look, Look::Use) {
+        if !matches!(look, LookupKind::Use) {
             request.header.flags |= RouteFlags::FibMatch;
         }
-        if let Look::Through(index) = look {
+        if let LookupKind::Through(index) = look {
             request.attributes.push(RouteAttribute::Oif(index));
         }
-        let mut found = Lookup::Nowhere;
-        let asked = self.ask(RouteNetlinkMessage::GetRoute(request), 0, |answer| {
+        let mut found = LookupReply::NoRoute;
+        let asked = self.request(RouteNetlinkMessage::GetRoute(request), 0, |answer| {
             if let RouteNetlinkMessage::NewRoute(message) = answer {
                 found = read_route(&message);
             }
@@ -77,8 +77,8 @@ impl Kernel {
                     | Errno::INVAL
                     | Errno::NETDOWN
                     | Errno::NODEV,
-                ) => Ok(Lookup::Nowhere),
-                Some(Errno::ACCESS) => Ok(Lookup::Prohibited),
+                ) => Ok(LookupReply::NoRoute),
+                Some(Errno::ACCESS) => Ok(LookupReply::Prohibited),
                 _ => Err(error),
             },
         }
@@ -89,12 +89,12 @@ impl Kernel {
         let mut request = LinkMessage::default();
         request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
         let mut states = Vec::new();
-        self.ask(RouteNetlinkMessage::GetLink(request), NLM_F_DUMP, |answer| {
+        self.request(RouteNetlinkMessage::GetLink(request), NLM_F_DUMP, |answer| {
             if let RouteNetlinkMessage::NewLink(message) = answer {
                 states.push(read_link(&message));
             }
         })?;
-        self.ask(
+        self.request(
             RouteNetlinkMessage::GetAddress(AddressMessage::default()),
             NLM_F_DUMP,
             |answer| {
@@ -133,7 +133,7 @@ impl Kernel {
             IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
         }));
         let mut found = None;
-        let asked = self.ask(RouteNetlinkMessage::GetNeighbour(request), 0, |answer| {
+        let asked = self.request(RouteNetlinkMessage::GetNeighbour(request), 0, |answer| {
             if let RouteNetlinkMessage::NewNeighbour(entry) = answer {
                 found = Some(entry);
             }
@@ -147,16 +147,16 @@ impl Kernel {
     /// Sends one request to the kernel and passes each of its answers to `answer`.
     ///
     /// An answer that cannot be decoded is skipped: a newer kernel may send attributes that are unknown here.
-    fn ask(
+    fn request(
         &mut self,
         question: RouteNetlinkMessage,
         flags: u16,
         mut answer: impl FnMut(RouteNetlinkMessage),
     ) -> io::Result<()> {
-        self.asked += 1;
+        self.sequence += 1;
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;
-        header.sequence_number = self.asked;
+        header.sequence_number = self.sequence;
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(question));
         message.finalize();
         let mut request = vec![0; message.buffer_len()];
@@ -170,7 +170,7 @@ impl Kernel {
             while !rest.is_empty() {
                 let frame = NetlinkBuffer::new_checked(rest).map_err(io::Error::other)?;
                 let (length, is_mine) =
-                    (frame.length() as usize, frame.sequence_number() == self.asked);
+                    (frame.length() as usize, frame.sequence_number() == self.sequence);
                 if is_mine
                     && let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
                 {
@@ -196,7 +196,7 @@ impl Kernel {
 
 /// Kind of route lookup.
 #[derive(Clone, Copy)]
-pub(super) enum Look {
+pub(super) enum LookupKind {
     /// The route that would be used.
     Use,
     /// The table entry that a socket bound to this interface would use. (Without the entry flag, IPv4
@@ -207,9 +207,9 @@ pub(super) enum Look {
 }
 
 /// Result of a route lookup.
-pub(super) enum Lookup {
+pub(super) enum LookupReply {
     Found(KernelRoute),
-    Nowhere,
+    NoRoute,
     /// A policy rule or a route forbids it ("prohibit").
     Prohibited,
 }
@@ -225,13 +225,13 @@ pub(super) struct KernelRoute {
     pub(super) is_kernels: bool,
 }
 
-fn read_route(message: &RouteMessage) -> Lookup {
+fn read_route(message: &RouteMessage) -> LookupReply {
     // IPv6 answers with such a route instead of an error.
     match message.header.kind {
         RouteType::Unreachable | RouteType::BlackHole | RouteType::Throw => {
-            return Lookup::Nowhere;
+            return LookupReply::NoRoute;
         }
-        RouteType::Prohibit => return Lookup::Prohibited,
+        RouteType::Prohibit => return LookupReply::Prohibited,
         _ => {}
     }
     let mut found = KernelRoute {
@@ -255,7 +255,7 @@ fn read_route(message: &RouteMessage) -> Lookup {
             _ => {}
         }
     }
-    Lookup::Found(found)
+    LookupReply::Found(found)
 }
 
 fn address(address: &RouteAddress) -> Option<IpAddr> {
@@ -271,7 +271,7 @@ fn read_link(message: &LinkMessage) -> InterfaceState {
     let mut state = InterfaceState {
         index: message.header.index,
         name: String::new(),
-        kind: InterfaceKind::Line,
+        kind: InterfaceKind::Uplink,
         // Up and running: Wi-Fi has a carrier before it is authenticated, and is "dormant" until then.
         running: flags.contains(LinkFlags::Up | LinkFlags::Running),
         resolves: !flags.intersects(LinkFlags::Pointopoint | LinkFlags::Noarp),
@@ -318,7 +318,7 @@ fn kind_of(kind: &InfoKind) -> InterfaceKind {
         InfoKind::Other(name) if name.starts_with("ovpn") || name == "amneziawg" => {
             InterfaceKind::Tunnel
         }
-        _ => InterfaceKind::Line,
+        _ => InterfaceKind::Uplink,
     }
 }
 
@@ -353,10 +353,10 @@ mod tests {
             (InfoKind::SitTun, InterfaceKind::Tunnel),
             (InfoKind::Other("ovpn".to_owned()), InterfaceKind::Tunnel),
             (InfoKind::Other("ovpn-dco".to_owned()), InterfaceKind::Tunnel),
-            (InfoKind::Other("ppp".to_owned()), InterfaceKind::Line),
-            (InfoKind::Wwan, InterfaceKind::Line),
-            (InfoKind::Vlan, InterfaceKind::Line),
-            (InfoKind::Bond, InterfaceKind::Line),
+            (InfoKind::Other("ppp".to_owned()), InterfaceKind::Uplink),
+            (InfoKind::Wwan, InterfaceKind::Uplink),
+            (InfoKind::Vlan, InterfaceKind::Uplink),
+            (InfoKind::Bond, InterfaceKind::Uplink),
             (InfoKind::Bridge, InterfaceKind::Bridge),
             (InfoKind::Veth, InterfaceKind::Veth),
         ] {

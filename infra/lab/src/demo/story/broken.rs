@@ -40,7 +40,7 @@ pub enum StoryFault {
     AfterTheEnd,
     /// The connection was not cut.
     #[error("A heartbeat came through at {}, although the connection was cut.", clock_time(*written))]
-    ThroughTheCut {
+    HeartbeatDuringCut {
         /// When the heartbeat was written.
         written: Timestamp,
     },

@@ -10,7 +10,7 @@ pub enum StoryStep {
     /// It keeps sending heartbeats.
     RegularHeartbeats,
     /// The connection is cut.
-    LineCut,
+    ConnectionCut,
     /// The agent logs that a heartbeat failed.
     AgentNotices,
     /// The owner receives the alert.
@@ -18,7 +18,7 @@ pub enum StoryStep {
     /// The owner receives a reminder.
     ReminderMail,
     /// The connection is restored.
-    LineRestored,
+    ConnectionRestored,
     /// The agent sends heartbeats again.
     HeartbeatReturns,
     /// The owner receives the report: what failed, from when to when.
@@ -34,11 +34,11 @@ impl StoryStep {
     pub const ALL: [Self; 11] = [
         Self::FirstHeartbeat,
         Self::RegularHeartbeats,
-        Self::LineCut,
+        Self::ConnectionCut,
         Self::AgentNotices,
         Self::AlertMail,
         Self::ReminderMail,
-        Self::LineRestored,
+        Self::ConnectionRestored,
         Self::HeartbeatReturns,
         Self::ReportMail,
         Self::ResolvedMail,
@@ -58,11 +58,11 @@ impl fmt::Display for StoryStep {
         formatter.write_str(match self {
             Self::FirstHeartbeat => "the first heartbeat can be queried",
             Self::RegularHeartbeats => "heartbeats come regularly",
-            Self::LineCut => "the connection is cut",
+            Self::ConnectionCut => "the connection is cut",
             Self::AgentNotices => "the agent notices",
             Self::AlertMail => "the alert mail, after 5 to 10 minutes of silence",
             Self::ReminderMail => "the reminder, at the mark of 10 or 15 minutes",
-            Self::LineRestored => "the connection is restored",
+            Self::ConnectionRestored => "the connection is restored",
             Self::HeartbeatReturns => "a heartbeat comes through within seconds",
             Self::ReportMail => "the report mail, with cause, start, end and minutes",
             Self::ResolvedMail => "the resolved mail, after three healthy evaluations",

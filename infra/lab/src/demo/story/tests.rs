@@ -6,13 +6,13 @@ fn minute(minutes: f64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs_f64(minutes * 60.0)
 }
 
-fn at(minutes: f64, what: What) -> Happened {
-    Happened { at: minute(minutes), what }
+fn at(minutes: f64, what: StoryEvent) -> TimedStoryEvent {
+    TimedStoryEvent { at: minute(minutes), event: what }
 }
 
 /// A heartbeat that becomes visible a tenth of a minute after it was written.
-fn heartbeat(written: f64) -> Happened {
-    at(written + 0.1, What::Heartbeat { written: minute(written) })
+fn heartbeat(written: f64) -> TimedStoryEvent {
+    at(written + 0.1, StoryEvent::Heartbeat { written: minute(written) })
 }
 
 fn report(cause: &str, start: &str, end: &str) -> StoryReport {
@@ -20,17 +20,17 @@ fn report(cause: &str, start: &str, end: &str) -> StoryReport {
     StoryReport { cause: cause.to_owned(), start: time(start), end: time(end) }
 }
 
-fn mail(kind: StoryMailKind, evaluated: f64, minutes: f64) -> Happened {
+fn mail(kind: StoryMailKind, evaluated: f64, minutes: f64) -> TimedStoryEvent {
     let about = "dl-home".to_owned();
     let evaluated = minute(evaluated);
     let report =
         (kind == StoryMailKind::Report).then(|| report("isp (provider)", "00:06:30", "00:20:36"));
     let mail = StoryMail { kind, about, minutes, report, evaluated };
-    Happened { at: evaluated + SignedDuration::from_secs(1), what: What::Mail(mail) }
+    TimedStoryEvent { at: evaluated + SignedDuration::from_secs(1), event: StoryEvent::Mail(mail) }
 }
 
-fn noticed(minutes: f64) -> Happened {
-    at(minutes, What::AgentNoticed { sentence: "No answer.".to_owned() })
+fn noticed(minutes: f64) -> TimedStoryEvent {
+    at(minutes, StoryEvent::AgentNoticed { sentence: "No answer.".to_owned() })
 }
 
 /// Indexes of the main events in [`right`].
@@ -42,38 +42,39 @@ const RESTORED: usize = 10;
 const BACK: usize = 11;
 
 /// The events of a story without any fault.
-fn right() -> Vec<Happened> {
-    let mut story: Vec<Happened> = (0..6).map(|index| heartbeat(f64::from(index) + 0.5)).collect();
+fn right() -> Vec<TimedStoryEvent> {
+    let mut story: Vec<TimedStoryEvent> =
+        (0..6).map(|index| heartbeat(f64::from(index) + 0.5)).collect();
     story.extend([
-        at(6.5, What::LineCut),
+        at(6.5, StoryEvent::ConnectionCut),
         noticed(7.6),
         mail(StoryMailKind::Alert, 15.0, 9.5),
         mail(StoryMailKind::Reminder, 20.0, 14.5),
-        at(20.5, What::LineRestored),
+        at(20.5, StoryEvent::ConnectionRestored),
     ]);
     story.extend((21..35).map(|minute| heartbeat(f64::from(minute))));
     story.push(mail(StoryMailKind::Report, 25.0, 14.1));
     story.push(mail(StoryMailKind::Resolved, 35.0, 0.9));
     story.extend((35..41).map(|minute| heartbeat(f64::from(minute))));
-    story.push(at(40.6, What::Over));
+    story.push(at(40.6, StoryEvent::Over));
     story.sort_by_key(|happened| happened.at);
     story
 }
 
 /// Returns the completed steps, or the fault. After the last event, time goes on to `end`.
-fn tell(happened: &[Happened], end: f64) -> Result<Vec<StoryStep>, StoryFault> {
+fn tell(happened: &[TimedStoryEvent], end: f64) -> Result<Vec<StoryStep>, StoryFault> {
     let mut story = Story::new("dl-home", minute(0.0));
     let mut steps = Vec::new();
     for each in happened {
-        steps.extend(story.tell(each)?);
+        steps.extend(story.observe(each)?);
     }
     if minute(end) > story.deadline() { Err(story.overdue()) } else { Ok(steps) }
 }
 
-fn position(happened: &[Happened], kind: StoryMailKind) -> usize {
+fn position(happened: &[TimedStoryEvent], kind: StoryMailKind) -> usize {
     happened
         .iter()
-        .position(|each| matches!(&each.what, What::Mail(mail) if mail.kind == kind))
+        .position(|each| matches!(&each.event, StoryEvent::Mail(mail) if mail.kind == kind))
         .expect("such a mail")
 }
 
@@ -155,7 +156,7 @@ fn a_story_must_not_end_before_another_mail_could_have_come() {
     let mut happened = right();
     happened.pop();
     happened.retain(|each| each.at < minute(39.0));
-    happened.push(at(39.0, What::Over));
+    happened.push(at(39.0, StoryEvent::Over));
     let error = tell(&happened, 39.0).expect_err("too short");
     assert!(matches!(error, StoryFault::TooShort { .. }), "{error}");
 }
@@ -164,9 +165,9 @@ fn a_story_must_not_end_before_another_mail_could_have_come() {
 fn swapped_neighbours_break_the_story() {
     for (first, second) in [(CUT, NOTICED), (ALERT, REMINDER), (REMINDER, RESTORED)] {
         let mut happened = right();
-        let (earlier, later) = (happened[first].what.clone(), happened[second].what.clone());
-        happened[first].what = later;
-        happened[second].what = earlier;
+        let (earlier, later) = (happened[first].event.clone(), happened[second].event.clone());
+        happened[first].event = later;
+        happened[second].event = earlier;
         assert!(tell(&happened, 60.0).is_err(), "{first} and {second}");
     }
 }
@@ -193,7 +194,7 @@ fn mails_with_wrong_contents_break_the_story() {
     for kind in [StoryMailKind::Alert, StoryMailKind::Reminder, StoryMailKind::Resolved] {
         let mut happened = right();
         let place = position(&happened, kind);
-        let What::Mail(mail) = &mut happened[place].what else { unreachable!("a mail") };
+        let StoryEvent::Mail(mail) = &mut happened[place].event else { unreachable!("a mail") };
         mail.about = "office".to_owned();
         let error = tell(&happened, 60.0).expect_err("another device").to_string();
         assert!(error.contains("`office`"), "{error}");
@@ -209,13 +210,13 @@ fn a_heartbeat_during_the_cut_breaks_the_story() {
     let mut happened = right();
     happened.insert(ALERT, heartbeat(8.0));
     let error = tell(&happened, 60.0).expect_err("the line was not cut");
-    assert_eq!(error, StoryFault::ThroughTheCut { written: minute(8.0) });
+    assert_eq!(error, StoryFault::HeartbeatDuringCut { written: minute(8.0) });
 }
 
 #[test]
 fn a_heartbeat_in_flight_at_the_cut_is_accepted() {
     let mut happened = right();
-    happened.insert(NOTICED, at(6.6, What::Heartbeat { written: minute(6.4) }));
+    happened.insert(NOTICED, at(6.6, StoryEvent::Heartbeat { written: minute(6.4) }));
     happened[ALERT + 1] = mail(StoryMailKind::Alert, 15.0, 8.6);
     happened[REMINDER + 1] = mail(StoryMailKind::Reminder, 20.0, 13.6);
     assert_eq!(tell(&happened, 60.0), Ok(StoryStep::ALL.to_vec()));
@@ -226,8 +227,8 @@ fn heartbeats_that_stop_while_connected_break_the_story() {
     let error = tell(&right()[..3], 10.0).expect_err("no more heartbeats");
     assert_eq!(error, StoryFault::HeartbeatsStopped { last: minute(2.5) });
     let mut happened = right();
-    happened.retain(|each| match each.what {
-        What::Heartbeat { written } => written < minute(24.0),
+    happened.retain(|each| match each.event {
+        StoryEvent::Heartbeat { written } => written < minute(24.0),
         _ => true,
     });
     let error = tell(&happened, 60.0).expect_err("no more heartbeats");
@@ -237,8 +238,8 @@ fn heartbeats_that_stop_while_connected_break_the_story() {
 #[test]
 fn a_heartbeat_that_returns_late_breaks_the_story() {
     let mut happened = right();
-    happened.retain(|each| match each.what {
-        What::Heartbeat { written } => !(minute(20.0)..minute(24.0)).contains(&written),
+    happened.retain(|each| match each.event {
+        StoryEvent::Heartbeat { written } => !(minute(20.0)..minute(24.0)).contains(&written),
         _ => true,
     });
     let error = tell(&happened, 60.0).expect_err("late");
@@ -259,7 +260,7 @@ proptest! {
         let mut story = Story::new("dl-home", minute(0.0));
         let mut steps = Vec::new();
         for happened in order.iter().take(length) {
-            match story.tell(happened) {
+            match story.observe(happened) {
                 Ok(step) => steps.extend(step),
                 Err(error) => {
                     prop_assert!(error.to_string().ends_with('.'), "{}", error);
@@ -281,7 +282,7 @@ fn a_report_with_any_wrong_part_breaks_the_story() {
         ("outage", None),
     ] {
         let mut happened = right();
-        if let What::Mail(mail) = &mut happened[place].what {
+        if let StoryEvent::Mail(mail) = &mut happened[place].event {
             mail.report = wrong;
         }
         let error = tell(&happened, 60.0).expect_err(what);
@@ -292,7 +293,7 @@ fn a_report_with_any_wrong_part_breaks_the_story() {
     }
     for (more, is_right) in [(6.0, false), (0.0, true), (-2.9, true), (-3.3, false)] {
         let mut happened = right();
-        if let What::Mail(mail) = &mut happened[place].what {
+        if let StoryEvent::Mail(mail) = &mut happened[place].event {
             mail.minutes += more;
         }
         match tell(&happened, 60.0) {

@@ -142,7 +142,7 @@ fn heartbeat(line: &Value, devices: &[String]) -> Option<LineKind> {
     let seq = line.get("seq").map_or(Some(None), |seq| seq.as_u64().map(Some))?;
     match (places.next(), places.next()) {
         _ if key != name => None,
-        (None, _) => Some(LineKind::Unwatched),
+        (None, _) => Some(LineKind::Unexpected),
         (Some((device, _)), None) => {
             Some(LineKind::Heartbeat(HeartbeatKey { device, boot: number(boot), seq }))
         }

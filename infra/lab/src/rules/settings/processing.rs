@@ -15,7 +15,7 @@ pub enum ProcessingRuleError {
     Shape(#[source] serde_json::Error),
     /// The lab does not support the value of a property.
     #[error("its `{property}` is `{value}`, but the lab supports only {played}")]
-    NotPlayed {
+    Unsupported {
         /// The path of the property below `properties`.
         property: &'static str,
         /// Its value.
@@ -123,5 +123,5 @@ fn contains(outer: &str, inner: &str) -> bool {
 }
 
 fn not_played(property: &'static str, value: &str, played: &'static str) -> ProcessingRuleError {
-    ProcessingRuleError::NotPlayed { property, value: value.to_owned(), played }
+    ProcessingRuleError::Unsupported { property, value: value.to_owned(), played }
 }

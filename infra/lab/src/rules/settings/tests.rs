@@ -105,10 +105,10 @@ fn all_settings_of_a_rule_are_read() {
             },
             frequency: SignedDuration::from_mins(5),
             range: SignedDuration::from_hours(48),
-            memory: Memory::Stateful { healthy_evaluations: 3 },
+            mode: RuleMode::Stateful { healthy_evaluations: 3 },
             subject: Some("down".to_owned()),
             receivers: vec!["a@example.org".to_owned(), "b@example.org".to_owned()],
-            untold: vec![],
+            suppressed: vec![],
         }
     );
 }
@@ -116,7 +116,7 @@ fn all_settings_of_a_rule_are_read() {
 #[test]
 fn missing_settings_have_the_providers_defaults() {
     let rule = read_value(&without("autoMitigate")).expect("right");
-    assert_eq!(rule.memory, Memory::Stateful { healthy_evaluations: 3 });
+    assert_eq!(rule.mode, RuleMode::Stateful { healthy_evaluations: 3 });
     let rule = read_value(&without("overrideQueryTimeRange")).expect("right");
     assert_eq!(rule.range, SignedDuration::from_mins(10));
     let rule = read_value(&without("actions")).expect("right");
@@ -124,7 +124,7 @@ fn missing_settings_have_the_providers_defaults() {
     let rule = read_value(&without("enabled")).expect("right");
     assert_eq!(rule.name, "silent");
     let rule = read_value(&with("/autoMitigate", json!(false))).expect("right");
-    assert_eq!(rule.memory, Memory::Stateless);
+    assert_eq!(rule.mode, RuleMode::Stateless);
 }
 
 #[test]
@@ -237,11 +237,11 @@ fn a_processing_rule_suppresses_its_monitor_conditions() {
         (remove_all("/components/insights/inside", &json!([resolved])), &[]),
     ] {
         let rule = read_value(&processed(&properties)).expect("right");
-        assert_eq!(rule.untold, untold, "{properties}");
+        assert_eq!(rule.suppressed, untold, "{properties}");
     }
     let mut disabled = remove_all("/components", &json!([]));
     disabled["enabled"] = json!(false);
-    assert_eq!(read_value(&processed(&disabled)).expect("right").untold, []);
+    assert_eq!(read_value(&processed(&disabled)).expect("right").suppressed, []);
 }
 
 #[test]
