@@ -14,7 +14,7 @@ mod server;
 
 pub use client::{ControlClientError, send_request};
 pub use message::{ControlAnswer, ControlRequest};
-pub use server::{BindError, Caller, ControlReply, Server};
+pub use server::{BindError, Caller, ControlReply, ControlServer};
 
 #[cfg(test)]
 mod tests;

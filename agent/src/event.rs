@@ -46,7 +46,7 @@ pub use monitoring::{
     AnchorsBlocked, ClockStepped, JournalNotWritten, JournalWritten, MonitoringBlind,
     StatusNotWritten,
 };
-pub use outage::OutageEvent;
+pub use outage::IncidentEvent;
 pub use sink::{LogSink, set_sink};
 
 /// Something that the agent logs. Its Display is a sentence for people.

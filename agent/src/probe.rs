@@ -29,8 +29,8 @@ pub mod tcp;
 pub(crate) use anchor::parse_address;
 pub use anchor::{Anchor, AnchorError};
 pub use answer::{
-    AnchorAnswer, AnchorEnd, ConnectAnswer, ConnectEnd, DnsState, LinkAnswer, LocalFailure,
-    PortalState, Route, RouterState,
+    AnchorAnswer, AnchorEnd, ConnectAnswer, ConnectEnd, DnsOutcome, LinkAnswer, LocalFailure,
+    PortalOutcome, Route, RouterOutcome,
 };
 pub use dns::ServerAnswer;
 pub use family::{Family, PerFamily};

@@ -253,10 +253,7 @@ fn order(machine: &TargetSystem, facts: &InstallFacts, order: Order) -> Exit {
         }
     }
     let is_started = order != Order::Stop;
-    if is_started
-        && !plan.commands.is_empty()
-        && !service::is_running(machine, facts.platform)
-    {
+    if is_started && !plan.commands.is_empty() && !service::is_running(machine, facts.platform) {
         return print_service_output(
             machine,
             facts.platform,

@@ -28,7 +28,7 @@ const MODE: u32 = 0o660;
 
 /// Receives requests on the control socket.
 #[derive(Debug)]
-pub struct Server {
+pub struct ControlServer {
     listener: UnixListener,
     clients: JoinSet<Option<(ControlRequest, ControlReply)>>,
     path: PathBuf,
@@ -49,7 +49,7 @@ pub enum BindError {
     Io(PathBuf, #[source] io::Error),
 }
 
-impl Server {
+impl ControlServer {
     /// Listens at `path`. A stale socket of a crashed agent is replaced, the socket of a running agent
     /// is not.
     ///
@@ -86,7 +86,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ControlServer {
     /// Removes the socket, so that clients detect at once that no agent runs.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);

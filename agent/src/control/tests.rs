@@ -20,8 +20,8 @@ fn place() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-async fn bind(path: &Path) -> Server {
-    Server::bind(path).await.expect("the path can be bound")
+async fn bind(path: &Path) -> ControlServer {
+    ControlServer::bind(path).await.expect("the path can be bound")
 }
 
 fn stamp() -> Stamp {
@@ -77,7 +77,7 @@ async fn a_stale_socket_is_replaced_and_that_of_a_running_agent_is_not() {
     // A listener that is closed without removing its file.
     drop(std::os::unix::net::UnixListener::bind(&path).expect("the path can be bound"));
     let first = bind(&path).await;
-    let second = Server::bind(&path).await;
+    let second = ControlServer::bind(&path).await;
     assert!(matches!(second, Err(BindError::InUse(_))), "{second:?}");
     drop(first);
     assert!(!path.exists(), "an agent that stops cleanly removes its socket");
@@ -88,7 +88,7 @@ async fn a_stale_socket_is_replaced_and_that_of_a_running_agent_is_not() {
 async fn a_file_that_is_no_socket_is_never_removed() {
     let (_folder, path) = place();
     fs::write(&path, "a letter").expect("the file is written");
-    let refused = Server::bind(&path).await;
+    let refused = ControlServer::bind(&path).await;
     assert!(matches!(refused, Err(BindError::InTheWay(_))), "{refused:?}");
     assert_eq!(fs::read_to_string(&path).expect("the file is still there"), "a letter");
 }
@@ -98,7 +98,7 @@ async fn a_path_that_is_too_long_is_an_error() {
     let (folder, _) = place();
     let long = folder.path().join("x".repeat(120));
     fs::create_dir(&long).expect("a folder");
-    let refused = Server::bind(&long.join("control.sock")).await;
+    let refused = ControlServer::bind(&long.join("control.sock")).await;
     assert!(matches!(refused, Err(BindError::Io(..))), "{refused:?}");
 }
 

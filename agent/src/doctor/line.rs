@@ -13,8 +13,8 @@ use crate::{
     duration::Readable,
     outage::{Network, NetworkFacts, Observation},
     probe::{
-        AnchorAnswer, AnchorEnd, DnsState, Family, LinkAnswer, PortalAnswer, PortalState, Prover,
-        Round, Route, RouterState, ServerAnswer, Targets,
+        AnchorAnswer, AnchorEnd, DnsOutcome, Family, LinkAnswer, PortalAnswer, PortalOutcome,
+        Prover, Round, Route, RouterOutcome, ServerAnswer, Targets,
         link::LinkMonitor,
         targets::{AnchorPaths, Pages, route_of},
     },
@@ -75,8 +75,8 @@ pub(super) struct ConnectivityFacts {
     wants_proof: bool,
     /// Why no certificate can be verified here; `None` if it can.
     no_roots: Option<String>,
-    gateways: Vec<(RouterState, Observation)>,
-    system_dns: (DnsState, Observation),
+    gateways: Vec<(RouterOutcome, Observation)>,
+    system_dns: (DnsOutcome, Observation),
     direct_dns: Vec<ServerAnswer>,
     /// `None` if the settings turn it off.
     portal: Option<PortalAnswer>,
@@ -207,7 +207,7 @@ pub(super) fn judge(facts: &ConnectivityFacts) -> Vec<DoctorCheck> {
     }
     let (system, asked) = &facts.system_dns;
     checks.push(system_names(*system, asked));
-    let names_work = *system == DnsState::Answered;
+    let names_work = *system == DnsOutcome::Answered;
     checks.extend(
         facts
             .direct_dns
@@ -341,40 +341,42 @@ fn proof(facts: &ConnectivityFacts) -> Option<DoctorCheck> {
     }))
 }
 
-fn router(answer: RouterState, asked: &Observation, works: bool) -> DoctorCheck {
+fn router(answer: RouterOutcome, asked: &Observation, works: bool) -> DoctorCheck {
     let name = format!("router {}", asked.target);
     match answer {
-        RouterState::Alive => DoctorCheck::pass(name, format!("it answers ({})", asked.answer)),
-        RouterState::NotAsked => DoctorCheck::skip(name, "this device may not probe it"),
-        RouterState::Silent | RouterState::Gone if works => DoctorCheck::warn(
+        RouterOutcome::Alive => DoctorCheck::pass(name, format!("it answers ({})", asked.answer)),
+        RouterOutcome::NotAsked => DoctorCheck::skip(name, "this device may not probe it"),
+        RouterOutcome::Silent | RouterOutcome::Gone if works => DoctorCheck::warn(
             name,
             "it works, but answers no probes, so a dead router looks like a dead provider",
         )
         .action("If it has a setting for it, let it refuse connections or answer pings from the local network."),
-        RouterState::Silent | RouterState::Gone => {
+        RouterOutcome::Silent | RouterOutcome::Gone => {
             DoctorCheck::fail(name, "it does not answer").action("Check the router.")
         }
     }
 }
 
-fn system_names(answer: DnsState, asked: &Observation) -> DoctorCheck {
+fn system_names(answer: DnsOutcome, asked: &Observation) -> DoctorCheck {
     let name = "names";
     let host = &asked.target;
     match answer {
-        DnsState::Answered => {
+        DnsOutcome::Answered => {
             DoctorCheck::pass(name, format!("{host} was found{}", in_time(asked)))
         }
-        DnsState::Silent => DoctorCheck::fail(name, format!("no name server answered for {host}"))
-            .action("Check that the name servers in /etc/resolv.conf run."),
-        DnsState::Lied => {
+        DnsOutcome::Silent => {
+            DoctorCheck::fail(name, format!("no name server answered for {host}"))
+                .action("Check that the name servers in /etc/resolv.conf run.")
+        }
+        DnsOutcome::Lied => {
             DoctorCheck::fail(name, format!("{host} was given an address that no host can have"))
                 .action("A filter or a login page answers: let the name through.")
         }
-        DnsState::Failed => {
+        DnsOutcome::Failed => {
             DoctorCheck::fail(name, format!("{host} was not found ({})", asked.answer))
                 .action("Check the name, and the name servers in /etc/resolv.conf.")
         }
-        DnsState::NotAsked => not_asked(name, asked),
+        DnsOutcome::NotAsked => not_asked(name, asked),
     }
 }
 
@@ -384,21 +386,21 @@ fn not_asked(name: impl Into<String>, asked: &Observation) -> DoctorCheck {
         .action("See what has used up its file descriptors, memory or ports.")
 }
 
-fn server(answer: DnsState, asked: &Observation, names_work: bool) -> DoctorCheck {
+fn server(answer: DnsOutcome, asked: &Observation, names_work: bool) -> DoctorCheck {
     let name = format!("name server {}", asked.target);
     let wrong = match answer {
-        DnsState::Answered => {
+        DnsOutcome::Answered => {
             return DoctorCheck::pass(name, format!("it answers{}", in_time(asked)));
         }
-        DnsState::NotAsked => return not_asked(name, asked),
-        DnsState::Silent => "it does not answer".to_owned(),
-        DnsState::Lied => {
+        DnsOutcome::NotAsked => return not_asked(name, asked),
+        DnsOutcome::Silent => "it does not answer".to_owned(),
+        DnsOutcome::Lied => {
             "it gives the same address for every name, or one that no host can have".to_owned()
         }
-        DnsState::Failed => format!("it answers with a failure ({})", asked.answer),
+        DnsOutcome::Failed => format!("it answers with a failure ({})", asked.answer),
     };
     // The system returns a false answer as well, and the agent treats that as an outage.
-    if names_work && answer != DnsState::Lied {
+    if names_work && answer != DnsOutcome::Lied {
         // Other servers replace it, or it answers only the system's own resolver.
         return DoctorCheck::warn(name, format!("{wrong}, though names are resolved"))
             .action("Set another one in probe.resolver, or on this network.");
@@ -410,25 +412,25 @@ fn login_page(answer: &PortalAnswer, works: bool) -> DoctorCheck {
     let name = "login page";
     let server = &answer.observation.target;
     match answer.portal {
-        PortalState::Genuine => {
+        PortalOutcome::Genuine => {
             DoctorCheck::pass(name, format!("none: {server} answered as expected"))
         }
-        PortalState::Intercepted if answer.from_router => {
+        PortalOutcome::Intercepted if answer.from_router => {
             DoctorCheck::fail(name, format!("the router itself answered in the name of {server}"))
                 .action(
                     "Open its page with a browser: it requires a login, or shows what is wrong.",
                 )
         }
-        PortalState::Intercepted => {
+        PortalOutcome::Intercepted => {
             DoctorCheck::fail(name, format!("something answered in the name of {server}"))
                 .action("Sign in with a browser, or have this device let through.")
         }
-        PortalState::NoAnswer if works => DoctorCheck::warn(
+        PortalOutcome::NoAnswer if works => DoctorCheck::warn(
             name,
             format!("{server} does not answer, so one would not be detected"),
         )
         .action("Open port 80 to it, or set another server in probe.portal."),
-        PortalState::NoAnswer => DoctorCheck::skip(name, format!("{server} does not answer")),
+        PortalOutcome::NoAnswer => DoctorCheck::skip(name, format!("{server} does not answer")),
     }
 }
 

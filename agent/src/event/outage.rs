@@ -57,7 +57,7 @@ const GAP: &EventKind = &EventKind::new("gap", "2bf13f3c68174023a66bf0ce2ec73e98
 );
 
 /// An incident has opened, changed or closed, or an unmonitored period has ended.
-pub struct OutageEvent<'a> {
+pub struct IncidentEvent<'a> {
     /// What has changed.
     pub transition: &'a Transition,
     /// Whether the journal holds it already.
@@ -66,7 +66,7 @@ pub struct OutageEvent<'a> {
     pub zone: &'a TimeZone,
 }
 
-impl LogEvent for OutageEvent<'_> {
+impl LogEvent for IncidentEvent<'_> {
     fn kind(&self) -> &'static EventKind {
         match self.transition {
             Transition::Opened(_) => OPENED,
@@ -89,7 +89,7 @@ impl LogEvent for OutageEvent<'_> {
     }
 }
 
-impl fmt::Display for OutageEvent<'_> {
+impl fmt::Display for IncidentEvent<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&sentence::sentence(self.transition, self.zone))?;
         if self.durable { Ok(()) } else { formatter.write_str(" (Not yet in the journal.)") }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn shown(transition: &Transition) -> String {
-        let event = OutageEvent { transition, durable: true, zone: &TimeZone::UTC };
+        let event = IncidentEvent { transition, durable: true, zone: &TimeZone::UTC };
         let fields = event.fields();
         let shown = fields.iter().map(|(name, value)| format!("{name}={value}"));
         shown.collect::<Vec<_>>().join("\n")

@@ -287,7 +287,7 @@ impl<S: FolderFiles> Records<S> {
             }
             // The agent has deleted the oldest file meanwhile to make room.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.chain.mark_discontinuity()
+                self.chain.mark_discontinuity();
             }
             Err(error) => {
                 self.chain.mark_discontinuity();

@@ -6,7 +6,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     clock::{self, Stamp},
-    event::{JournalNotWritten, JournalWritten, LogEvent, OutageEvent},
+    event::{IncidentEvent, JournalNotWritten, JournalWritten, LogEvent},
     journal::{Appended, Appending, Entry, Journal, JournalState},
     outage::{Incident, IncidentId, Transition},
 };
@@ -138,7 +138,7 @@ impl Recorder {
         {
             if let Some(transition) = transition {
                 if !quiet {
-                    OutageEvent { transition: &transition, durable, zone: &clock::local_zone() }
+                    IncidentEvent { transition: &transition, durable, zone: &clock::local_zone() }
                         .emit();
                 }
                 self.written(&transition, durable);

@@ -144,8 +144,8 @@ impl ProbeSchedule {
         while self.next_probe <= now {
             self.next_probe += self.interval;
         }
-        let probed = Family::BOTH.into_iter().filter(|family| wanted.probed[*family]);
-        probes.extend(probed.map(DueProbe::Probe));
+        let families = Family::BOTH.into_iter().filter(|family| wanted.probed[*family]);
+        probes.extend(families.map(DueProbe::Probe));
     }
 
     fn next(&mut self, wanted: ProbePlan) -> Duration {

@@ -7,8 +7,8 @@ use crate::{
     clock::Stamp,
     heartbeat::{NetworkPath, OutcomeKind},
     probe::{
-        AnchorAnswer, AnchorEnd, DnsState, Family, LinkAnswer, LocalFailure, PerFamily,
-        PortalState, RouterState, ServerAnswer,
+        AnchorAnswer, AnchorEnd, DnsOutcome, Family, LinkAnswer, LocalFailure, PerFamily,
+        PortalOutcome, RouterOutcome, ServerAnswer,
     },
 };
 
@@ -77,7 +77,7 @@ pub enum Evidence {
         /// The family over which it was probed.
         family: Family,
         /// The result.
-        answer: RouterState,
+        answer: RouterOutcome,
         /// The router's network, if it is beneath a tunnel; else the family's network applies.
         beneath: Option<Network>,
         /// The same result for the journal; `at` is when the probe was sent.
@@ -86,7 +86,7 @@ pub enum Evidence {
     /// A lookup by the system's resolver has ended.
     Lookup {
         /// The result.
-        answer: DnsState,
+        answer: DnsOutcome,
         /// The same result for the journal; `at` is when the lookup began.
         observation: Observation,
     },
@@ -102,7 +102,7 @@ pub enum Evidence {
     /// The portal pages were fetched, which a login page would intercept.
     Portal {
         /// The result: `Intercepted` only if every page that answered was intercepted.
-        answer: PortalState,
+        answer: PortalOutcome,
         /// Whether the page came from the router, or from a private address that the name server
         /// returns for every name.
         from_router: bool,

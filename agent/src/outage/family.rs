@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Stamp,
-    probe::{AnchorAnswer, AnchorEnd, Family, LinkAnswer, RouterState},
+    probe::{AnchorAnswer, AnchorEnd, Family, LinkAnswer, RouterOutcome},
 };
 
 /// How long a failure must have lasted before an incident opens, counted from the sending of the probe
@@ -215,7 +215,7 @@ pub(super) struct FamilyTrack {
     proof_sent: Option<Stamp>,
     /// Failed rounds that began no later than this do not count: a proof was completed then.
     void_until: Option<Stamp>,
-    gateway: Option<(RouterState, Observation)>,
+    gateway: Option<(RouterOutcome, Observation)>,
     /// The network of the probed router, if that is beneath a tunnel.
     underlay_network: Option<Network>,
     gone: Option<Stamp>,
@@ -446,12 +446,12 @@ impl FamilyTrack {
     }
 
     /// The router's answer, if it was probed at `since` or later.
-    pub(super) fn gateway(&self, since: Stamp, now: Stamp) -> Option<RouterState> {
+    pub(super) fn gateway(&self, since: Stamp, now: Stamp) -> Option<RouterOutcome> {
         let gone = self.gone.filter(|at| {
             at.is_at_or_after(since) && now.since(at).is_some_and(|age| age < GONE_HOLDS)
         });
         let answered = self.gateway.as_ref().filter(|(_, asked)| asked.at.is_at_or_after(since));
-        gone.map(|_| RouterState::Gone).or(answered.map(|(answer, _)| *answer))
+        gone.map(|_| RouterOutcome::Gone).or(answered.map(|(answer, _)| *answer))
     }
 
     /// Whether an anchor answered beneath the tunnel, if it was probed at `since` or later.
@@ -780,15 +780,15 @@ impl FamilyTrack {
 
     pub(super) fn gateway_answered(
         &mut self,
-        answer: RouterState,
+        answer: RouterOutcome,
         beneath: Option<&Network>,
         observation: &Observation,
     ) {
         self.underlay_network = beneath.cloned();
         match answer {
-            RouterState::Alive => self.gone = None,
-            RouterState::Gone => self.gone = Some(observation.at),
-            RouterState::Silent | RouterState::NotAsked => {}
+            RouterOutcome::Alive => self.gone = None,
+            RouterOutcome::Gone => self.gone = Some(observation.at),
+            RouterOutcome::Silent | RouterOutcome::NotAsked => {}
         }
         let newest = self.gateway.as_ref();
         if newest.is_none_or(|(_, known)| observation.at.is_at_or_after(known.at)) {

@@ -27,7 +27,9 @@ use super::{
 use crate::{
     clock::Stamp,
     heartbeat::{NetworkPath, OutcomeKind},
-    probe::{DnsState, Family, LinkAnswer, LocalFailure, PerFamily, PortalState, RouterState},
+    probe::{
+        DnsOutcome, Family, LinkAnswer, LocalFailure, PerFamily, PortalOutcome, RouterOutcome,
+    },
     summary::Summary,
 };
 
@@ -121,7 +123,7 @@ pub struct OutageMachine {
 /// The result of the last portal check.
 #[derive(Clone, Debug)]
 struct PortalPage {
-    answer: PortalState,
+    answer: PortalOutcome,
     from_router: bool,
     observation: Observation,
 }
@@ -247,11 +249,11 @@ impl OutageMachine {
             }
             Evidence::Probe { .. } | Evidence::Round(_) | Evidence::Proof { .. } => true,
             Evidence::Heartbeat { proof, .. } => proof.is_some(),
-            Evidence::Lookup { answer, .. } => *answer == DnsState::Answered,
+            Evidence::Lookup { answer, .. } => *answer == DnsOutcome::Answered,
             Evidence::NameServers { answers, .. } => {
-                answers.iter().any(|server| server.answer == DnsState::Answered)
+                answers.iter().any(|server| server.answer == DnsOutcome::Answered)
             }
-            Evidence::Portal { answer, .. } => *answer != PortalState::NoAnswer,
+            Evidence::Portal { answer, .. } => *answer != PortalOutcome::NoAnswer,
             // A gap of another kind covers the probes that could not be sent during it, but not those
             // before.
             Evidence::GapEnded(gap) => {
@@ -331,13 +333,13 @@ impl OutageMachine {
                 let track = &mut self.families[*family];
                 track.gateway_answered(*answer, beneath.as_ref(), observation);
                 let lesson = match answer {
-                    RouterState::Alive => Some(NetworkLesson::RouterAnswered),
+                    RouterOutcome::Alive => Some(NetworkLesson::RouterAnswered),
                     // A silent router that forwards packets will also be silent when the provider
                     // fails.
-                    RouterState::Silent if track.works_despite_silent_router(observation.at) => {
+                    RouterOutcome::Silent if track.works_despite_silent_router(observation.at) => {
                         Some(NetworkLesson::RouterSilent)
                     }
-                    RouterState::Silent | RouterState::Gone | RouterState::NotAsked => None,
+                    RouterOutcome::Silent | RouterOutcome::Gone | RouterOutcome::NotAsked => None,
                 };
                 let network =
                     track.router_network().filter(|_| track.is_of_this_epoch(observation.at));
@@ -406,17 +408,17 @@ impl OutageMachine {
     /// Stores the result of a portal check.
     fn portal_checked(
         &mut self,
-        answer: PortalState,
+        answer: PortalOutcome,
         from_router: bool,
         observation: &Observation,
     ) {
         let asked = observation.at;
         self.portal = Some(PortalPage { answer, from_router, observation: observation.clone() });
-        if answer == PortalState::Intercepted {
+        if answer == PortalOutcome::Intercepted {
             self.doubt(None, asked, Failed::Other);
         }
         // If a name server returns false addresses, the portal check goes to the wrong server.
-        if answer != PortalState::Genuine && self.heartbeat_proof.is_none() {
+        if answer != PortalOutcome::Genuine && self.heartbeat_proof.is_none() {
             self.names.doubted(asked);
         }
     }
@@ -604,7 +606,7 @@ impl OutageMachine {
 
     /// Whether the last portal check was intercepted.
     fn is_intercepted(&self) -> bool {
-        self.portal.as_ref().is_some_and(|page| page.answer == PortalState::Intercepted)
+        self.portal.as_ref().is_some_and(|page| page.answer == PortalOutcome::Intercepted)
     }
 
     /// Whether a family that is not up can only recover once the portal pages are no longer

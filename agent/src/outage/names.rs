@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::{Observation, Party};
 use crate::{
     clock::Stamp,
-    probe::{DnsState, ServerAnswer},
+    probe::{DnsOutcome, ServerAnswer},
 };
 
 /// How many times in a row servers or lookups must fail.
@@ -259,17 +259,17 @@ impl NameLookups {
     /// A system lookup has ended. Returns since when names can be looked up again, if this confirms it.
     pub(super) fn lookup_ended(
         &mut self,
-        answer: DnsState,
+        answer: DnsOutcome,
         observation: Observation,
     ) -> Option<Stamp> {
         let (asked, answered) = (observation.at, observation.answered());
         let is_good = match answer {
             // An address that the servers return for every name is no answer, and not the stub's fault
             // either.
-            DnsState::Answered if self.gives_false_addresses => return None,
-            DnsState::Answered => true,
-            DnsState::Silent | DnsState::Failed | DnsState::Lied => false,
-            DnsState::NotAsked => return None,
+            DnsOutcome::Answered if self.gives_false_addresses => return None,
+            DnsOutcome::Answered => true,
+            DnsOutcome::Silent | DnsOutcome::Failed | DnsOutcome::Lied => false,
+            DnsOutcome::NotAsked => return None,
         };
         if !asked.is_at_or_after(self.epoch) && !is_good {
             return None;
@@ -300,13 +300,13 @@ impl NameLookups {
             }
             return None;
         }
-        if answers.iter().all(|server| server.answer == DnsState::NotAsked) {
+        if answers.iter().all(|server| server.answer == DnsOutcome::NotAsked) {
             // This device could not send any query, which is no evidence about the servers.
             return None;
         }
-        let is_good = answers.iter().any(|server| server.answer == DnsState::Answered);
+        let is_good = answers.iter().any(|server| server.answer == DnsOutcome::Answered);
         self.gives_false_addresses =
-            !is_good && answers.iter().any(|server| server.answer == DnsState::Lied);
+            !is_good && answers.iter().any(|server| server.answer == DnsOutcome::Lied);
         if self.gives_false_addresses
             && let NamesState::Failing { lookups, .. } = &mut self.state
         {
@@ -323,7 +323,7 @@ impl NameLookups {
         if !matches!(self.state, NamesState::Failing { .. }) {
             self.party = party;
         }
-        let good = answers.iter().filter(|server| server.answer == DnsState::Answered);
+        let good = answers.iter().filter(|server| server.answer == DnsOutcome::Answered);
         let ends = good.map(|server| server.observation.answered()).reduce(Stamp::earliest);
         let all = answers.iter().map(|server| server.observation.answered());
         let answered = ends.or(all.reduce(Stamp::latest)).unwrap_or(asked);
@@ -516,7 +516,7 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall }
     }
 
-    fn seen(probe: ProbeKind, answer: DnsState, asked: u64, took: u64) -> Observation {
+    fn seen(probe: ProbeKind, answer: DnsOutcome, asked: u64, took: u64) -> Observation {
         Observation {
             probe,
             target: "192.0.2.53:53".to_owned(),
@@ -532,7 +532,7 @@ mod tests {
         NameLookups::new(at(0), Duration::ZERO)
     }
 
-    fn lookup(names: &mut NameLookups, answer: DnsState, asked: u64, took: u64) -> Option<Stamp> {
+    fn lookup(names: &mut NameLookups, answer: DnsOutcome, asked: u64, took: u64) -> Option<Stamp> {
         let returned = names.lookup_ended(answer, seen(ProbeKind::SystemDns, answer, asked, took));
         names.fail_if_due(at(asked + took));
         returned
@@ -541,7 +541,7 @@ mod tests {
     /// Queries all servers at the same time, with these answers.
     fn servers(
         names: &mut NameLookups,
-        answers: &[DnsState],
+        answers: &[DnsOutcome],
         asked: u64,
         took: u64,
     ) -> Option<Stamp> {
@@ -563,7 +563,7 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000] {
-            servers(&mut names, &[DnsState::Silent], asked, 2_000);
+            servers(&mut names, &[DnsOutcome::Silent], asked, 2_000);
         }
         names
     }
@@ -573,7 +573,7 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {
-            servers(&mut names, &[DnsState::NotAsked, DnsState::NotAsked], asked, 20);
+            servers(&mut names, &[DnsOutcome::NotAsked, DnsOutcome::NotAsked], asked, 20);
         }
         assert_eq!((names.failing_since(), names.has_failed()), (None, false));
     }
@@ -582,10 +582,10 @@ mod tests {
     fn servers_fail_after_three_failures_over_six_seconds() {
         let mut names = names();
         names.doubted(at(1_000));
-        servers(&mut names, &[DnsState::Silent, DnsState::Silent], 1_000, 2_000);
-        servers(&mut names, &[DnsState::Silent, DnsState::Failed], 3_000, 2_000);
+        servers(&mut names, &[DnsOutcome::Silent, DnsOutcome::Silent], 1_000, 2_000);
+        servers(&mut names, &[DnsOutcome::Silent, DnsOutcome::Failed], 3_000, 2_000);
         assert_eq!(names.failing_since(), None);
-        servers(&mut names, &[DnsState::Silent, DnsState::Silent], 5_000, 2_000);
+        servers(&mut names, &[DnsOutcome::Silent, DnsOutcome::Silent], 5_000, 2_000);
         assert_eq!((names.failing_since(), names.party()), (Some(at(1_000)), Party::Provider));
     }
 
@@ -593,9 +593,9 @@ mod tests {
     fn a_failure_of_servers_begins_with_their_last_answer() {
         let mut names = names();
         names.doubted(at(0));
-        servers(&mut names, &[DnsState::Answered], 2_000, 20);
+        servers(&mut names, &[DnsOutcome::Answered], 2_000, 20);
         for asked in [4_000, 6_000, 8_000] {
-            servers(&mut names, &[DnsState::Silent], asked, 2_000);
+            servers(&mut names, &[DnsOutcome::Silent], asked, 2_000);
         }
         assert_eq!(names.failing_since(), Some(at(2_020)));
     }
@@ -605,10 +605,10 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000] {
-            servers(&mut names, &[DnsState::Failed], asked, 10);
+            servers(&mut names, &[DnsOutcome::Failed], asked, 10);
             assert_eq!(names.failing_since(), None);
         }
-        servers(&mut names, &[DnsState::Failed], 6_000, 10);
+        servers(&mut names, &[DnsOutcome::Failed], 6_000, 10);
         assert_eq!(names.failing_since(), Some(at(0)));
     }
 
@@ -617,10 +617,10 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {
-            servers(&mut names, &[DnsState::Silent, DnsState::Answered], asked, 2_000);
+            servers(&mut names, &[DnsOutcome::Silent, DnsOutcome::Answered], asked, 2_000);
         }
         assert_eq!(names.failing_since(), None);
-        lookup(&mut names, DnsState::Answered, 3_000, 6_000);
+        lookup(&mut names, DnsOutcome::Answered, 3_000, 6_000);
         assert!(!names.is_doubted());
     }
 
@@ -630,15 +630,15 @@ mod tests {
         names.doubted(at(0));
         for asked in [0, 10_000, 20_000] {
             assert_eq!(names.failing_since(), None);
-            servers(&mut names, &[DnsState::Answered], asked, 20);
-            lookup(&mut names, DnsState::Failed, asked, 10_000);
+            servers(&mut names, &[DnsOutcome::Answered], asked, 20);
+            lookup(&mut names, DnsOutcome::Failed, asked, 10_000);
         }
         assert_eq!((names.failing_since(), names.party()), (Some(at(0)), Party::Yours));
         // Answers of servers are not enough; the stub must answer.
-        assert_eq!(servers(&mut names, &[DnsState::Answered], 40_000, 20), None);
-        assert_eq!(servers(&mut names, &[DnsState::Answered], 42_000, 20), None);
-        assert_eq!(lookup(&mut names, DnsState::Answered, 44_000, 20), None);
-        assert_eq!(lookup(&mut names, DnsState::Answered, 46_000, 20), Some(at(44_020)));
+        assert_eq!(servers(&mut names, &[DnsOutcome::Answered], 40_000, 20), None);
+        assert_eq!(servers(&mut names, &[DnsOutcome::Answered], 42_000, 20), None);
+        assert_eq!(lookup(&mut names, DnsOutcome::Answered, 44_000, 20), None);
+        assert_eq!(lookup(&mut names, DnsOutcome::Answered, 46_000, 20), Some(at(44_020)));
     }
 
     #[test]
@@ -646,8 +646,8 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 10_000, 20_000] {
-            servers(&mut names, &[DnsState::Answered], asked, 20);
-            lookup(&mut names, DnsState::Failed, asked, 10_000);
+            servers(&mut names, &[DnsOutcome::Answered], asked, 20);
+            lookup(&mut names, DnsOutcome::Failed, asked, 10_000);
             names.lost_probe(at(asked + 9_000));
         }
         assert_eq!(names.failing_since(), None);
@@ -660,10 +660,10 @@ mod tests {
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000, 8_000] {
             names.lost_probe(at(asked));
-            servers(&mut names, &[DnsState::Silent], asked, 2_000);
+            servers(&mut names, &[DnsOutcome::Silent], asked, 2_000);
             assert_eq!(names.failing_since(), None);
         }
-        servers(&mut names, &[DnsState::Silent], 10_000, 2_000);
+        servers(&mut names, &[DnsOutcome::Silent], 10_000, 2_000);
         assert_eq!(names.failing_since(), Some(at(0)));
     }
 
@@ -671,7 +671,7 @@ mod tests {
     fn nothing_fails_before_the_grace_period_is_over() {
         let mut names = NameLookups::new(at(0), Duration::from_mins(1));
         for asked in 0..28 {
-            servers(&mut names, &[DnsState::Silent], asked * 2_000, 2_000);
+            servers(&mut names, &[DnsOutcome::Silent], asked * 2_000, 2_000);
         }
         assert_eq!(names.failing_since(), None);
         names.fail_if_due(at(60_000));
@@ -681,38 +681,38 @@ mod tests {
     #[test]
     fn a_failure_of_servers_ends_with_their_first_answer() {
         let mut names = failing();
-        assert_eq!(servers(&mut names, &[DnsState::Answered], 60_000, 30), None);
-        assert_eq!(servers(&mut names, &[DnsState::Silent], 62_000, 2_000), None);
-        assert_eq!(servers(&mut names, &[DnsState::Answered], 64_000, 30), None);
-        assert_eq!(servers(&mut names, &[DnsState::Answered], 65_500, 30), Some(at(64_030)));
+        assert_eq!(servers(&mut names, &[DnsOutcome::Answered], 60_000, 30), None);
+        assert_eq!(servers(&mut names, &[DnsOutcome::Silent], 62_000, 2_000), None);
+        assert_eq!(servers(&mut names, &[DnsOutcome::Answered], 64_000, 30), None);
+        assert_eq!(servers(&mut names, &[DnsOutcome::Answered], 65_500, 30), Some(at(64_030)));
         assert_eq!(names.failing_since(), None);
     }
 
     #[test]
     fn a_proof_counts_as_one_of_the_two_required_answers() {
         let mut one = failing();
-        servers(&mut one, &[DnsState::Answered], 60_000, 10);
+        servers(&mut one, &[DnsOutcome::Answered], 60_000, 10);
         assert_eq!(one.proved(at(58_000), at(61_000)), Some(at(60_010)));
         let mut other = failing();
         assert_eq!(other.proved(at(58_000), at(61_000)), None);
-        assert_eq!(lookup(&mut other, DnsState::Answered, 61_500, 10), None, "too soon");
-        assert_eq!(lookup(&mut other, DnsState::Answered, 62_500, 10), Some(at(61_000)));
+        assert_eq!(lookup(&mut other, DnsOutcome::Answered, 61_500, 10), None, "too soon");
+        assert_eq!(lookup(&mut other, DnsOutcome::Answered, 62_500, 10), Some(at(61_000)));
         // A second of service within a failure does not split it.
         let mut third = failing();
         assert_eq!(third.proved(at(60_000), at(60_100)), None);
-        assert_eq!(lookup(&mut third, DnsState::Failed, 61_500, 10), None);
-        assert_eq!(lookup(&mut third, DnsState::Answered, 63_000, 10), None);
+        assert_eq!(lookup(&mut third, DnsOutcome::Failed, 61_500, 10), None);
+        assert_eq!(lookup(&mut third, DnsOutcome::Answered, 63_000, 10), None);
         assert!(third.failing_since().is_some());
     }
 
     #[test]
     fn a_lookup_before_the_first_false_address_is_not_the_end_of_the_failure() {
         let mut names = failing();
-        assert_eq!(lookup(&mut names, DnsState::Answered, 60_000, 20), None);
-        servers(&mut names, &[DnsState::Lied], 60_500, 20);
-        assert_eq!(lookup(&mut names, DnsState::Answered, 62_000, 20), None);
-        servers(&mut names, &[DnsState::Answered], 90_000, 20);
-        assert_eq!(servers(&mut names, &[DnsState::Answered], 92_000, 20), Some(at(90_020)));
+        assert_eq!(lookup(&mut names, DnsOutcome::Answered, 60_000, 20), None);
+        servers(&mut names, &[DnsOutcome::Lied], 60_500, 20);
+        assert_eq!(lookup(&mut names, DnsOutcome::Answered, 62_000, 20), None);
+        servers(&mut names, &[DnsOutcome::Answered], 90_000, 20);
+        assert_eq!(servers(&mut names, &[DnsOutcome::Answered], 92_000, 20), Some(at(90_020)));
     }
 
     #[test]
@@ -720,8 +720,8 @@ mod tests {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {
-            servers(&mut names, &[DnsState::Lied], asked, 20);
-            lookup(&mut names, DnsState::Answered, asked + 100, 20);
+            servers(&mut names, &[DnsOutcome::Lied], asked, 20);
+            lookup(&mut names, DnsOutcome::Answered, asked + 100, 20);
         }
         assert_eq!(names.failing_since(), Some(at(0)));
     }

@@ -8,7 +8,7 @@ use super::{Cause, Gap, Incident, ProbeKind, Scope, Transition};
 use crate::{
     clock::Stamp,
     duration::Readable,
-    probe::{LocalFailure, RouterState},
+    probe::{LocalFailure, RouterOutcome},
 };
 
 /// The transition as one sentence. Times are the stamps' wall clock in `zone`; a caller that knows the
@@ -234,8 +234,8 @@ fn reason(incident: &Incident, cause: Cause) -> String {
         Cause::Vpn => "VPN (the tunnel is dead, the connection beneath it works)".to_owned(),
         Cause::Isp => {
             // A live router can give several answers; each of the others is a single word.
-            let dead = [RouterState::Silent, RouterState::Gone, RouterState::NotAsked]
-                .map(RouterState::as_str);
+            let dead = [RouterOutcome::Silent, RouterOutcome::Gone, RouterOutcome::NotAsked]
+                .map(RouterOutcome::as_str);
             let alive = incident.evidence.iter().any(|seen| {
                 seen.probe == ProbeKind::Gateway && !dead.contains(&seen.answer.as_str())
             });

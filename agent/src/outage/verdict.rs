@@ -1,7 +1,7 @@
 //! The verdict: one table from facts to a cause.
 
 use super::Cause;
-use crate::probe::{LinkAnswer, RouterState};
+use crate::probe::{LinkAnswer, RouterOutcome};
 
 /// The facts about one address family that is down, or about the whole internet if none is. The caller
 /// leaves out facts that were probed before the doubt began, because they are stale.
@@ -14,7 +14,7 @@ pub struct FailureFacts {
     /// error).
     pub forbidden: bool,
     /// The router's answer; `None` if it was not probed since the doubt began.
-    pub gateway: Option<RouterState>,
+    pub gateway: Option<RouterOutcome>,
     /// Whether this router has ever answered on this network. If it has not, silence may be normal for
     /// it.
     pub gateway_answered_before: bool,
@@ -64,9 +64,9 @@ pub struct FailureFacts {
 pub fn verdict(facts: &FailureFacts) -> Cause {
     let tunnel = facts.link.as_ref().and_then(LinkAnswer::route).is_some_and(|route| route.tunnel);
     let gateway_dead = match facts.gateway {
-        Some(RouterState::Silent) => facts.gateway_answered_before,
-        Some(RouterState::Gone) => facts.gateway_answered_before || facts.opened,
-        Some(RouterState::Alive | RouterState::NotAsked) | None => false,
+        Some(RouterOutcome::Silent) => facts.gateway_answered_before,
+        Some(RouterOutcome::Gone) => facts.gateway_answered_before || facts.opened,
+        Some(RouterOutcome::Alive | RouterOutcome::NotAsked) | None => false,
     };
     if !facts.anchors_alive {
         return match facts.link {
@@ -120,7 +120,7 @@ mod tests {
         let mut facts = FailureFacts {
             link: Some(LinkAnswer::NoCarrier),
             forbidden: true,
-            gateway: Some(RouterState::Silent),
+            gateway: Some(RouterOutcome::Silent),
             gateway_answered_before: true,
             had_failed_beyond_router: false,
             opened: false,
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(verdict(&facts), Cause::Firewall);
         facts.forbidden = false;
         assert_eq!(verdict(&facts), Cause::Gateway);
-        facts.gateway = Some(RouterState::Alive);
+        facts.gateway = Some(RouterOutcome::Alive);
         assert_eq!(verdict(&facts), Cause::CaptivePortal);
         facts.portal = false;
         assert_eq!(verdict(&facts), Cause::Vpn);
@@ -166,12 +166,12 @@ mod tests {
     fn a_router_that_never_answered_is_not_blamed_for_silence() {
         let mut facts = FailureFacts {
             link: Some(routed(false)),
-            gateway: Some(RouterState::Silent),
+            gateway: Some(RouterOutcome::Silent),
             ..FailureFacts::default()
         };
         assert_eq!(verdict(&facts), Cause::Isp);
         // The kernel's report comes too late to open with, but in time for a later segment.
-        facts.gateway = Some(RouterState::Gone);
+        facts.gateway = Some(RouterOutcome::Gone);
         assert_eq!(verdict(&facts), Cause::Isp);
         facts.opened = true;
         assert_eq!(verdict(&facts), Cause::Gateway);

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use ispmon_testing::server::Server;
+use ispmon_testing::server::TestServer;
 use ispmon_wire::OutageReport;
 use tempfile::TempDir;
 use tokio::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// A running outbox with its surroundings.
 struct Stage {
-    server: Arc<Server>,
+    server: Arc<TestServer>,
     journal: Journal,
     closed: Arc<Notify>,
     messages: UnboundedReceiver<MonitorMessage>,
@@ -40,7 +40,7 @@ impl Stage {
         let (block, blocked) = mpsc::channel::<()>();
         drop(spawn_blocking(move || blocked.recv()));
         let folder = tempfile::tempdir().expect("a folder");
-        let server = Server::with(move |connection, count| {
+        let server = TestServer::with(move |connection, count| {
             let (status, body) = answers[count];
             let length = body.len();
             write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}")

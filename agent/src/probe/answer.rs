@@ -169,7 +169,7 @@ impl LinkAnswer {
 
 /// Result of a router probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RouterState {
+pub enum RouterOutcome {
     /// It completed or refused a connection, or answered an echo request: it is alive.
     Alive,
     /// It did not answer at all.
@@ -180,7 +180,7 @@ pub enum RouterState {
     NotAsked,
 }
 
-impl RouterState {
+impl RouterOutcome {
     /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -194,7 +194,7 @@ impl RouterState {
 
 /// Result of querying name servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DnsState {
+pub enum DnsOutcome {
     /// They answered correctly.
     Answered,
     /// Nothing came back.
@@ -208,7 +208,7 @@ pub enum DnsState {
     NotAsked,
 }
 
-impl DnsState {
+impl DnsOutcome {
     /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -223,7 +223,7 @@ impl DnsState {
 
 /// Result of the plain HTTP request that a captive portal would intercept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PortalState {
+pub enum PortalOutcome {
     /// The genuine answer.
     Genuine,
     /// Something else answered in its place. Only this means that there is a portal.
@@ -232,7 +232,7 @@ pub enum PortalState {
     NoAnswer,
 }
 
-impl PortalState {
+impl PortalOutcome {
     /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 use self::message::{DnsAnswer, DnsQuery, Received};
 pub use self::servers::{ServerOwner, Servers, owner_of};
-use super::{DnsState, Family, LocalFailure, Observation, ProbeKind};
+use super::{DnsOutcome, Family, LocalFailure, Observation, ProbeKind};
 use crate::{
     clock::Stamp,
     loopback::is_local_name,
@@ -67,7 +67,7 @@ pub struct ServerAnswer {
     /// The server.
     pub server: SocketAddr,
     /// The result.
-    pub answer: DnsState,
+    pub answer: DnsOutcome,
     /// The same for the journal.
     pub observation: Observation,
 }
@@ -114,8 +114,8 @@ pub(super) async fn query_name(
 }
 
 /// The result for a name, or [`Dns::Answered`] if another name was answered.
-pub(super) fn answered_or(answer: DnsState, of_another: DnsState) -> DnsState {
-    if of_another == DnsState::Answered { DnsState::Answered } else { answer }
+pub(super) fn answered_or(answer: DnsOutcome, of_another: DnsOutcome) -> DnsOutcome {
+    if of_another == DnsOutcome::Answered { DnsOutcome::Answered } else { answer }
 }
 
 /// Larger answers come by TCP; without EDNS a server sends 512 bytes at most (RFC 1035, 4.2.1).
@@ -137,7 +137,7 @@ pub async fn query_server(
     name: &str,
     limit: Duration,
     clock: &impl Fn() -> Stamp,
-) -> (DnsState, Observation) {
+) -> (DnsOutcome, Observation) {
     let at = clock();
     let begun = Instant::now();
     let nonce = format!("ispmon-{:016x}.invalid", fastrand::u64(..));
@@ -164,20 +164,20 @@ pub async fn query_system(
     name: &str,
     limit: Duration,
     clock: &impl Fn() -> Stamp,
-) -> (DnsState, Observation) {
+) -> (DnsOutcome, Observation) {
     let at = clock();
     let begun = Instant::now();
     let (answer, word) = match resolver.resolve(name, begun + limit).await {
         Ok(addresses) if addresses.iter().copied().any(is_unusable_address) => {
-            (DnsState::Lied, "lied")
+            (DnsOutcome::Lied, "lied")
         }
-        Ok(_) => (DnsState::Answered, "answered"),
+        Ok(_) => (DnsOutcome::Answered, "answered"),
         Err(LookupError::TimedOut { .. } | LookupError::Hanging { .. }) => {
-            (DnsState::Silent, "silent")
+            (DnsOutcome::Silent, "silent")
         }
-        Err(LookupError::Unknown { .. }) => (DnsState::Failed, NXDOMAIN),
-        Err(LookupError::Temporary { .. }) => (DnsState::Failed, "servfail"),
-        Err(LookupError::Failed { .. }) => (DnsState::Failed, "failed"),
+        Err(LookupError::Unknown { .. }) => (DnsOutcome::Failed, NXDOMAIN),
+        Err(LookupError::Temporary { .. }) => (DnsOutcome::Failed, "servfail"),
+        Err(LookupError::Failed { .. }) => (DnsOutcome::Failed, "failed"),
     };
     let observation = Observation {
         probe: ProbeKind::SystemDns,
@@ -198,7 +198,7 @@ pub async fn query_system(
 fn judge(
     real: &Result<DnsAnswer, DnsFailure>,
     nonce: &Result<DnsAnswer, DnsFailure>,
-) -> (DnsState, &'static str) {
+) -> (DnsOutcome, &'static str) {
     let for_everything = match nonce {
         Ok(DnsAnswer::Addresses(addresses)) => addresses.as_slice(),
         Ok(DnsAnswer::Failed(_)) | Err(_) => &[],
@@ -207,22 +207,22 @@ fn judge(
         |address: &IpAddr| is_unusable_address(*address) || for_everything.contains(address);
     match real {
         // Servers that block, or that have no server to forward to, answer like this to every query.
-        Ok(DnsAnswer::Addresses(addresses)) if addresses.is_empty() => (DnsState::Failed, NODATA),
+        Ok(DnsAnswer::Addresses(addresses)) if addresses.is_empty() => (DnsOutcome::Failed, NODATA),
         Ok(DnsAnswer::Addresses(addresses)) if addresses.iter().any(is_lie) => {
-            (DnsState::Lied, "lied")
+            (DnsOutcome::Lied, "lied")
         }
         Ok(DnsAnswer::Addresses(_)) if !for_everything.is_empty() => {
-            (DnsState::Answered, "hijacks_nxdomain")
+            (DnsOutcome::Answered, "hijacks_nxdomain")
         }
-        Ok(DnsAnswer::Addresses(_)) => (DnsState::Answered, "answered"),
-        Ok(DnsAnswer::Failed(word)) => (DnsState::Failed, word),
-        Err(DnsFailure::Unreachable) => (DnsState::Failed, "unreachable"),
-        Err(DnsFailure::Nonsense) => (DnsState::Failed, "nonsense"),
-        Err(DnsFailure::Forbidden) => (DnsState::Failed, "forbidden"),
-        Err(DnsFailure::NotAsked(failure)) => (DnsState::NotAsked, failure.as_str()),
+        Ok(DnsAnswer::Addresses(_)) => (DnsOutcome::Answered, "answered"),
+        Ok(DnsAnswer::Failed(word)) => (DnsOutcome::Failed, word),
+        Err(DnsFailure::Unreachable) => (DnsOutcome::Failed, "unreachable"),
+        Err(DnsFailure::Nonsense) => (DnsOutcome::Failed, "nonsense"),
+        Err(DnsFailure::Forbidden) => (DnsOutcome::Failed, "forbidden"),
+        Err(DnsFailure::NotAsked(failure)) => (DnsOutcome::NotAsked, failure.as_str()),
         // The server is alive; only packet loss or a failing server upstream can cause this.
-        Err(DnsFailure::Silent) if nonce.is_ok() => (DnsState::Failed, "partly_silent"),
-        Err(DnsFailure::Silent) => (DnsState::Silent, "silent"),
+        Err(DnsFailure::Silent) if nonce.is_ok() => (DnsOutcome::Failed, "partly_silent"),
+        Err(DnsFailure::Silent) => (DnsOutcome::Silent, "silent"),
     }
 }
 
@@ -360,25 +360,25 @@ mod tests {
         let servfail = || Ok(DnsAnswer::Failed("servfail"));
         let silent = || Err(DnsFailure::Silent);
         for (real, nonce, expected) in [
-            (truth(), unknown(), (DnsState::Answered, "answered")),
-            (truth(), silent(), (DnsState::Answered, "answered")),
-            (truth(), Ok(DnsAnswer::Addresses(vec![])), (DnsState::Answered, "answered")),
-            (Ok(DnsAnswer::Addresses(vec![])), unknown(), (DnsState::Failed, "nodata")),
+            (truth(), unknown(), (DnsOutcome::Answered, "answered")),
+            (truth(), silent(), (DnsOutcome::Answered, "answered")),
+            (truth(), Ok(DnsAnswer::Addresses(vec![])), (DnsOutcome::Answered, "answered")),
+            (Ok(DnsAnswer::Addresses(vec![])), unknown(), (DnsOutcome::Failed, "nodata")),
             (
                 Ok(DnsAnswer::Addresses(vec![])),
                 Ok(DnsAnswer::Addresses(vec![])),
-                (DnsState::Failed, "nodata"),
+                (DnsOutcome::Failed, "nodata"),
             ),
-            (lie(), lie(), (DnsState::Lied, "lied")),
-            (truth(), lie(), (DnsState::Answered, "hijacks_nxdomain")),
-            (silent(), lie(), (DnsState::Failed, "partly_silent")),
-            (unknown(), lie(), (DnsState::Failed, "nxdomain")),
-            (blocked(), unknown(), (DnsState::Lied, "lied")),
-            (unknown(), unknown(), (DnsState::Failed, "nxdomain")),
-            (servfail(), servfail(), (DnsState::Failed, "servfail")),
-            (silent(), unknown(), (DnsState::Failed, "partly_silent")),
-            (silent(), silent(), (DnsState::Silent, "silent")),
-            (Err(DnsFailure::Unreachable), silent(), (DnsState::Failed, "unreachable")),
+            (lie(), lie(), (DnsOutcome::Lied, "lied")),
+            (truth(), lie(), (DnsOutcome::Answered, "hijacks_nxdomain")),
+            (silent(), lie(), (DnsOutcome::Failed, "partly_silent")),
+            (unknown(), lie(), (DnsOutcome::Failed, "nxdomain")),
+            (blocked(), unknown(), (DnsOutcome::Lied, "lied")),
+            (unknown(), unknown(), (DnsOutcome::Failed, "nxdomain")),
+            (servfail(), servfail(), (DnsOutcome::Failed, "servfail")),
+            (silent(), unknown(), (DnsOutcome::Failed, "partly_silent")),
+            (silent(), silent(), (DnsOutcome::Silent, "silent")),
+            (Err(DnsFailure::Unreachable), silent(), (DnsOutcome::Failed, "unreachable")),
         ] {
             assert_eq!(judge(&real, &nonce), expected, "{real:?}, {nonce:?}");
         }

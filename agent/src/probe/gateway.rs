@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    ConnectAnswer, ConnectEnd, Family, Interface, Observation, ProbeKind, RouterState,
+    ConnectAnswer, ConnectEnd, Family, Interface, Observation, ProbeKind, RouterOutcome,
     link::{self, Neighbour},
     tcp,
 };
@@ -44,7 +44,7 @@ pub async fn probe(
     interface: &Interface,
     limit: Duration,
     clock: impl Fn() -> Stamp + Clone + Send + Sync + 'static,
-) -> (RouterState, Observation) {
+) -> (RouterOutcome, Observation) {
     let at = clock();
     let begun = Instant::now();
     let targets = PORTS.map(|port| at_port(gateway, interface, port));
@@ -55,7 +55,7 @@ pub async fn probe(
     }
     let (answer, word) = tokio::select! {
         answer = by_tcp(connects, gateway, interface) => answer,
-        () = echo(gateway, interface, begun + limit) => (RouterState::Alive, "echo"),
+        () = echo(gateway, interface, begun + limit) => (RouterOutcome::Alive, "echo"),
     };
     let observation = Observation {
         probe: ProbeKind::Gateway,
@@ -72,13 +72,13 @@ async fn by_tcp(
     mut connects: JoinSet<ConnectAnswer>,
     gateway: IpAddr,
     interface: &Interface,
-) -> (RouterState, &'static str) {
+) -> (RouterOutcome, &'static str) {
     let mut ends = Vec::with_capacity(PORTS.len());
     while let Some(answer) = connects.join_next().await {
         // A connect does not panic; if one did, the answers of the others would still count.
         let Ok(answer) = answer else { continue };
         if matches!(answer.end, ConnectEnd::Connected | ConnectEnd::Refused) {
-            return (RouterState::Alive, answer.end.as_str());
+            return (RouterOutcome::Alive, answer.end.as_str());
         }
         ends.push(answer.end);
     }
@@ -93,18 +93,21 @@ async fn by_tcp(
 ///    ("local network privacy"), so it counts as not probed.
 /// 3. The neighbour table reports that the address does not resolve: gone.
 /// 4. Else: silent.
-fn classify_no_response(ends: &[ConnectEnd], neighbour: impl FnOnce() -> Neighbour) -> RouterState {
+fn classify_no_response(
+    ends: &[ConnectEnd],
+    neighbour: impl FnOnce() -> Neighbour,
+) -> RouterOutcome {
     let says_nothing = |end: &ConnectEnd| match end {
         ConnectEnd::Forbidden | ConnectEnd::NotAsked(_) => true,
         ConnectEnd::Unreachable => cfg!(target_os = "macos"),
         ConnectEnd::Connected | ConnectEnd::Refused | ConnectEnd::TimedOut => false,
     };
     if ends.iter().all(says_nothing) {
-        RouterState::NotAsked
+        RouterOutcome::NotAsked
     } else if neighbour() == Neighbour::Failed {
-        RouterState::Gone
+        RouterOutcome::Gone
     } else {
-        RouterState::Silent
+        RouterOutcome::Silent
     }
 }
 
@@ -202,15 +205,15 @@ mod tests {
         use ConnectEnd::{Forbidden, NotAsked, TimedOut, Unreachable};
         let failed = NotAsked(crate::probe::LocalFailure::NoPort);
         let unreachable =
-            if cfg!(target_os = "macos") { RouterState::NotAsked } else { RouterState::Silent };
+            if cfg!(target_os = "macos") { RouterOutcome::NotAsked } else { RouterOutcome::Silent };
         for (ends, neighbour, expected) in [
-            ([TimedOut; 3], Neighbour::Known, RouterState::Silent),
-            ([TimedOut; 3], Neighbour::Resolving, RouterState::Silent),
-            ([TimedOut; 3], Neighbour::Unknown, RouterState::Silent),
-            ([TimedOut; 3], Neighbour::Failed, RouterState::Gone),
-            ([Forbidden, Forbidden, TimedOut], Neighbour::Failed, RouterState::Gone),
+            ([TimedOut; 3], Neighbour::Known, RouterOutcome::Silent),
+            ([TimedOut; 3], Neighbour::Resolving, RouterOutcome::Silent),
+            ([TimedOut; 3], Neighbour::Unknown, RouterOutcome::Silent),
+            ([TimedOut; 3], Neighbour::Failed, RouterOutcome::Gone),
+            ([Forbidden, Forbidden, TimedOut], Neighbour::Failed, RouterOutcome::Gone),
             ([Unreachable; 3], Neighbour::Resolving, unreachable),
-            ([Forbidden, failed, Forbidden], Neighbour::Failed, RouterState::NotAsked),
+            ([Forbidden, failed, Forbidden], Neighbour::Failed, RouterOutcome::NotAsked),
         ] {
             assert_eq!(
                 classify_no_response(&ends, || neighbour),

@@ -38,7 +38,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Observation, PortalState, ProbeKind, dns};
+use super::{Observation, PortalOutcome, ProbeKind, dns};
 use crate::{clock::Stamp, resolver::Resolver};
 
 /// The default servers: two, of different owners, because one may be blocked, and because some portals let
@@ -53,7 +53,7 @@ pub const LIMIT: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalAnswer {
     /// [`Portal::Intercepted`] only if every page that answered was intercepted.
-    pub portal: PortalState,
+    pub portal: PortalOutcome,
     /// An intercepted page came from the router itself: from its own address, by a redirect to that, or
     /// from a private address that the name servers return for every name. If the network has worked
     /// without a login before, that is the router's own "no internet" page.
@@ -86,19 +86,19 @@ pub async fn check(
             (page.ok().and_then(Result::ok), server)
         });
     }
-    let mut portal = PortalState::NoAnswer;
+    let mut portal = PortalOutcome::NoAnswer;
     let mut decided = servers.first().cloned();
     let mut from_router = false;
     while let Some(ended) = checks.join_next().await {
         let Ok((Some(page), server)) = ended else { continue };
         match judge(page.status, page.has_body) {
-            PortalState::NoAnswer => {}
-            PortalState::Genuine => {
-                (portal, decided, from_router) = (PortalState::Genuine, Some(server), false);
+            PortalOutcome::NoAnswer => {}
+            PortalOutcome::Genuine => {
+                (portal, decided, from_router) = (PortalOutcome::Genuine, Some(server), false);
                 break;
             }
-            PortalState::Intercepted => {
-                (portal, decided) = (PortalState::Intercepted, Some(server));
+            PortalOutcome::Intercepted => {
+                (portal, decided) = (PortalOutcome::Intercepted, Some(server));
                 from_router =
                     from_router || page.is_from_router(is_router, resolver, deadline).await;
             }
@@ -157,12 +157,12 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 /// Classifies an answer.
-fn judge(status: StatusCode, has_body: bool) -> PortalState {
+fn judge(status: StatusCode, has_body: bool) -> PortalOutcome {
     match status {
-        StatusCode::NO_CONTENT if !has_body => PortalState::Genuine,
-        StatusCode::NETWORK_AUTHENTICATION_REQUIRED => PortalState::Intercepted,
-        status if status.is_server_error() => PortalState::NoAnswer,
-        _ => PortalState::Intercepted,
+        StatusCode::NO_CONTENT if !has_body => PortalOutcome::Genuine,
+        StatusCode::NETWORK_AUTHENTICATION_REQUIRED => PortalOutcome::Intercepted,
+        status if status.is_server_error() => PortalOutcome::NoAnswer,
+        _ => PortalOutcome::Intercepted,
     }
 }
 
@@ -266,19 +266,19 @@ mod tests {
     #[test]
     fn only_an_answer_that_the_genuine_server_does_not_give_is_a_portal() {
         for (status, has_body, expected) in [
-            (204, false, PortalState::Genuine),
-            (204, true, PortalState::Intercepted),
-            (200, true, PortalState::Intercepted),
-            (200, false, PortalState::Intercepted),
-            (302, false, PortalState::Intercepted),
-            (307, true, PortalState::Intercepted),
-            (403, true, PortalState::Intercepted),
-            (404, true, PortalState::Intercepted),
-            (511, true, PortalState::Intercepted),
-            (500, true, PortalState::NoAnswer),
-            (502, true, PortalState::NoAnswer),
-            (503, false, PortalState::NoAnswer),
-            (504, true, PortalState::NoAnswer),
+            (204, false, PortalOutcome::Genuine),
+            (204, true, PortalOutcome::Intercepted),
+            (200, true, PortalOutcome::Intercepted),
+            (200, false, PortalOutcome::Intercepted),
+            (302, false, PortalOutcome::Intercepted),
+            (307, true, PortalOutcome::Intercepted),
+            (403, true, PortalOutcome::Intercepted),
+            (404, true, PortalOutcome::Intercepted),
+            (511, true, PortalOutcome::Intercepted),
+            (500, true, PortalOutcome::NoAnswer),
+            (502, true, PortalOutcome::NoAnswer),
+            (503, false, PortalOutcome::NoAnswer),
+            (504, true, PortalOutcome::NoAnswer),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
             assert_eq!(judge(status, has_body), expected, "{status}, body: {has_body}");

@@ -16,8 +16,8 @@ use std::{
 use reqwest::Url;
 
 use super::{
-    Anchor, DnsState, Family, Interface, LinkAnswer, Observation, PerFamily, ProbeKind, Route,
-    RouterState, dns, gateway,
+    Anchor, DnsOutcome, Family, Interface, LinkAnswer, Observation, PerFamily, ProbeKind, Route,
+    RouterOutcome, dns, gateway,
     link::{self, FamilyPaths, Underlay},
     portal::{self, PortalAnswer},
 };
@@ -105,12 +105,14 @@ impl Targets {
         router: Option<(IpAddr, Interface)>,
         family: Family,
         clock: impl Fn() -> Stamp + Clone + Send + Sync + 'static,
-    ) -> (RouterState, Observation) {
+    ) -> (RouterOutcome, Observation) {
         match router {
             Some((address, interface)) => {
                 gateway::probe(address, &interface, gateway::LIMIT, clock).await
             }
-            None => (RouterState::NotAsked, not_probed(ProbeKind::Gateway, Some(family), clock())),
+            None => {
+                (RouterOutcome::NotAsked, not_probed(ProbeKind::Gateway, Some(family), clock()))
+            }
         }
     }
 
@@ -129,7 +131,7 @@ impl Targets {
         &self,
         resolver: &Resolver,
         clock: &impl Fn() -> Stamp,
-    ) -> (DnsState, Observation) {
+    ) -> (DnsOutcome, Observation) {
         if let Some(server) = self.resolver {
             let answer = dns::query_name(server, &self.name, clock).await;
             return (answer.answer, answer.observation);

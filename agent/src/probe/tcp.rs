@@ -144,7 +144,7 @@ fn delay_ack(socket: &Socket) {
 
 /// Other systems have no such option.
 #[cfg(not(target_os = "linux"))]
-fn confirm_late(_socket: &Socket) {}
+fn delay_ack(_socket: &Socket) {}
 
 /// Whether the system picked the target's own port as the source port, for a target on this machine: such a
 /// connection completes without a listener (a TCP "simultaneous open" with itself).

@@ -129,7 +129,7 @@ struct StateDir {
 }
 
 /// The control socket, when there is one.
-pub(super) struct Control(Option<control::Server>);
+pub(super) struct Control(Option<control::ControlServer>);
 
 /// Passes the outcome of each heartbeat on to the monitor and to the outbox.
 pub(super) struct HeartbeatResults {
@@ -249,7 +249,7 @@ impl Control {
     /// Opens the socket; without one the agent runs all the same, but cannot be paused.
     async fn open(folder: &Path) -> Self {
         let path = folder.join(place::SOCKET_NAME);
-        match control::Server::bind(&path).await {
+        match control::ControlServer::bind(&path).await {
             Ok(server) => Self(Some(server)),
             Err(error) => {
                 ControlUnavailable { error: &error }.emit();

@@ -16,13 +16,13 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 ///
 /// A child process keeps its namespace alive until its input ends, which it does however this
 /// program ends; the kernel then removes the namespace with everything in it.
-pub struct Host {
+pub struct TestHost {
     name: &'static str,
     keeper: Child,
     namespace: File,
 }
 
-impl Host {
+impl TestHost {
     /// Makes a computer without any network but loopback; `name` is for error messages.
     pub fn new(name: &'static str) -> io::Result<Self> {
         let mut keeper = Command::new("unshare")
@@ -138,7 +138,7 @@ impl Host {
     }
 }
 
-impl Drop for Host {
+impl Drop for TestHost {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
@@ -159,19 +159,19 @@ impl Drop for Host {
 /// | internet | 100.66.0.2, 203.0.113.1 | `fd00:66::2`, `fd00:113::1` |
 ///
 /// The device's default routes lead to 192.168.7.1 and `fe80::1`.
-pub struct Network {
+pub struct TestNetwork {
     /// The device that a test is about.
-    pub device: Host,
+    pub device: TestHost,
     /// The router between the two.
-    pub router: Host,
+    pub router: TestHost,
     /// The server on the internet.
-    pub internet: Host,
+    pub internet: TestHost,
 }
 
-impl Network {
+impl TestNetwork {
     /// Builds it. Without the means for it, says so and returns `None`.
     pub fn build() -> Option<Self> {
-        if let Err(reason) = Host::new("trial").and_then(|trial| trial.nft("list ruleset")) {
+        if let Err(reason) = TestHost::new("trial").and_then(|trial| trial.nft("list ruleset")) {
             let _ = writeln!(io::stderr(), "SKIPPED: no network can be built: {reason}");
             return None;
         }
@@ -179,9 +179,9 @@ impl Network {
     }
 
     fn connect() -> io::Result<Self> {
-        let device = Host::new("device")?;
-        let router = Host::new("router")?;
-        let internet = Host::new("internet")?;
+        let device = TestHost::new("device")?;
+        let router = TestHost::new("router")?;
+        let internet = TestHost::new("internet")?;
         router.set("ipv4/ip_forward", "1")?;
         router.set("ipv6/conf/all/forwarding", "1")?;
         router.ip(&format!(
@@ -250,7 +250,7 @@ impl Network {
         Self::load(&self.router, hook, verdict);
     }
 
-    fn load(host: &Host, hook: &str, verdict: &str) {
+    fn load(host: &TestHost, hook: &str, verdict: &str) {
         let rules = format!(
             "table inet {hook}\n\
              delete table inet {hook}\n\

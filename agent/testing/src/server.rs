@@ -23,7 +23,7 @@ pub trait Connection: Read + Write {}
 impl<T: Read + Write> Connection for T {}
 
 /// A server with one thread per connection; its port is free again when it is dropped.
-pub struct Server {
+pub struct TestServer {
     address: SocketAddr,
     closed: Arc<AtomicBool>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
@@ -36,7 +36,7 @@ struct Seen {
     requests: Vec<String>,
 }
 
-impl Server {
+impl TestServer {
     /// Reads each request and gives the same answer to all.
     pub fn answering(answer: impl Into<String>) -> Self {
         let answer = answer.into();
@@ -132,7 +132,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::SeqCst);
         // Wakes the thread that accepts.

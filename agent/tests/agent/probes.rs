@@ -11,7 +11,7 @@ mod tcp;
 use std::{future::Future, time::Duration};
 
 use ispmon_agent::{clock::Stamp, runtime};
-use ispmon_testing::network::Host;
+use ispmon_testing::network::TestHost;
 
 /// How long something may take that must happen.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(300);
 
 /// Runs a probe on a computer of the test network.
-fn on<T: Send, F: Future<Output = T>>(host: &Host, work: impl FnOnce() -> F + Send) -> T {
+fn on<T: Send, F: Future<Output = T>>(host: &TestHost, work: impl FnOnce() -> F + Send) -> T {
     host.enter(|| runtime::run(async { work().await }).expect("a runtime"))
 }
 

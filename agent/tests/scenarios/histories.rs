@@ -11,8 +11,8 @@ use ispmon_agent::{
         MachineSettings, OutageMachine, Party, RoundResult, Transition,
     },
     probe::{
-        AnchorAnswer, AnchorEnd, DnsState, Family, LinkAnswer, LocalFailure, PerFamily,
-        PortalState, ProbeKind, Route, RouterState, ServerAnswer,
+        AnchorAnswer, AnchorEnd, DnsOutcome, Family, LinkAnswer, LocalFailure, PerFamily,
+        PortalOutcome, ProbeKind, Route, RouterOutcome, ServerAnswer,
     },
 };
 use proptest::prelude::*;
@@ -37,11 +37,11 @@ enum Happening {
     /// How long ago it began.
     Proof(Family, u64),
     NotAsked(LocalFailure),
-    Gateway(Family, RouterState),
+    Gateway(Family, RouterOutcome),
     /// How long ago it began.
-    Lookup(DnsState, u64),
-    NameServers(DnsState, u64, Party),
-    Portal(PortalState, bool),
+    Lookup(DnsOutcome, u64),
+    NameServers(DnsOutcome, u64, Party),
+    Portal(PortalOutcome, bool),
     Underlay(Family, bool),
     Beat(Option<heartbeat::NetworkPath>, u64, OutcomeKind),
     NoAnchors(Family),
@@ -101,17 +101,17 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(GraceReason::LinkUp)
     ];
     let router = prop_oneof![
-        Just(RouterState::Alive),
-        Just(RouterState::Silent),
-        Just(RouterState::Gone),
-        Just(RouterState::NotAsked)
+        Just(RouterOutcome::Alive),
+        Just(RouterOutcome::Silent),
+        Just(RouterOutcome::Gone),
+        Just(RouterOutcome::NotAsked)
     ];
     let names = || {
         prop_oneof![
-            Just(DnsState::Answered),
-            Just(DnsState::Silent),
-            Just(DnsState::Lied),
-            Just(DnsState::Failed)
+            Just(DnsOutcome::Answered),
+            Just(DnsOutcome::Silent),
+            Just(DnsOutcome::Lied),
+            Just(DnsOutcome::Failed)
         ]
     };
     let party = prop_oneof![Just(Party::Yours), Just(Party::Provider), Just(Party::Other)];
@@ -130,9 +130,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(heartbeat::NetworkPath::Nearby),
     ]);
     let page = prop_oneof![
-        Just(PortalState::Genuine),
-        Just(PortalState::Intercepted),
-        Just(PortalState::NoAnswer)
+        Just(PortalOutcome::Genuine),
+        Just(PortalOutcome::Intercepted),
+        Just(PortalOutcome::NoAnswer)
     ];
     let gap = prop_oneof![
         Just(GapCause::Suspended),

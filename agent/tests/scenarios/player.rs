@@ -19,7 +19,7 @@ use ispmon_agent::{
         Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, MachineSettings,
         MachineSnapshot, NetworkFacts, OutageMachine, Transition,
     },
-    probe::{Family, LinkAnswer, Observation, PerFamily, ProbeKind, RouterState},
+    probe::{Family, LinkAnswer, Observation, PerFamily, ProbeKind, RouterOutcome},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -480,7 +480,7 @@ impl Player<'_> {
             News::GatewayGone => {
                 for family in Family::BOTH {
                     if self.world().families[family].can_send() {
-                        self.tell_gateway(family, RouterState::Gone);
+                        self.tell_gateway(family, RouterOutcome::Gone);
                     }
                 }
             }

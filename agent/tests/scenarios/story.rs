@@ -81,7 +81,7 @@ fn yes() -> bool {
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "toml::Table")]
 enum Expected {
-    Once(Expectation),
+    Once(Box<Expectation>),
     Repeated(RepeatedExpectations),
 }
 
@@ -92,7 +92,7 @@ impl TryFrom<toml::Table> for Expected {
         if table.contains_key("repeat") || table.contains_key("each") {
             table.try_into().map(Self::Repeated)
         } else {
-            table.try_into().map(Self::Once)
+            table.try_into().map(|once| Self::Once(Box::new(once)))
         }
     }
 }
@@ -232,7 +232,7 @@ fn expand_expectations(expected: &[Expected]) -> Result<Vec<&Expectation>, Strin
     for one in expected {
         let RepeatedExpectations { repeat, each } = match one {
             Expected::Once(expectation) => {
-                expanded.push(expectation);
+                expanded.push(&**expectation);
                 continue;
             }
             Expected::Repeated(repeated) => repeated,

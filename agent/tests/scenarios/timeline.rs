@@ -4,7 +4,7 @@
 use fastrand::Rng;
 use ispmon_agent::{
     heartbeat::{FailureKind, NetworkPath, OutcomeKind},
-    probe::{AnchorEnd, DnsState, Family, PortalState, RouterState},
+    probe::{AnchorEnd, DnsOutcome, Family, PortalOutcome, RouterOutcome},
 };
 
 use crate::world::{Anchors, DnsState, GatewayState, Heartbeat, PortalState, StubState, World};
@@ -111,11 +111,11 @@ impl Timeline {
     }
 
     /// How a look-up by the system's resolver ends, and after how long.
-    pub(crate) fn look_up(&self, sent: u64, random: &mut Rng) -> (DnsState, u64) {
+    pub(crate) fn look_up(&self, sent: u64, random: &mut Rng) -> (DnsOutcome, u64) {
         match self.at(sent).stub {
             StubState::Alive => {}
-            StubState::Silent => return (DnsState::Silent, LOOKUP_MS * LOOKUP_ATTEMPTS as u64),
-            StubState::Failed => return (DnsState::Failed, 5),
+            StubState::Silent => return (DnsOutcome::Silent, LOOKUP_MS * LOOKUP_ATTEMPTS as u64),
+            StubState::Failed => return (DnsOutcome::Failed, 5),
         }
         let (mut waited, mut failed) = (1, false);
         for _ in 0..LOOKUP_ATTEMPTS {
@@ -124,17 +124,19 @@ impl Timeline {
                 waited += took;
                 match answer {
                     // A server that lies gives an address to the system as well.
-                    DnsState::Answered | DnsState::Lied => return (DnsState::Answered, waited),
-                    DnsState::Failed => failed = true,
-                    DnsState::Silent | DnsState::NotAsked => {}
+                    DnsOutcome::Answered | DnsOutcome::Lied => {
+                        return (DnsOutcome::Answered, waited);
+                    }
+                    DnsOutcome::Failed => failed = true,
+                    DnsOutcome::Silent | DnsOutcome::NotAsked => {}
                 }
             }
         }
-        (if failed { DnsState::Failed } else { DnsState::Silent }, waited)
+        (if failed { DnsOutcome::Failed } else { DnsOutcome::Silent }, waited)
     }
 
     /// How a query to every name server ends, each after how long.
-    pub(crate) fn ask_servers(&self, sent: u64, random: &mut Rng) -> Vec<(DnsState, u64)> {
+    pub(crate) fn ask_servers(&self, sent: u64, random: &mut Rng) -> Vec<(DnsOutcome, u64)> {
         let servers = 0..self.at(sent).servers.len();
         servers
             .map(|server| self.ask_server(server, sent, DIRECT_MS, DIRECT_TRIES, random))
@@ -148,34 +150,34 @@ impl Timeline {
         limit: u64,
         tries: usize,
         random: &mut Rng,
-    ) -> (DnsState, u64) {
+    ) -> (DnsOutcome, u64) {
         let every = limit / tries as u64;
         for waited in (0..tries as u64).map(|number| number * every) {
             let (answer, took) = self.ask_server_once(server, sent + waited, random);
-            if answer != DnsState::Silent {
+            if answer != DnsOutcome::Silent {
                 return (answer, waited + took);
             }
         }
-        (DnsState::Silent, limit)
+        (DnsOutcome::Silent, limit)
     }
 
-    fn ask_server_once(&self, server: usize, sent: u64, random: &mut Rng) -> (DnsState, u64) {
+    fn ask_server_once(&self, server: usize, sent: u64, random: &mut Rng) -> (DnsOutcome, u64) {
         let world = self.at(sent);
         let nearby = world.servers[server] == DnsState::AnsweredNearby;
         if world.local_failure.is_some() || !nearby && (!world.is_online() || lossy(world, random))
         {
-            return (DnsState::Silent, 0);
+            return (DnsOutcome::Silent, 0);
         }
         match world.servers[server] {
-            DnsState::Answered | DnsState::AnsweredNearby => (DnsState::Answered, 20),
-            DnsState::Lied => (DnsState::Lied, 20),
-            DnsState::Failed => (DnsState::Failed, 20),
-            DnsState::Silent => (DnsState::Silent, 0),
+            DnsState::Answered | DnsState::AnsweredNearby => (DnsOutcome::Answered, 20),
+            DnsState::Lied => (DnsOutcome::Lied, 20),
+            DnsState::Failed => (DnsOutcome::Failed, 20),
+            DnsState::Silent => (DnsOutcome::Silent, 0),
         }
     }
 
     /// How a request for the portal page ends, and after how long.
-    pub(crate) fn portal(&self, sent: u64, random: &mut Rng) -> (PortalState, u64) {
+    pub(crate) fn portal(&self, sent: u64, random: &mut Rng) -> (PortalOutcome, u64) {
         let world = self.at(sent);
         let has_names = world
             .servers
@@ -185,32 +187,32 @@ impl Timeline {
         let can_send = Family::BOTH.into_iter().any(|family| world.families[family].can_send());
         match world.portal {
             PortalState::Intercepted | PortalState::FromRouter if can_send => {
-                (PortalState::Intercepted, 30)
+                (PortalOutcome::Intercepted, 30)
             }
             PortalState::Genuine
                 if has_names && world.is_online() && !lossy(world, random) && can_send =>
             {
-                (PortalState::Genuine, 30)
+                (PortalOutcome::Genuine, 30)
             }
-            _ => (PortalState::NoAnswer, PORTAL_MS),
+            _ => (PortalOutcome::NoAnswer, PORTAL_MS),
         }
     }
 
     /// What the router answers to a question at `sent`, and after how long.
-    pub(crate) fn gateway(&self, family: Family, sent: u64) -> (RouterState, u64) {
+    pub(crate) fn gateway(&self, family: Family, sent: u64) -> (RouterOutcome, u64) {
         let world = self.at(sent);
         if !world.families[family].can_send() || world.local_failure.is_some() {
-            return (RouterState::NotAsked, 0);
+            return (RouterOutcome::NotAsked, 0);
         }
         match world.gateway {
-            GatewayState::Alive => (RouterState::Alive, 3),
-            GatewayState::NotAsked => (RouterState::NotAsked, 0),
+            GatewayState::Alive => (RouterOutcome::Alive, 3),
+            GatewayState::NotAsked => (RouterOutcome::NotAsked, 0),
             // It is asked again after a second.
             GatewayState::Silent if self.at(sent + TRIES_MS[1]).gateway == GatewayState::Alive => {
-                (RouterState::Alive, TRIES_MS[1] + 3)
+                (RouterOutcome::Alive, TRIES_MS[1] + 3)
             }
-            GatewayState::Silent => (RouterState::Silent, GATEWAY_MS),
-            GatewayState::Gone => (RouterState::Gone, GATEWAY_MS),
+            GatewayState::Silent => (RouterOutcome::Silent, GATEWAY_MS),
+            GatewayState::Gone => (RouterOutcome::Gone, GATEWAY_MS),
         }
     }
 
@@ -258,10 +260,10 @@ impl Timeline {
             };
         }
         let (names, took) = self.look_up(sent, random);
-        if took > BEAT_LIMIT_MS || names == DnsState::Silent {
+        if took > BEAT_LIMIT_MS || names == DnsOutcome::Silent {
             return fails(FailureKind::ResolveTimeout);
         }
-        if names == DnsState::Failed {
+        if names == DnsOutcome::Failed {
             return fails(FailureKind::ResolveFailed);
         }
         let at = sent + took;

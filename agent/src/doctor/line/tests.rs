@@ -41,12 +41,12 @@ fn ended(anchor: &str, end: AnchorEnd) -> AnchorAnswer {
     }
 }
 
-fn from_server(answer: DnsState, server: &str, word: &str) -> ServerAnswer {
+fn from_server(answer: DnsOutcome, server: &str, word: &str) -> ServerAnswer {
     let observation = asked(ProbeKind::DirectDns, server, word);
     ServerAnswer { server: server.parse().expect("an address"), answer, observation }
 }
 
-fn page(portal: PortalState, word: &str) -> PortalAnswer {
+fn page(portal: PortalOutcome, word: &str) -> PortalAnswer {
     let observation = asked(ProbeKind::Portal, "check.example", word);
     PortalAnswer { portal, from_router: false, observation }
 }
@@ -69,10 +69,10 @@ fn healthy() -> ConnectivityFacts {
         wants_proof: true,
         no_roots: None,
         ipv6_unjudged: false,
-        gateways: vec![(RouterState::Alive, asked(ProbeKind::Gateway, "192.168.1.1", "refused"))],
-        system_dns: (DnsState::Answered, asked(ProbeKind::SystemDns, "dl.example", "answered")),
-        direct_dns: vec![from_server(DnsState::Answered, "192.168.1.1:53", "answered")],
-        portal: Some(page(PortalState::Genuine, "genuine")),
+        gateways: vec![(RouterOutcome::Alive, asked(ProbeKind::Gateway, "192.168.1.1", "refused"))],
+        system_dns: (DnsOutcome::Answered, asked(ProbeKind::SystemDns, "dl.example", "answered")),
+        direct_dns: vec![from_server(DnsOutcome::Answered, "192.168.1.1:53", "answered")],
+        portal: Some(page(PortalOutcome::Genuine, "genuine")),
     }
 }
 
@@ -101,10 +101,10 @@ fn an_outage_is_distinguished_from_one_blocked_server() {
     for answer in &mut facts.anchors {
         answer.end = AnchorEnd::TimedOut;
     }
-    facts.gateways[0].0 = RouterState::Silent;
-    facts.system_dns = (DnsState::Silent, asked(ProbeKind::SystemDns, "dl.example", "silent"));
-    facts.direct_dns[0].answer = DnsState::Silent;
-    facts.portal = Some(page(PortalState::NoAnswer, "no_answer"));
+    facts.gateways[0].0 = RouterOutcome::Silent;
+    facts.system_dns = (DnsOutcome::Silent, asked(ProbeKind::SystemDns, "dl.example", "silent"));
+    facts.direct_dns[0].answer = DnsOutcome::Silent;
+    facts.portal = Some(page(PortalOutcome::NoAnswer, "no_answer"));
     insta::assert_snapshot!(rows(&judge(&facts)[2..]), @"
     FAIL anchor 1.1.1.1:443: no answer in 9 ms → If other programs connect by IPv4, a firewall blocks it; else the internet is down.
     FAIL anchor 9.9.9.9:443: no answer in 9 ms → If other programs connect by IPv4, a firewall blocks it; else the internet is down.
@@ -121,7 +121,7 @@ fn one_working_family_does_not_hide_a_failure_of_the_other() {
     let ipv4 = routed("eth0", Some("192.168.1.1"), false);
     facts.paths = paths(ipv4, routed("eth0", Some("fe80::1"), false));
     facts.anchors.push(ended("[2606:4700:4700::1111]:443", AnchorEnd::Unreachable));
-    facts.gateways.push((RouterState::Silent, asked(ProbeKind::Gateway, "fe80::1", "silent")));
+    facts.gateways.push((RouterOutcome::Silent, asked(ProbeKind::Gateway, "fe80::1", "silent")));
     let checks = judge(&facts);
     let of_ipv6: Vec<_> = [1, 4, 6].map(|row| checks[row].clone()).into();
     insta::assert_snapshot!(rows(&of_ipv6), @"
@@ -139,7 +139,7 @@ fn ipv6_that_has_never_worked_here_is_a_warning() {
     facts.ipv6_unjudged = true;
     facts.anchors.push(ended("[2606:4700:4700::1111]:443", AnchorEnd::Unreachable));
     facts.anchors.push(ended("[2620:fe::9]:443", AnchorEnd::Unproved));
-    facts.gateways.push((RouterState::Silent, asked(ProbeKind::Gateway, "fe80::1", "silent")));
+    facts.gateways.push((RouterOutcome::Silent, asked(ProbeKind::Gateway, "fe80::1", "silent")));
     insta::assert_snapshot!(rows(&judge(&facts)[1..8]), @"
     PASS route IPv6: by eth0 through fe80::1
     WARN IPv6: it has a route and has never worked on this network, so it is not monitored → If it should work here, ask the provider; if not, turn it off on the router.
@@ -223,8 +223,8 @@ fn a_device_that_is_not_connected_fails_once_for_each_family() {
 fn a_silent_router_is_a_warning_and_a_server_with_false_answers_a_failure() {
     let mut facts = healthy();
     facts.paths = paths(routed("wg0", None, true), LinkAnswer::NoAddress);
-    facts.gateways[0].0 = RouterState::Silent;
-    facts.direct_dns[0] = from_server(DnsState::Lied, "192.168.1.1:53", "lied");
+    facts.gateways[0].0 = RouterOutcome::Silent;
+    facts.direct_dns[0] = from_server(DnsOutcome::Lied, "192.168.1.1:53", "lied");
     facts.portal = None;
     let checks = judge(&facts);
     let selected: Vec<_> = [0, 4, 6, 7].map(|row| checks[row].clone()).into();
@@ -239,14 +239,14 @@ fn a_silent_router_is_a_warning_and_a_server_with_false_answers_a_failure() {
 #[test]
 fn a_query_that_fails_on_this_device_is_reported_as_such() {
     let mut facts = healthy();
-    facts.direct_dns[0] = from_server(DnsState::NotAsked, "192.168.1.1:53", "no_descriptors");
+    facts.direct_dns[0] = from_server(DnsOutcome::NotAsked, "192.168.1.1:53", "no_descriptors");
     insta::assert_snapshot!(rows(&judge(&facts)[6..7]), @"FAIL name server 192.168.1.1:53: this device could not send the query (no_descriptors) → See what has used up its file descriptors, memory or ports.");
 }
 
 #[test]
 fn a_login_page_is_a_failure_even_when_connections_are_completed() {
     let mut facts = healthy();
-    facts.portal = Some(page(PortalState::Intercepted, "intercepted"));
+    facts.portal = Some(page(PortalOutcome::Intercepted, "intercepted"));
     let checks = judge(&facts);
     insta::assert_snapshot!(rows(&checks[6..]), @"
     PASS name server 192.168.1.1:53: it answers in 12 ms
@@ -316,7 +316,7 @@ fn faults_of_this_device_are_reported_as_such() {
 #[test]
 fn a_page_of_the_router_is_distinguished_from_a_login_page() {
     let mut facts = healthy();
-    let answer = page(PortalState::Intercepted, "intercepted");
+    let answer = page(PortalOutcome::Intercepted, "intercepted");
     facts.portal = Some(PortalAnswer { from_router: true, ..answer });
     let checks = judge(&facts);
     insta::assert_snapshot!(rows(&checks[checks.len() - 1..]), @"FAIL login page: the router itself answered in the name of check.example → Open its page with a browser: it requires a login, or shows what is wrong.");

@@ -12,7 +12,7 @@ use std::{
 
 use ispmon_testing::{
     certificates::{self, Authority},
-    server::{OK, PATIENCE, Server, repeat, swallow},
+    server::{OK, PATIENCE, TestServer, repeat, swallow},
 };
 use rustls::HandshakeKind::{Full, Resumed};
 
@@ -40,7 +40,7 @@ fn plain(url: &str, method: HeartbeatMethod) -> HeartbeatSettings {
 }
 
 /// The request with its headers in alphabetical order, without what differs from run to run.
-fn normal(request: &str, server: &Server) -> String {
+fn normal(request: &str, server: &TestServer) -> String {
     let (head, body) = request.split_once("\r\n\r\n").expect("a head");
     let mut lines: Vec<&str> = head.split("\r\n").collect();
     lines[1..].sort_unstable();
@@ -52,7 +52,7 @@ fn normal(request: &str, server: &Server) -> String {
 
 #[tokio::test]
 async fn a_heartbeat_is_one_post_with_its_length_and_key() {
-    let server = Server::answering(OK);
+    let server = TestServer::answering(OK);
     let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
     let outcome = client.send(AgentState::Stopping, Duration::from_mins(30), PATIENCE).await;
     assert!(matches!(outcome, HeartbeatOutcome::Delivered { .. }), "{outcome}");
@@ -73,7 +73,7 @@ async fn a_heartbeat_is_one_post_with_its_length_and_key() {
 
 #[tokio::test]
 async fn an_announced_silence_needs_no_name_server() {
-    let server = Server::answering(OK);
+    let server = TestServer::answering(OK);
     let is_stopped = Arc::new(AtomicBool::new(false));
     // Held until the test is over.
     let (_over, until_over) = mpsc::channel::<()>();
@@ -103,7 +103,8 @@ async fn an_announced_silence_needs_no_name_server() {
 
 #[tokio::test]
 async fn outages_are_handed_over_beside_the_heartbeats() {
-    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"accepted\":1}");
+    let server =
+        TestServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"accepted\":1}");
     let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
     let incident = ReportedIncident {
         id: "01936f3e-0000-7000-8000-000000000001".parse().expect("an id"),
@@ -136,14 +137,14 @@ async fn outages_are_handed_over_beside_the_heartbeats() {
 
 #[tokio::test]
 async fn a_dead_mans_switch_takes_no_outages() {
-    let server = Server::answering(OK);
+    let server = TestServer::answering(OK);
     let client = client(&plain(&server.url("/x"), HeartbeatMethod::Get), Roots::Nobody, None);
     assert_eq!(client.hand_over(None, Vec::new(), PATIENCE).await, None);
 }
 
 #[tokio::test]
 async fn a_plain_heartbeat_calls_the_url_and_says_nothing_else() {
-    let server = Server::answering(OK);
+    let server = TestServer::answering(OK);
     let url = server.url("/ping/s3cret?x=1");
     for method in [HeartbeatMethod::Get, HeartbeatMethod::Post] {
         let outcome = send(&client(&plain(&url, method), Roots::Nobody, None)).await;
@@ -170,7 +171,7 @@ async fn a_plain_heartbeat_calls_the_url_and_says_nothing_else() {
 #[tokio::test]
 async fn the_path_of_a_plain_heartbeat_is_in_no_sentence() {
     for answer in ["HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "garbage\r\n\r\n", ""] {
-        let server = Server::answering(answer);
+        let server = TestServer::answering(answer);
         let client =
             client(&plain(&server.url("/s3cret"), HeartbeatMethod::Get), Roots::Nobody, None);
         let outcome = send(&client).await;
@@ -193,7 +194,7 @@ fn a_client_can_be_printed_without_a_secret() {
 
 #[tokio::test]
 async fn every_heartbeat_makes_a_connection_of_its_own() {
-    let server = Server::with(|connection, _| {
+    let server = TestServer::with(|connection, _| {
         connection.write_all(OK.as_bytes())?;
         // The server would keep the connection for the next request.
         swallow(connection)
@@ -207,7 +208,7 @@ async fn every_heartbeat_makes_a_connection_of_its_own() {
 
 #[tokio::test]
 async fn the_answers_headers_are_understood() {
-    let server = Server::answering(
+    let server = TestServer::answering(
         "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-ispmon-client-ip: 2001:db8::7\r\n\
          x-ispmon-expected: no\r\nContent-Length: 2\r\n\r\nok",
     );
@@ -223,7 +224,7 @@ async fn the_answers_headers_are_understood() {
 
 #[tokio::test]
 async fn a_plain_heartbeat_believes_no_such_headers() {
-    let server = Server::answering(
+    let server = TestServer::answering(
         "HTTP/1.1 204 No Content\r\nx-ispmon-client-ip: 192.0.2.1\r\nx-ispmon-expected: no\r\n\r\n",
     );
     let client = client(&plain(&server.url("/"), HeartbeatMethod::Get), Roots::Nobody, None);
@@ -235,7 +236,7 @@ async fn a_plain_heartbeat_believes_no_such_headers() {
 
 #[tokio::test]
 async fn every_other_status_is_a_refusal_and_redirects_are_not_followed() {
-    let target = Server::answering(OK);
+    let target = TestServer::answering(OK);
     for (line, wanted) in [
         (format!("302 Found\r\nLocation: {}", target.url("/")), (302, None)),
         (format!("307 Temporary Redirect\r\nLocation: {}", target.url("/")), (307, None)),
@@ -249,7 +250,7 @@ async fn every_other_status_is_a_refusal_and_redirects_are_not_followed() {
         ),
         ("500 Internal Server Error".to_owned(), (500, None)),
     ] {
-        let server = Server::answering(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n"));
+        let server = TestServer::answering(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n"));
         let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
         let HeartbeatOutcome::Refused { status, retry_after, .. } = outcome else {
             panic!("{outcome}")
@@ -263,8 +264,11 @@ fn expecting(url: &str, expect: &str) -> HeartbeatSettings {
     HeartbeatSettings { expect: Some(expect.to_owned()), ..plain(url, HeartbeatMethod::Get) }
 }
 
-fn answering(body: &str) -> Server {
-    Server::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+fn answering(body: &str) -> TestServer {
+    TestServer::answering(format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ))
 }
 
 #[tokio::test]
@@ -297,12 +301,12 @@ async fn only_the_expected_answer_is_a_delivery() {
 #[tokio::test]
 async fn an_answer_without_an_end_is_judged_by_its_beginning() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let endless = Server::with(move |connection, _| {
+    let endless = TestServer::with(move |connection, _| {
         connection.write_all(head.as_bytes())?;
         repeat(connection, b"20\r\n0123456789abcdef0123456789abcdef\r\n")
     });
-    let torn = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nok");
-    let silent = Server::with(move |connection, _| {
+    let torn = TestServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nok");
+    let silent = TestServer::with(move |connection, _| {
         connection.write_all(head.as_bytes())?;
         swallow(connection)
     });
@@ -336,7 +340,7 @@ async fn a_stopped_app_is_told_from_a_wrong_key() {
     let page =
         "<html><title>Web App - Unavailable</title>Error 403 - This web app is stopped.</html>";
     for (body, advice) in [(page, "az functionapp start"), ("", "Check the function key")] {
-        let server = Server::answering(format!(
+        let server = TestServer::answering(format!(
             "HTTP/1.1 403 Site Disabled\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ));
@@ -353,7 +357,7 @@ async fn by_tls(
     answer: &str,
 ) -> HeartbeatOutcome {
     let answer = answer.to_owned();
-    let server = Server::with_tls(configuration, move |connection, _| {
+    let server = TestServer::with_tls(configuration, move |connection, _| {
         connection.write_all(answer.as_bytes())
     });
     let settings = settings(&format!("https://localhost:{}/", server.port()));
@@ -456,9 +460,10 @@ async fn a_heartbeat_goes_by_tls_to_a_server_that_is_vouched_for_and_resumes_its
 #[tokio::test]
 async fn a_heartbeat_goes_by_tls_through_a_proxy() {
     let authority = Authority::new("A");
-    let target = Server::with_tls(authority.server("func.example", 2000..2100), |connection, _| {
-        connection.write_all(OK.as_bytes())
-    });
+    let target =
+        TestServer::with_tls(authority.server("func.example", 2000..2100), |connection, _| {
+            connection.write_all(OK.as_bytes())
+        });
     let port = target.port();
     // A proxy that takes every host for the target.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -494,7 +499,7 @@ async fn a_heartbeat_goes_by_tls_through_a_proxy() {
 
 #[tokio::test]
 async fn sequence_numbers_count_tries() {
-    let server = Server::with(|connection, count| match count {
+    let server = TestServer::with(|connection, count| match count {
         0 => Ok(()),
         _ => connection.write_all(OK.as_bytes()),
     });

@@ -6,7 +6,7 @@ use std::io::Write;
 use ispmon_testing::{
     certificates::Authority,
     port::HeldPort,
-    server::{OK, Server, repeat, swallow},
+    server::{OK, TestServer, repeat, swallow},
 };
 use rustls::{CertificateError, pki_types::CertificateDer};
 
@@ -34,11 +34,11 @@ async fn fail(url: &str, roots: Roots, proxy: Option<&Proxy>, limit: Duration) -
     }
 }
 
-async fn fail_plainly(server: &Server, limit: Duration) -> HeartbeatFailure {
+async fn fail_plainly(server: &TestServer, limit: Duration) -> HeartbeatFailure {
     fail(&server.url("/api/ping"), Roots::Nobody, None, limit).await
 }
 
-async fn fail_tls(server: &Server, roots: Vec<CertificateDer<'static>>) -> HeartbeatFailure {
+async fn fail_tls(server: &TestServer, roots: Vec<CertificateDer<'static>>) -> HeartbeatFailure {
     fail(&format!("https://localhost:{}/", server.port()), Roots::Only(roots), None, AMPLE).await
 }
 
@@ -58,7 +58,7 @@ async fn a_refused_connection() {
 
 #[tokio::test]
 async fn a_server_that_never_answers() {
-    let server = Server::silent();
+    let server = TestServer::silent();
     let failure = fail_plainly(&server, SHORT).await;
     assert_eq!(failure.kind, FailureKind::AnswerTimeout);
     insta::assert_snapshot!(reason(&failure, server.port()), @"127.0.0.1:PORT accepted the connection but did not answer");
@@ -67,7 +67,7 @@ async fn a_server_that_never_answers() {
 #[tokio::test]
 async fn a_server_that_never_finishes_the_handshake() {
     // Its end of the conversation is plain text, and it waits for a line break that never comes.
-    let server = Server::silent();
+    let server = TestServer::silent();
     let url = format!("https://localhost:{}/", server.port());
     let failure = fail(&url, Roots::Nobody, None, SHORT).await;
     assert_eq!(failure.kind, FailureKind::TlsTimeout);
@@ -100,7 +100,7 @@ async fn a_host_with_a_dead_address_is_reached_by_its_other_one() {
         );
         return;
     }
-    let server = Server::answering(OK);
+    let server = TestServer::answering(OK);
     let port = server.port();
     let (_, _held) = deaf(&format!("127.0.0.2:{port}")).await;
     let addresses = || Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()]);
@@ -193,10 +193,10 @@ async fn a_look_up_that_hangs() {
 
 #[tokio::test]
 async fn an_untrusted_certificate() {
-    let server =
-        Server::with_tls(Authority::new("A").server("localhost", 2000..2100), |connection, _| {
-            swallow(connection)
-        });
+    let server = TestServer::with_tls(
+        Authority::new("A").server("localhost", 2000..2100),
+        |connection, _| swallow(connection),
+    );
     // The last one has a trusted name, but another key.
     for roots in [vec![], vec![Authority::new("B").root()], vec![Authority::new("A").root()]] {
         let failure = fail_tls(&server, roots).await;
@@ -231,8 +231,9 @@ async fn certificates_of_the_wrong_time_or_name() {
             "is for another host: portal.example",
         ),
     ] {
-        let server =
-            Server::with_tls(authority.server(name, years), |connection, _| swallow(connection));
+        let server = TestServer::with_tls(authority.server(name, years), |connection, _| {
+            swallow(connection)
+        });
         let failure = fail_tls(&server, vec![authority.root()]).await;
         assert_eq!(failure.kind, kind, "{failure}");
         assert!(failure.reason.contains(words), "{failure}");
@@ -290,7 +291,7 @@ async fn answers_that_end_early_or_are_none() {
         ("SSH-2.0-OpenSSH_9.6\r\n\r\n", FailureKind::AnswerMalformed, "is not HTTP"),
         ("HTTP/1.1 2000 OK\r\n\r\n", FailureKind::AnswerMalformed, "is not HTTP"),
     ] {
-        let server = Server::answering(answer);
+        let server = TestServer::answering(answer);
         let failure = fail_plainly(&server, AMPLE).await;
         assert_eq!(failure.kind, kind, "{answer:?}: {failure}");
         assert!(failure.reason.contains(words), "{answer:?}: {failure}");
@@ -299,7 +300,7 @@ async fn answers_that_end_early_or_are_none() {
 
 #[tokio::test]
 async fn a_head_without_an_end() {
-    let server = Server::with(|connection, _| {
+    let server = TestServer::with(|connection, _| {
         connection.write_all(b"HTTP/1.1 200 OK\r\n")?;
         repeat(connection, b"x-more: and more\r\n")
     });
@@ -327,7 +328,7 @@ async fn proxies_that_refuse() {
         ),
         ("", "was reached but would not connect further"),
     ] {
-        let server = Server::answering(answer);
+        let server = TestServer::answering(answer);
         let proxy = proxy_at(server.port(), "me:secret@");
         let failure =
             fail("https://func.example/api/ping", Roots::Nobody, Some(&proxy), AMPLE).await;

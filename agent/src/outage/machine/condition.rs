@@ -11,7 +11,7 @@ use crate::{
         open::OpenIncident,
         verdict::{FailureFacts, combined_cause, verdict},
     },
-    probe::{Family, LinkAnswer, PerFamily, PortalState},
+    probe::{Family, LinkAnswer, PerFamily, PortalOutcome},
 };
 
 impl OutageMachine {
@@ -263,7 +263,7 @@ impl OutageMachine {
     fn is_captive(&self, track: &FamilyTrack, since: Stamp) -> bool {
         self.portal.as_ref().is_some_and(|page| {
             let has_worked = self.networks.has_proved_family(track.network());
-            page.answer == PortalState::Intercepted
+            page.answer == PortalOutcome::Intercepted
                 && page.observation.at.is_at_or_after(since)
                 && !(page.from_router && has_worked)
         })

@@ -279,8 +279,8 @@ mod socket {
     use tokio::net::UnixDatagram;
 
     use super::{
-        super::{Neighbour, Path, SOMEWHERE, Underlay},
-        FoundRoute, KernelReply, is_line, question, read_reply, tells_of_change,
+        super::{Neighbour, Path, UNUSED_ADDRESSES, Underlay},
+        FoundRoute, KernelReply, get_request, is_uplink, read_reply, reports_change,
     };
     use crate::probe::{Interface, LinkAnswer, MacAddress};
 
@@ -337,7 +337,7 @@ mod socket {
     fn path_to(address: IpAddr) -> io::Result<Path> {
         Ok(match ask(address, None)? {
             KernelReply::Found(found) => {
-                let somewhere = SOMEWHERE[usize::from(address.is_ipv6())];
+                let somewhere = UNUSED_ADDRESSES[usize::from(address.is_ipv6())];
                 let on_link = found.is_on_link(|| match ask(somewhere, None) {
                     Ok(KernelReply::Found(found)) => Some(found),
                     Ok(KernelReply::Nowhere) | Err(_) => None,

@@ -14,7 +14,7 @@ use crate::record::Maker;
 /// The rows for a device whose router advertises IPv6 that leads nowhere, with an anchor of each family
 /// beyond it. The record says whether IPv6 has worked there.
 fn rows_where_ipv6_leads_nowhere(family_proved: bool) -> Option<String> {
-    let home = ispmon_testing::network::Network::build()?;
+    let home = ispmon_testing::network::TestNetwork::build()?;
     home.forward("meta nfproto ipv6 drop");
     let anchor = home.internet.enter(|| TcpListener::bind("203.0.113.1:9"));
     let _anchor = anchor.expect("a free port");

@@ -2,7 +2,7 @@ use std::{fs, os::unix::net::UnixListener, thread, time::Duration};
 
 use ispmon_agent::{
     clock::{BootId, Stamp},
-    control::{ControlAnswer, ControlRequest, Server},
+    control::{ControlAnswer, ControlRequest, ControlServer},
 };
 
 use super::place::{Place, Ran, skipped};
@@ -19,7 +19,7 @@ fn with_agent(
     let socket = place.socket();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let mut server = Server::bind(&socket).await.expect("it can be bound");
+        let mut server = ControlServer::bind(&socket).await.expect("it can be bound");
         let client = thread::spawn(client);
         let (request, reply) =
             tokio::time::timeout(PATIENCE, server.next()).await.expect("a request");
@@ -116,7 +116,7 @@ fn who_may_not_is_told_who_may() {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ran = runtime.expect("a runtime").block_on(async {
-        let _server = Server::bind(&place.socket()).await.expect("it can be bound");
+        let _server = ControlServer::bind(&place.socket()).await.expect("it can be bound");
         place.run_as_nobody(&["pause", "2h"])
     });
     let ran = ran.expect("root can");
@@ -142,7 +142,7 @@ fn a_member_of_the_agents_group_may() {
     let state_dir = place.state_dir();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (ran, caller) = runtime.expect("a runtime").block_on(async {
-        let mut server = Server::bind(&socket).await.expect("it can be bound");
+        let mut server = ControlServer::bind(&socket).await.expect("it can be bound");
         // The agent of a package has this group as its own.
         std::os::unix::fs::chown(&socket, None, Some(GROUP)).expect("root can");
         let client = thread::spawn(move || {

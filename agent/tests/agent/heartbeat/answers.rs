@@ -7,7 +7,7 @@ use std::{
 
 use ispmon_testing::{
     port::HeldPort,
-    server::{OK, PATIENCE, Server, repeat},
+    server::{OK, PATIENCE, TestServer, repeat},
 };
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::process::{Agent, Folder};
 
 /// Pings a server that gives this answer, and checks that it does not count.
 fn refused(answer: &str) -> Pinged {
-    let server = Server::answering(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
+    let server = TestServer::answering(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
     let pinged = ping(&server.url("/api/ping"), &[]);
     assert_eq!(pinged.code, Some(1), "{pinged:?}");
     assert_eq!(server.requests().len(), 1, "there is one try");
@@ -25,7 +25,7 @@ fn refused(answer: &str) -> Pinged {
 
 #[test]
 fn an_accepted_heartbeat_carries_the_key_and_ends_with_0() {
-    let server = Server::answering(OK);
+    let server = TestServer::answering(OK);
     let pinged = ping(&server.url("/api/ping"), &[]);
     assert_eq!(pinged.code, Some(0), "{pinged:?}");
     let request = &server.requests()[0];
@@ -49,7 +49,7 @@ fn refusals_are_told_with_their_status_and_what_to_do() {
 
 #[test]
 fn a_redirect_is_a_refusal() {
-    let target = Server::answering(OK);
+    let target = TestServer::answering(OK);
     let errors = refused(&format!("302 Found\r\nLocation: {}", target.url("/"))).errors;
     assert!(
         errors.contains("302 Found") && errors.contains("Redirects are not followed"),
@@ -69,7 +69,7 @@ fn a_refused_connection_is_told_as_such() {
 
 #[test]
 fn a_server_that_hangs_is_left_when_the_time_is_over() {
-    let server = Server::silent();
+    let server = TestServer::silent();
     let pinged = ping(&server.url("/"), &[("ISPMON_HEARTBEAT_TIMEOUT", "300ms")]);
     assert_eq!(pinged.code, Some(1));
     let told = "accepted the connection but did not answer.";
@@ -78,7 +78,7 @@ fn a_server_that_hangs_is_left_when_the_time_is_over() {
 
 #[test]
 fn an_endless_body_is_read_to_no_end() {
-    let server = Server::with(|connection, _| {
+    let server = TestServer::with(|connection, _| {
         connection.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         repeat(connection, b"10\r\n0123456789abcdef\r\n")
     });
@@ -89,9 +89,9 @@ fn an_endless_body_is_read_to_no_end() {
     assert_eq!(ping(&server.url("/"), &plain).code, Some(0), "any text will do");
 }
 
-fn answering(status: &str, body: &str) -> Server {
+fn answering(status: &str, body: &str) -> TestServer {
     let length = body.len();
-    Server::answering(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"))
+    TestServer::answering(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"))
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_stopped_app_is_not_taken_for_a_wrong_key() {
 
 #[test]
 fn what_is_not_http_is_told_as_such() {
-    let server = Server::answering("SSH-2.0-OpenSSH_9.6\r\n\r\n");
+    let server = TestServer::answering("SSH-2.0-OpenSSH_9.6\r\n\r\n");
     let pinged = ping(&server.url("/"), &[]);
     assert_eq!(pinged.code, Some(1));
     assert!(pinged.errors.contains("is not HTTP."), "{pinged:?}");
@@ -146,7 +146,7 @@ fn what_is_not_http_is_told_as_such() {
 fn a_running_agent_waits_as_long_as_a_refusal_asks() {
     let (sender, times) = channel();
     let sender = Mutex::new(sender);
-    let server = Server::with(move |connection, _| {
+    let server = TestServer::with(move |connection, _| {
         let _ = sender.lock().expect("not poisoned").send(Instant::now());
         let answer =
             b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n";
@@ -164,7 +164,7 @@ fn a_running_agent_waits_as_long_as_a_refusal_asks() {
 
 #[test]
 fn a_running_agent_tries_again_soon_after_a_failure_and_says_when_it_works_again() {
-    let server = Server::with(|connection, count| match count {
+    let server = TestServer::with(|connection, count| match count {
         0..3 => Ok(()),
         _ => connection.write_all(OK.as_bytes()),
     });

@@ -2,14 +2,14 @@
 
 use ispmon_testing::{
     port::HeldPort,
-    server::{OK, Server},
+    server::{OK, TestServer},
 };
 
 use super::ping::ping;
 
 #[test]
 fn heartbeats_for_elsewhere_go_through_the_proxy_of_the_environment() {
-    let proxy = Server::answering(
+    let proxy = TestServer::answering(
         "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
     );
     let address = format!("http://me:s3cret@127.0.0.1:{}", proxy.port());
@@ -25,8 +25,8 @@ fn heartbeats_for_elsewhere_go_through_the_proxy_of_the_environment() {
 
 #[test]
 fn heartbeats_for_this_machine_never_do() {
-    let server = Server::answering(OK);
-    let proxy = Server::answering(OK);
+    let server = TestServer::answering(OK);
+    let proxy = TestServer::answering(OK);
     let address = proxy.url("/");
     let pinged = ping(
         &server.url("/api/ping"),
@@ -51,7 +51,7 @@ fn a_password_that_breaks_the_proxys_address_is_refused_with_advice() {
 fn a_proxy_that_is_not_reached_leads_to_advice_about_the_proxy() {
     let held = HeldPort::take();
     let port = held.address().port();
-    let closed = Server::answering("");
+    let closed = TestServer::answering("");
     for (proxy, told) in [
         // A name that can exist nowhere (RFC 6761, section 6.4).
         ("http://proxy.invalid:3128".to_owned(), "proxy.invalid"),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use ispmon_testing::server::{OK, Server};
+use ispmon_testing::server::{OK, TestServer};
 
 use super::ping::ping_in;
 use crate::process::{Agent, Folder};
@@ -23,7 +23,7 @@ fn no_output_shows_the_path_of_a_plain_heartbeat() {
         "HTTP/1.1 /s3cret/x\r\n\r\n",
         "",
     ] {
-        let server = Server::answering(answer);
+        let server = TestServer::answering(answer);
         let folder = plain(&server.url("/s3cret/x?token=s3cret"));
         let pinged = ping_in(&folder, &[]);
         assert_eq!(pinged.code, Some(i32::from(answer != OK)), "{pinged:?}");
@@ -47,7 +47,7 @@ fn no_output_shows_the_path_of_a_plain_heartbeat() {
 
 #[test]
 fn a_plain_heartbeat_is_a_get_without_a_word_and_a_stop_is_not_announced() {
-    let server = Server::answering(OK);
+    let server = TestServer::answering(OK);
     let folder = plain(&server.url("/s3cret"));
     let mut agent = folder.run();
     agent.logged("The first heartbeat reached");

@@ -4,7 +4,7 @@ use std::{fs, sync::Arc};
 
 use ispmon_testing::{
     certificates::Authority,
-    server::{OK, Server},
+    server::{OK, TestServer},
 };
 
 use super::ping::{Pinged, ping};
@@ -30,7 +30,7 @@ fn ping_server(configuration: Arc<rustls::ServerConfig>, trusted: &str) -> Optio
         return None;
     }
     let server =
-        Server::with_tls(configuration, |connection, _| connection.write_all(OK.as_bytes()));
+        TestServer::with_tls(configuration, |connection, _| connection.write_all(OK.as_bytes()));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let roots = folder.path().join("roots.pem");
     fs::write(&roots, trusted).expect("the roots are written");
@@ -96,7 +96,7 @@ fn a_system_without_roots_is_told_what_to_install() {
 
 #[test]
 fn a_system_without_roots_can_still_reach_a_server_without_tls() {
-    let server = Server::answering(OK);
+    let server = TestServer::answering(OK);
     let pinged = ping(&server.url("/"), &[("SSL_CERT_FILE", "/nowhere/roots.pem")]);
     assert_eq!(pinged.code, Some(0), "{pinged:?}");
     let told = "warning: SSL_CERT_FILE names \"/nowhere/roots.pem\", which cannot be read";

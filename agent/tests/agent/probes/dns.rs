@@ -6,12 +6,12 @@ use std::{
 
 use ispmon_agent::{
     probe::{
-        DnsState,
+        DnsOutcome,
         dns::{LIMIT, WELL_KNOWN, query_all, query_server, query_system},
     },
     resolver::Resolver,
 };
-use ispmon_testing::network::Network;
+use ispmon_testing::network::TestNetwork;
 use simple_dns::{
     CLASS, Packet, PacketFlag, RCODE, ResourceRecord,
     rdata::{A, RData},
@@ -36,7 +36,7 @@ enum Says {
 }
 
 /// Serves both families and both transports until the program ends.
-fn serve(network: &Network, says: fn(&str) -> Says) {
+fn serve(network: &TestNetwork, says: fn(&str) -> Says) {
     for server in SERVER {
         let (datagrams, streams) = network.internet.enter(|| {
             let datagrams = UdpSocket::bind((server, 53)).expect("a free port");
@@ -97,7 +97,7 @@ fn with(mut answer: Packet<'_>, address: Ipv4Addr) -> Vec<u8> {
     answer.build_bytes_vec().expect("a message")
 }
 
-fn ask(network: &Network, server: &str, limit: std::time::Duration) -> (DnsState, String) {
+fn ask(network: &TestNetwork, server: &str, limit: std::time::Duration) -> (DnsOutcome, String) {
     let server = SocketAddr::new(server.parse().expect("an address"), 53);
     let (answer, observation) =
         on(&network.device, || query_server(server, WELL_KNOWN, limit, &clock));
@@ -105,7 +105,7 @@ fn ask(network: &Network, server: &str, limit: std::time::Duration) -> (DnsState
 }
 
 /// What a server is called, what it says of each name, and what is made of that, in two words.
-type Case = (&'static str, fn(&str) -> Says, DnsState, &'static str);
+type Case = (&'static str, fn(&str) -> Says, DnsOutcome, &'static str);
 
 #[test]
 fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
@@ -116,7 +116,7 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
                 WELL_KNOWN => Says::Address(TRUTH),
                 _ => Says::Failure(RCODE::NameError),
             },
-            DnsState::Answered,
+            DnsOutcome::Answered,
             "answered",
         ),
         (
@@ -125,7 +125,7 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
                 WELL_KNOWN => Says::Truncated(TRUTH),
                 _ => Says::Failure(RCODE::NameError),
             },
-            DnsState::Answered,
+            DnsOutcome::Answered,
             "answered",
         ),
         (
@@ -134,17 +134,17 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
                 WELL_KNOWN => Says::Forged(TRUTH),
                 _ => Says::Failure(RCODE::NameError),
             },
-            DnsState::Answered,
+            DnsOutcome::Answered,
             "answered",
         ),
-        ("a portal", |_| Says::Address(PORTAL), DnsState::Lied, "lied"),
+        ("a portal", |_| Says::Address(PORTAL), DnsOutcome::Lied, "lied"),
         (
             "honest, but an advertiser's for names that do not exist",
             |name| match name {
                 WELL_KNOWN => Says::Address(TRUTH),
                 _ => Says::Address(PORTAL),
             },
-            DnsState::Answered,
+            DnsOutcome::Answered,
             "hijacks_nxdomain",
         ),
         (
@@ -153,15 +153,15 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
                 WELL_KNOWN => Says::Address(Ipv4Addr::UNSPECIFIED),
                 _ => Says::Failure(RCODE::NameError),
             },
-            DnsState::Lied,
+            DnsOutcome::Lied,
             "lied",
         ),
-        ("cut off", |_| Says::Failure(RCODE::ServerFailure), DnsState::Failed, "servfail"),
-        ("unfriendly", |_| Says::Failure(RCODE::Refused), DnsState::Failed, "refused"),
-        ("empty", |_| Says::Failure(RCODE::NameError), DnsState::Failed, "nxdomain"),
+        ("cut off", |_| Says::Failure(RCODE::ServerFailure), DnsOutcome::Failed, "servfail"),
+        ("unfriendly", |_| Says::Failure(RCODE::Refused), DnsOutcome::Failed, "refused"),
+        ("empty", |_| Says::Failure(RCODE::NameError), DnsOutcome::Failed, "nxdomain"),
     ];
     for (what, says, expected, word) in cases {
-        let Some(network) = Network::build() else { return };
+        let Some(network) = TestNetwork::build() else { return };
         serve(&network, says);
         for server in SERVER {
             let answer = ask(&network, server, PATIENCE);
@@ -172,10 +172,10 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
 
 #[test]
 fn silence_is_told_from_a_host_without_a_server() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     for server in SERVER {
         let answer = ask(&network, server, PATIENCE);
-        assert_eq!(answer, (DnsState::Failed, "unreachable".to_owned()), "{server}");
+        assert_eq!(answer, (DnsOutcome::Failed, "unreachable".to_owned()), "{server}");
     }
     serve(&network, |name| match name {
         WELL_KNOWN => Says::Nothing,
@@ -183,18 +183,18 @@ fn silence_is_told_from_a_host_without_a_server() {
     });
     for server in SERVER {
         let answer = ask(&network, server, SHORT * 5);
-        assert_eq!(answer, (DnsState::Failed, "partly_silent".to_owned()), "{server}");
+        assert_eq!(answer, (DnsOutcome::Failed, "partly_silent".to_owned()), "{server}");
     }
     network.forward("drop");
     for server in SERVER {
         let answer = ask(&network, server, SHORT);
-        assert_eq!(answer, (DnsState::Silent, "silent".to_owned()), "{server}");
+        assert_eq!(answer, (DnsOutcome::Silent, "silent".to_owned()), "{server}");
     }
 }
 
 #[test]
 fn all_name_servers_are_asked_at_once_and_each_answers_for_itself() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     serve(&network, |name| match name {
         WELL_KNOWN => Says::Address(TRUTH),
         _ => Says::Failure(RCODE::NameError),
@@ -210,10 +210,10 @@ fn all_name_servers_are_asked_at_once_and_each_answers_for_itself() {
         .map(|answer| (answer.server, answer.answer, &*answer.observation.answer))
         .collect();
     let expected = [
-        (servers[0], DnsState::Answered, "nxdomain"),
-        (servers[1], DnsState::Silent, "silent"),
-        (servers[2], DnsState::Failed, "unreachable"),
-        (servers[3], DnsState::Answered, "nxdomain"),
+        (servers[0], DnsOutcome::Answered, "nxdomain"),
+        (servers[1], DnsOutcome::Silent, "silent"),
+        (servers[2], DnsOutcome::Failed, "unreachable"),
+        (servers[3], DnsOutcome::Answered, "nxdomain"),
     ];
     assert_eq!(seen, expected, "one name that is missing is no fault of a server");
     let [first, last] = [&answers[0], &answers[3]].map(|answer| answer.observation.at);
@@ -223,7 +223,7 @@ fn all_name_servers_are_asked_at_once_and_each_answers_for_itself() {
 
 #[test]
 fn a_datagram_that_is_lost_is_sent_again() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     serve(&network, |name| match name {
         WELL_KNOWN => Says::Address(TRUTH),
         _ => Says::Failure(RCODE::NameError),
@@ -231,12 +231,12 @@ fn a_datagram_that_is_lost_is_sent_again() {
     // The first packet of each of the two questions is lost.
     network.forward("meta l4proto udp udp dport 53 numgen inc mod 4 < 2 drop");
     let answer = ask(&network, SERVER[0], SHORT * 10);
-    assert_eq!(answer, (DnsState::Answered, "answered".to_owned()));
+    assert_eq!(answer, (DnsOutcome::Answered, "answered".to_owned()));
 }
 
 #[test]
 fn the_systems_look_up_fails_where_there_is_no_network() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     network.device.ip("link set eth0 down").expect("ip");
     let resolver = network.device.enter(Resolver::new);
     let ask = |name, limit| {
@@ -244,7 +244,7 @@ fn the_systems_look_up_fails_where_there_is_no_network() {
             on(&network.device, || query_system(&resolver, name, limit, &clock));
         (answer, observation.answer)
     };
-    assert_eq!(ask("localhost", PATIENCE), (DnsState::Answered, "answered".to_owned()));
+    assert_eq!(ask("localhost", PATIENCE), (DnsOutcome::Answered, "answered".to_owned()));
     let (answer, word) = ask(WELL_KNOWN, SHORT);
-    assert!(matches!(answer, DnsState::Failed | DnsState::Silent), "{word}");
+    assert!(matches!(answer, DnsOutcome::Failed | DnsOutcome::Silent), "{word}");
 }

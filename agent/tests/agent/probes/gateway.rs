@@ -2,22 +2,22 @@ use std::net::{IpAddr, TcpListener};
 
 use ispmon_agent::{
     outage::ProbeKind,
-    probe::{Interface, RouterState, gateway, link},
+    probe::{Interface, RouterOutcome, gateway, link},
 };
-use ispmon_testing::network::{Host, Network};
+use ispmon_testing::network::{TestHost, TestNetwork};
 
 use super::{SHORT, clock, on};
 
 const ROUTER: [&str; 3] = ["192.168.7.1", "fd00:7::1", "fe80::1"];
 
-fn interface(device: &Host) -> Interface {
+fn interface(device: &TestHost) -> Interface {
     device.enter(|| {
         let link = link::link_to("203.0.113.1".parse().expect("an address"));
         Interface::from(link.route().expect("a route"))
     })
 }
 
-fn ask(device: &Host, interface: &Interface, router: &str) -> (RouterState, String) {
+fn ask(device: &TestHost, interface: &Interface, router: &str) -> (RouterOutcome, String) {
     let router: IpAddr = router.parse().expect("an address");
     // Silence is the only answer that takes all of the time.
     let (answer, observation) = on(device, || gateway::probe(router, interface, SHORT * 5, clock));
@@ -27,42 +27,42 @@ fn ask(device: &Host, interface: &Interface, router: &str) -> (RouterState, Stri
 
 #[test]
 fn a_router_is_alive_when_it_refuses_or_accepts_by_any_of_its_addresses() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let interface = interface(&network.device);
     for router in ROUTER {
-        let expected = (RouterState::Alive, "refused".to_owned());
+        let expected = (RouterOutcome::Alive, "refused".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
     let _listeners = network
         .router
         .enter(|| [53, 80, 443].map(|port| TcpListener::bind(("::", port)).expect("a free port")));
     for router in ROUTER {
-        let expected = (RouterState::Alive, "connected".to_owned());
+        let expected = (RouterOutcome::Alive, "connected".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
 }
 
 #[test]
 fn a_router_that_answers_nothing_is_silent_unless_it_echoes() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let interface = interface(&network.device);
     network.input("meta l4proto tcp drop");
     // As Debian has it: nobody may send an echo.
     network.device.set("ipv4/ping_group_range", "1 0").expect("it is set");
     for router in ROUTER {
-        let expected = (RouterState::Silent, "silent".to_owned());
+        let expected = (RouterOutcome::Silent, "silent".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
     network.device.set("ipv4/ping_group_range", "0 2147483647").expect("it is set");
     for router in ROUTER {
-        let expected = (RouterState::Alive, "echo".to_owned());
+        let expected = (RouterOutcome::Alive, "echo".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
 }
 
 #[test]
 fn a_router_that_nobody_is_any_more_is_gone() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let interface = interface(&network.device);
     // What takes seconds by default: ask once and give up after 50 ms.
     for family in ["ipv4", "ipv6"] {
@@ -76,15 +76,15 @@ fn a_router_that_nobody_is_any_more_is_gone() {
     network.router.ip("addr flush dev lan").expect("the router loses its addresses");
     network.device.ip("neigh flush all").expect("the device forgets it");
     for router in ["192.168.7.1", "fe80::1"] {
-        let expected = (RouterState::Gone, "gone".to_owned());
+        let expected = (RouterOutcome::Gone, "gone".to_owned());
         assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
     }
 }
 
 #[test]
 fn nobody_is_asked_through_an_interface_that_is_gone() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let gone = Interface { name: "eth9".to_owned(), index: 999 };
-    let expected = (RouterState::NotAsked, "not_asked".to_owned());
+    let expected = (RouterOutcome::NotAsked, "not_asked".to_owned());
     assert_eq!(ask(&network.device, &gone, ROUTER[0]), expected);
 }

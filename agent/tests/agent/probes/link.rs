@@ -8,7 +8,7 @@ use ispmon_agent::probe::{
     Anchor, LinkAnswer, Route, Targets,
     link::{FamilyPaths, LinkMonitor, Neighbour, is_router, link_to, neighbour, path_to, underlay},
 };
-use ispmon_testing::network::{Host, Network};
+use ispmon_testing::network::{TestHost, TestNetwork};
 use tokio::time::{sleep, timeout};
 
 use super::{PATIENCE, SHORT, on};
@@ -19,22 +19,22 @@ fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-fn links(device: &Host) -> [LinkAnswer; 2] {
+fn links(device: &TestHost) -> [LinkAnswer; 2] {
     device.enter(|| ANCHORS.map(|anchor| link_to(address(anchor))))
 }
 
-fn route(device: &Host, anchor: &str) -> Route {
+fn route(device: &TestHost, anchor: &str) -> Route {
     let link = device.enter(|| link_to(address(anchor)));
     link.route().unwrap_or_else(|| panic!("a route to {anchor}, not {link:?}")).clone()
 }
 
 /// Makes a change, and waits for the kernel's word until both links are as expected.
-fn after(device: &Host, change: impl FnOnce() + Send, expected: &[LinkAnswer; 2]) {
+fn after(device: &TestHost, change: impl FnOnce() + Send, expected: &[LinkAnswer; 2]) {
     until(device, change, |links| links == expected);
 }
 
 fn until(
-    device: &Host,
+    device: &TestHost,
     change: impl FnOnce() + Send,
     is_it: impl Fn(&[LinkAnswer; 2]) -> bool + Send + Sync,
 ) {
@@ -54,7 +54,7 @@ fn until(
 
 #[test]
 fn a_route_is_what_the_kernel_would_use_for_that_anchor() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let by_default = route(&network.device, ANCHORS[0]);
     let expected = Route {
         interface: "eth0".to_owned(),
@@ -75,14 +75,14 @@ fn a_route_is_what_the_kernel_would_use_for_that_anchor() {
 }
 
 /// How anchors of one family are reached from a device.
-fn paths(device: &Host, anchors: &[Anchor]) -> FamilyPaths {
+fn paths(device: &TestHost, anchors: &[Anchor]) -> FamilyPaths {
     let targets = Targets::new(anchors, None, None, &[], None);
     let paths = device.enter(|| targets.read_paths());
     paths[anchors[0].family()].clone().expect("there are anchors")
 }
 
 /// The hardware address of the router that most anchors are reached by.
-fn mac(device: &Host, anchor: &str) -> Option<String> {
+fn mac(device: &TestHost, anchor: &str) -> Option<String> {
     let paths = paths(device, &[anchor.parse().expect("an anchor")]);
     let route = paths.link.route().unwrap_or_else(|| panic!("a route to {anchor}: {paths:?}"));
     route.gateway_mac.map(|mac| mac.to_string())
@@ -90,7 +90,7 @@ fn mac(device: &Host, anchor: &str) -> Option<String> {
 
 #[test]
 fn the_hardware_address_of_a_router_is_known_once_something_was_sent_to_it() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let (device, router) = (&network.device, &network.router);
     router.ip("link set lan address 52:54:00:00:00:01").expect("ip");
     // The kernels have met when the network was built.
@@ -114,7 +114,7 @@ fn the_hardware_address_of_a_router_is_known_once_something_was_sent_to_it() {
 
 #[test]
 fn what_is_missing_is_told_when_it_happens_and_when_it_is_back() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let whole = links(device);
     let change = |lines: &'static str| move || device.ip(lines).expect("ip");
@@ -148,7 +148,7 @@ fn what_is_missing_is_told_when_it_happens_and_when_it_is_back() {
 
 #[test]
 fn a_policy_rule_that_prohibits_is_told_and_so_is_its_end() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let [v4, v6] = links(device);
     let (add, del) = ("rule add pref 100 prohibit", "rule del pref 100 prohibit");
@@ -173,7 +173,7 @@ fn a_policy_rule_that_prohibits_is_told_and_so_is_its_end() {
 
 #[test]
 fn an_anchor_with_a_route_of_its_own_is_told_from_the_family() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let anchors = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "192.168.7.9"]
         .map(|anchor| anchor.parse::<Anchor>().expect("an anchor"));
@@ -199,7 +199,7 @@ fn an_anchor_with_a_route_of_its_own_is_told_from_the_family() {
 
 #[test]
 fn a_line_without_a_router_is_no_neighbourhood_when_it_has_only_another_end() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let path = |target: &str| {
         let path = device.enter(|| path_to(address(target)));
@@ -239,7 +239,7 @@ fn a_line_without_a_router_is_no_neighbourhood_when_it_has_only_another_end() {
 
 #[test]
 fn beneath_a_tunnel_that_carries_ipv6_over_ipv4_is_the_line_of_ipv4() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     device
         .ip("route del ::/0 via fe80::1 dev eth0\n\
@@ -259,7 +259,7 @@ fn beneath_a_tunnel_that_carries_ipv6_over_ipv4_is_the_line_of_ipv4() {
 
 #[test]
 fn a_router_is_known_by_all_of_its_addresses() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let routes = [route(device, ANCHORS[0]), route(device, ANCHORS[1])];
     let routes: Vec<&Route> = routes.iter().collect();
@@ -278,8 +278,8 @@ fn a_router_is_known_by_all_of_its_addresses() {
 
 #[test]
 fn a_container_that_runs_does_not_hide_a_pulled_cable() {
-    let Some(network) = Network::build() else { return };
-    let container = Host::new("container").expect("there is room for one more");
+    let Some(network) = TestNetwork::build() else { return };
+    let container = TestHost::new("container").expect("there is room for one more");
     network
         .device
         .ip(&format!(
@@ -302,8 +302,8 @@ fn a_container_that_runs_does_not_hide_a_pulled_cable() {
 
 #[test]
 fn a_virtual_machine_on_the_same_bridge_does_not_hide_a_pulled_cable() {
-    let Some(network) = Network::build() else { return };
-    let machine = Host::new("machine").expect("there is room for one more");
+    let Some(network) = TestNetwork::build() else { return };
+    let machine = TestHost::new("machine").expect("there is room for one more");
     let device = &network.device;
     // The network's own `eth0` is an end of a pair, which on a bridge counts as a machine's; one that
     // passes everything through to it counts as a card.
@@ -342,7 +342,7 @@ fn a_virtual_machine_on_the_same_bridge_does_not_hide_a_pulled_cable() {
 
 #[test]
 fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let below = |expected: Option<&str>| {
         for anchor in ANCHORS {
@@ -414,7 +414,7 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
 
 #[test]
 fn a_change_is_not_lost_when_nobody_waits_just_then() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     on(device, || async {
         let mut links = LinkMonitor::new();
@@ -435,7 +435,7 @@ fn a_change_is_not_lost_when_nobody_waits_just_then() {
 
 #[test]
 fn more_changes_than_the_kernel_can_keep_are_a_change() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     on(device, || async {
         let mut links = LinkMonitor::new();
@@ -457,7 +457,7 @@ fn more_changes_than_the_kernel_can_keep_are_a_change() {
 
 #[test]
 fn the_neighbour_table_is_read() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let index = route(device, ANCHORS[0]).index;
     let state = |gateway: &str| device.enter(|| neighbour(address(gateway), index));

@@ -7,10 +7,10 @@ use std::{
 
 use ispmon_agent::{
     outage::Observation,
-    probe::{PortalAnswer, PortalState, portal},
+    probe::{PortalAnswer, PortalOutcome, portal},
     resolver::Resolver,
 };
-use ispmon_testing::network::{Host, Network};
+use ispmon_testing::network::{TestHost, TestNetwork};
 
 use super::{PATIENCE, SHORT, clock, on};
 
@@ -22,7 +22,7 @@ const LOGIN: &str = "HTTP/1.1 302 Found\r\nLocation: http://192.168.7.1/login\r\
 /// Gives the same answer to every request, on an address and a port of the internet's, until the
 /// program ends; what it was asked comes out of the receiver.
 fn serve(
-    network: &Network,
+    network: &TestNetwork,
     address: &str,
     port: u16,
     answer: &'static str,
@@ -30,7 +30,12 @@ fn serve(
     serve_at(&network.internet, address, port, answer)
 }
 
-fn serve_at(host: &Host, address: &str, port: u16, answer: &'static str) -> mpsc::Receiver<String> {
+fn serve_at(
+    host: &TestHost,
+    address: &str,
+    port: u16,
+    answer: &'static str,
+) -> mpsc::Receiver<String> {
     let listener = host.enter(|| TcpListener::bind((address, port)).expect("a free port"));
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -47,7 +52,7 @@ fn serve_at(host: &Host, address: &str, port: u16, answer: &'static str) -> mpsc
     receiver
 }
 
-fn ask_all(network: &Network, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
+fn ask_all(network: &TestNetwork, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
     let urls: Vec<_> = urls.iter().map(|url| url.parse().expect("a URL")).collect();
     let resolver = Arc::new(network.device.enter(Resolver::new));
     let routers: [std::net::IpAddr; 2] =
@@ -57,10 +62,10 @@ fn ask_all(network: &Network, urls: &[String], limit: std::time::Duration) -> Po
 }
 
 fn ask(
-    network: &Network,
+    network: &TestNetwork,
     urls: &[String],
     limit: std::time::Duration,
-) -> (PortalState, Observation) {
+) -> (PortalOutcome, Observation) {
     let answer = ask_all(network, urls, limit);
     (answer.portal, answer.observation)
 }
@@ -75,23 +80,23 @@ fn url(address: &str, port: u16) -> String {
 
 #[test]
 fn only_a_whole_answer_that_is_not_the_genuine_one_is_a_portal() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     for (port, (answer, expected)) in (1..).zip([
-        (GENUINE, PortalState::Genuine),
-        (LOGIN, PortalState::Intercepted),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin", PortalState::Intercepted),
-        ("HTTP/1.1 200 OK\r\n\r\nlogin until the end", PortalState::Intercepted),
-        ("HTTP/1.0 200 OK\r\n\r\n", PortalState::Intercepted),
-        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nlogin", PortalState::Intercepted),
+        (GENUINE, PortalOutcome::Genuine),
+        (LOGIN, PortalOutcome::Intercepted),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin", PortalOutcome::Intercepted),
+        ("HTTP/1.1 200 OK\r\n\r\nlogin until the end", PortalOutcome::Intercepted),
+        ("HTTP/1.0 200 OK\r\n\r\n", PortalOutcome::Intercepted),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nlogin", PortalOutcome::Intercepted),
         (
             "HTTP/1.1 511 Network Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            PortalState::Intercepted,
+            PortalOutcome::Intercepted,
         ),
-        ("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n", PortalState::NoAnswer),
-        ("\x15\x03\x01\x00\x02\x02\x28", PortalState::NoAnswer),
-        ("SSH-2.0-OpenSSH_9.2\r\n", PortalState::NoAnswer),
-        ("HTTP/1.1 20", PortalState::NoAnswer),
-        ("", PortalState::NoAnswer),
+        ("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n", PortalOutcome::NoAnswer),
+        ("\x15\x03\x01\x00\x02\x02\x28", PortalOutcome::NoAnswer),
+        ("SSH-2.0-OpenSSH_9.2\r\n", PortalOutcome::NoAnswer),
+        ("HTTP/1.1 20", PortalOutcome::NoAnswer),
+        ("", PortalOutcome::NoAnswer),
     ]) {
         for address in SERVER {
             let _asked = serve(&network, address, port, answer);
@@ -104,10 +109,10 @@ fn only_a_whole_answer_that_is_not_the_genuine_one_is_a_portal() {
 
 #[test]
 fn the_genuine_server_is_asked_as_a_browser_would_but_with_a_nonce() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let asked = serve(&network, SERVER[0], 80, GENUINE);
     let servers = [format!("http://{}/generate_204", SERVER[0])];
-    assert_eq!(ask(&network, &servers, PATIENCE).0, PortalState::Genuine);
+    assert_eq!(ask(&network, &servers, PATIENCE).0, PortalOutcome::Genuine);
     let request = asked.recv().expect("it was asked");
     assert!(request.starts_with("GET /generate_204?ispmon="), "{request}");
     assert!(request.contains(&format!("host: {}\r\n", SERVER[0])), "{request}");
@@ -116,18 +121,18 @@ fn the_genuine_server_is_asked_as_a_browser_would_but_with_a_nonce() {
 
 #[test]
 fn a_network_that_lets_one_page_through_is_not_closed() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let _genuine = serve(&network, SERVER[0], 80, GENUINE);
     let _login = serve(&network, SERVER[0], 81, LOGIN);
     let [genuine, login, closed] = [80, 81, 82].map(|port| url(SERVER[0], port));
     for (servers, expected) in [
-        (vec![genuine.clone(), login.clone()], PortalState::Genuine),
-        (vec![login.clone(), genuine.clone()], PortalState::Genuine),
-        (vec![login.clone(), login.clone()], PortalState::Intercepted),
-        (vec![login, closed.clone()], PortalState::Intercepted),
-        (vec![closed.clone(), genuine], PortalState::Genuine),
-        (vec![closed], PortalState::NoAnswer),
-        (vec![], PortalState::NoAnswer),
+        (vec![genuine.clone(), login.clone()], PortalOutcome::Genuine),
+        (vec![login.clone(), genuine.clone()], PortalOutcome::Genuine),
+        (vec![login.clone(), login.clone()], PortalOutcome::Intercepted),
+        (vec![login, closed.clone()], PortalOutcome::Intercepted),
+        (vec![closed.clone(), genuine], PortalOutcome::Genuine),
+        (vec![closed], PortalOutcome::NoAnswer),
+        (vec![], PortalOutcome::NoAnswer),
     ] {
         assert_eq!(ask(&network, &servers, PATIENCE).0, expected, "{servers:?}");
     }
@@ -137,16 +142,16 @@ fn a_network_that_lets_one_page_through_is_not_closed() {
 fn a_page_of_the_routers_own_is_known_by_its_address() {
     const ELSEWHERE: &str = "HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\
                              Content-Length: 0\r\nConnection: close\r\n\r\n";
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let _page = serve_at(&network.router, "192.168.7.1", 80, LOGIN);
     let _redirect = serve(&network, SERVER[0], 81, LOGIN);
     let _elsewhere = serve(&network, SERVER[0], 82, ELSEWHERE);
     let _genuine = serve_at(&network.router, "192.168.7.1", 83, GENUINE);
     for (what, address, port, expected) in [
-        ("from its own address", "192.168.7.1", 80, (PortalState::Intercepted, true)),
-        ("in another's name, and sends there", SERVER[0], 81, (PortalState::Intercepted, true)),
-        ("a login page elsewhere", SERVER[0], 82, (PortalState::Intercepted, false)),
-        ("nothing is intercepted", "192.168.7.1", 83, (PortalState::Genuine, false)),
+        ("from its own address", "192.168.7.1", 80, (PortalOutcome::Intercepted, true)),
+        ("in another's name, and sends there", SERVER[0], 81, (PortalOutcome::Intercepted, true)),
+        ("a login page elsewhere", SERVER[0], 82, (PortalOutcome::Intercepted, false)),
+        ("nothing is intercepted", "192.168.7.1", 83, (PortalOutcome::Genuine, false)),
     ] {
         let answer = ask_all(&network, &[url(address, port)], PATIENCE);
         assert_eq!((answer.portal, answer.from_router), expected, "{what}");
@@ -155,12 +160,12 @@ fn a_page_of_the_routers_own_is_known_by_its_address() {
 
 #[test]
 fn a_dead_line_is_no_portal() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let servers = [url(SERVER[0], 80), url(SERVER[1], 80)];
     for verdict in ["drop", "reject", "meta l4proto tcp reject with tcp reset"] {
         network.forward(verdict);
-        assert_eq!(ask(&network, &servers, SHORT).0, PortalState::NoAnswer, "{verdict}");
+        assert_eq!(ask(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "{verdict}");
     }
     network.device.ip("link set eth0 down").expect("ip");
-    assert_eq!(ask(&network, &servers, SHORT).0, PortalState::NoAnswer, "no network");
+    assert_eq!(ask(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "no network");
 }

@@ -13,7 +13,7 @@ use ispmon_agent::probe::{
     link::AnchorPath,
     proof::{Handshake, prove},
 };
-use ispmon_testing::{certificates::Authority, network::Network};
+use ispmon_testing::{certificates::Authority, network::TestNetwork};
 use rustls::{
     HandshakeKind, RootCertStore, ServerConfig, ServerConnection, client::WebPkiServerVerifier,
     crypto::ring,
@@ -40,7 +40,7 @@ enum Does {
 }
 
 /// Serves on one port of both addresses until the program ends; counts full and resumed handshakes.
-fn serve(network: &Network, port: u16, does: &Does) -> Arc<[AtomicUsize; 2]> {
+fn serve(network: &TestNetwork, port: u16, does: &Does) -> Arc<[AtomicUsize; 2]> {
     let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     for server in SERVER {
         let listener =
@@ -101,7 +101,7 @@ fn anchor(server: &str, port: u16) -> Anchor {
 }
 
 /// Asks as the agent would: by the path that the kernel names.
-fn ask(network: &Network, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
+fn ask(network: &TestNetwork, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
     on(&network.device, || async move {
         let paths = Targets::new(&[anchor], None, None, &[], None).read_paths();
         let paths = paths[anchor.family()].as_ref().expect("an anchor");
@@ -111,7 +111,7 @@ fn ask(network: &Network, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
 
 #[test]
 fn only_a_certificate_that_names_the_address_is_proof() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let (authority, stranger) = (Authority::new("trusted"), Authority::new("unknown"));
     let prover = prover(&authority);
     for (index, server) in SERVER.into_iter().enumerate() {
@@ -150,7 +150,7 @@ fn only_a_certificate_that_names_the_address_is_proof() {
 
 #[test]
 fn what_does_not_connect_keeps_its_reason() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let prover = prover(&Authority::new("trusted"));
     let target = anchor(SERVER[0], 443);
     assert_eq!(ask(&network, &prover, target).end, AnchorEnd::Refused);
@@ -164,7 +164,7 @@ fn what_does_not_connect_keeps_its_reason() {
 
 #[test]
 fn an_anchor_in_the_own_network_proves_nothing_and_is_not_asked() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let prover = prover(&Authority::new("trusted"));
     for neighbour in ["192.168.7.1", "192.168.7.9", "fd00:7::9"] {
         let answer = ask(&network, &prover, anchor(neighbour, 443));
@@ -187,7 +187,7 @@ fn an_anchor_in_the_own_network_proves_nothing_and_is_not_asked() {
 
 #[test]
 fn a_round_is_decided_by_one_that_proves_itself_and_else_by_all() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let authority = Authority::new("trusted");
     let prover = prover(&authority);
     let _proves = serve(&network, 443, &Does::Tls(authority.server(SERVER[0], YEARS)));
@@ -231,7 +231,7 @@ fn a_round_is_decided_by_one_that_proves_itself_and_else_by_all() {
 
 #[test]
 fn the_next_proof_resumes_the_session_and_both_are_cheap() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let authority = Authority::new("trusted");
     for server in SERVER {
         let prover = prover(&authority);

@@ -5,7 +5,7 @@ use std::{
 };
 
 use ispmon_agent::probe::{ConnectAnswer, ConnectEnd, Interface, LocalFailure, link, tcp::connect};
-use ispmon_testing::network::Network;
+use ispmon_testing::network::TestNetwork;
 
 use super::{PATIENCE, SHORT, clock, on};
 
@@ -13,7 +13,7 @@ const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const DEVICE: [&str; 2] = ["192.168.7.2", "fd00:7::2"];
 const ROUTER: [&str; 2] = ["192.168.7.1", "fd00:7::1"];
 
-fn listen(network: &Network) -> Vec<TcpListener> {
+fn listen(network: &TestNetwork) -> Vec<TcpListener> {
     network.internet.enter(|| {
         SERVER.map(|server| TcpListener::bind((server, 443)).expect("a free port")).into()
     })
@@ -23,24 +23,24 @@ fn server(index: usize, port: u16) -> SocketAddr {
     SocketAddr::new(SERVER[index].parse().expect("an address"), port)
 }
 
-fn connected(network: &Network, target: SocketAddr, via: Option<&Interface>) -> ConnectAnswer {
+fn connected(network: &TestNetwork, target: SocketAddr, via: Option<&Interface>) -> ConnectAnswer {
     // Silence is the only answer that takes all of the time.
     on(&network.device, || connect(target, SHORT * 10, via, &clock))
 }
 
-fn ask(network: &Network, target: SocketAddr, via: Option<&Interface>) -> ConnectEnd {
+fn ask(network: &TestNetwork, target: SocketAddr, via: Option<&Interface>) -> ConnectEnd {
     connected(network, target, via).end
 }
 
 /// How it ended, and who said so.
-fn told(network: &Network, index: usize) -> (ConnectEnd, Option<String>) {
+fn told(network: &TestNetwork, index: usize) -> (ConnectEnd, Option<String>) {
     let connected = connected(network, server(index, 443), None);
     (connected.end, connected.from.map(|from| from.to_string()))
 }
 
 #[test]
 fn a_handshake_and_a_reset_are_told_apart() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     for index in [0, 1] {
         assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Connected, "{index}");
@@ -50,7 +50,7 @@ fn a_handshake_and_a_reset_are_told_apart() {
 
 #[test]
 fn a_connection_is_closed_by_a_reset_in_three_packets() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let listeners = listen(&network);
     for (index, listener) in listeners.iter().enumerate() {
         network.device_output("tcp dport 443 counter name sent");
@@ -65,7 +65,7 @@ fn a_connection_is_closed_by_a_reset_in_three_packets() {
 
 #[test]
 fn what_a_router_answers_in_the_servers_name_is_never_alive_and_names_the_router() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     for (verdict, expected) in [
         ("reject with icmp type host-unreachable", ConnectEnd::Unreachable),
@@ -103,7 +103,7 @@ fn what_a_router_answers_in_the_servers_name_is_never_alive_and_names_the_router
 
 #[test]
 fn the_firewall_of_the_device_itself_is_not_the_line() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     for verdict in ["reject", "reject with icmpx type admin-prohibited"] {
         network.device_output(&format!("oif lo accept\n{verdict}"));
@@ -133,7 +133,7 @@ fn the_firewall_of_the_device_itself_is_not_the_line() {
 
 #[test]
 fn a_router_that_answers_no_neighbour_discovery_is_no_firewall() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     // What takes seconds by default: ask once and give up after 50 ms.
     for family in ["ipv4", "ipv6"] {
         for (setting, value) in
@@ -152,7 +152,7 @@ fn a_router_that_answers_no_neighbour_discovery_is_no_firewall() {
 
 #[test]
 fn what_the_device_itself_cannot_or_will_not_do_is_said_at_once() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     network
         .device
         .ip("route add prohibit 203.0.113.1\nroute add prohibit fd00:113::1")
@@ -183,7 +183,7 @@ fn what_the_device_itself_cannot_or_will_not_do_is_said_at_once() {
 
 #[test]
 fn a_device_without_a_free_port_has_not_asked() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     network.device.set("ipv4/ip_local_port_range", "50000 50001").expect("it is set");
     let expected = ConnectEnd::NotAsked(LocalFailure::NoPort);
@@ -245,7 +245,7 @@ fn a_device_without_free_descriptors_has_not_asked() {
 
 #[test]
 fn a_socket_that_is_bound_beneath_a_tunnel_reaches_what_the_tunnel_swallows() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     network
         .device
@@ -270,7 +270,7 @@ fn a_socket_that_is_bound_beneath_a_tunnel_reaches_what_the_tunnel_swallows() {
 
 #[test]
 fn an_interface_that_is_gone_fails_and_says_nothing_of_the_line() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = TestNetwork::build() else { return };
     let gone = Interface { name: "eth9".to_owned(), index: 999 };
     let end = ask(&network, server(0, 443), Some(&gone));
     assert_eq!(end, ConnectEnd::NotAsked(LocalFailure::Other));

@@ -6,8 +6,8 @@ use ispmon_agent::{
     monitor::schedule::DueProbe,
     outage::{Evidence, RoundResult},
     probe::{
-        AnchorAnswer, AnchorEnd, DnsState, Family, LocalFailure, PortalState, ProbeKind,
-        RouterState, ServerAnswer,
+        AnchorAnswer, AnchorEnd, DnsOutcome, Family, LocalFailure, PortalOutcome, ProbeKind,
+        RouterOutcome, ServerAnswer,
     },
 };
 
@@ -123,7 +123,7 @@ impl Player<'_> {
         self.answer(took, vec![evidence], DueProbe::Proof(family));
     }
 
-    pub(super) fn tell_gateway(&mut self, family: Family, answer: RouterState) {
+    pub(super) fn tell_gateway(&mut self, family: Family, answer: RouterOutcome) {
         let at = self.stamp(self.now);
         let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, 0);
         let beneath = self.world().beneath(family);
@@ -159,7 +159,7 @@ impl Player<'_> {
         let took = ends.iter().map(|(_, took)| *took).max().unwrap_or(0);
         let asked = self.stamp(self.now);
         let answers = ends.into_iter().enumerate();
-        let answers = answers.map(|(server, (answer, took)): (usize, (DnsState, u64))| {
+        let answers = answers.map(|(server, (answer, took)): (usize, (DnsOutcome, u64))| {
             let number = u8::try_from(server).unwrap_or_default();
             ServerAnswer {
                 server: ([192, 168, number, 53], 53).into(),
@@ -181,7 +181,7 @@ impl Player<'_> {
         let at = self.stamp(self.now);
         let seen = observation(ProbeKind::Portal, None, answer.as_str(), at, took);
         let from_router =
-            answer == PortalState::Intercepted && self.world().portal == PortalState::FromRouter;
+            answer == PortalOutcome::Intercepted && self.world().portal == PortalState::FromRouter;
         let evidence = Evidence::Portal { answer, from_router, observation: seen };
         self.answer(took, vec![evidence], question);
     }
