@@ -38,7 +38,7 @@ pub struct Clock {
 
 impl Clock {
     /// Starts to monitor the clocks of this boot. `not_before` is a time that has certainly passed,
-    /// such as that of the newest record ([`ClockWatch::new`]).
+    /// such as that of the newest record ([`ClockComparison::new`]).
     pub fn start(boot: BootId, not_before: Timestamp) -> Self {
         let watch = ClockComparison::new(boot, read(), not_before);
         Self { watch: Arc::new(Mutex::new(watch)) }
@@ -57,7 +57,7 @@ impl Clock {
         self.lock().observe(read())
     }
 
-    /// Compares the clock with the `Date` of a heartbeat response ([`ClockWatch::heartbeat_date`]).
+    /// Compares the clock with the `Date` of a heartbeat response ([`ClockComparison::heartbeat_date`]).
     pub fn heartbeat_date(
         &self,
         date: Timestamp,
@@ -67,13 +67,13 @@ impl Clock {
         self.lock().heartbeat_date(date, sent, received)
     }
 
-    /// Whether the wall clock can be right ([`ClockWatch::is_plausible`]); nothing is handed over
+    /// Whether the wall clock can be right ([`ClockComparison::is_plausible`]); nothing is handed over
     /// before.
     pub fn is_plausible(&self) -> bool {
         self.lock().is_plausible()
     }
 
-    /// Adds a time that has certainly passed ([`ClockWatch::new`]).
+    /// Adds a time that has certainly passed ([`ClockComparison::new`]).
     pub fn not_before(&self, passed: Timestamp) {
         self.lock().not_before(passed);
     }
@@ -152,7 +152,7 @@ pub fn boot_id() -> Result<String, BootIdError> {
     Ok(ID.get_or_init(|| id.trim().to_owned()).clone())
 }
 
-/// The time zone of this process: read at first use, then refreshed by [`look_at_zone`].
+/// The time zone of this process: read at first use, then refreshed by [`refresh_local_zone`].
 static ZONE: Mutex<Option<TimeZone>> = Mutex::new(None);
 
 /// The time zone for times that people see, as last read; UTC when there is none. Only the first call

@@ -7,8 +7,8 @@
 //!   newest.
 //!
 //! **The watchdog** must detect a hung loop as well as a blocked runtime. A keep-alive therefore passes
-//! through both main loops: the monitor loop finds that one is due ([`ServiceManager::pulse`]) and
-//! wakes the service loop, which sends it ([`ServiceManager::confirm`]). If either loop hangs, no
+//! through both main loops: the monitor loop finds that one is due ([`ServiceManager::poll_watchdog`]) and
+//! wakes the service loop, which sends it ([`ServiceManager::send_keep_alive`]). If either loop hangs, no
 //! keep-alive is sent, and the manager restarts the agent. This causes no extra wake-ups: the monitor
 //! reads the clocks every two seconds in any case. The threads of journal, log and name lookups are not
 //! covered, because they may hang without harm.
@@ -166,7 +166,7 @@ impl ServiceManager {
         }
     }
 
-    /// Called by the service loop after [`life_is_due`](Self::life_is_due): both loops work.
+    /// Called by the service loop after [`life_is_due`](Self::keep_alive_is_due): both loops work.
     pub fn send_keep_alive(&self) {
         self.handle(Occurrence::KeepAliveDue);
     }

@@ -1,7 +1,7 @@
 //! The service: it sends heartbeats, reacts to signals and requests, and announces silence. The
 //! [`monitor`](crate::monitor) probes and records beside it.
 //!
-//! Every wait is also a wait for [`Inputs`], so that neither a server nor a name lookup that hangs delays a
+//! Every wait is also a wait for inputs such as signals and requests, so that neither a server nor a name lookup that hangs delays a
 //! reload or the stop.
 
 mod inputs;
@@ -45,7 +45,7 @@ use reload::Reloader;
 use reporter::Reporter;
 
 /// How long a stop may take in all, from the signal on. With the flush of the log it stays within
-/// [`crate::signals::LEAVE_LIMIT`].
+/// [`crate::signals::STOP_LIMIT`].
 const STOP_WITHIN: Duration = Duration::from_millis(1_700);
 /// How long the last heartbeat may take, and the one that repeats it.
 const LAST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(1_500);
@@ -131,7 +131,7 @@ impl Service {
         Ok(Self { settings, reporter, sequence, wakefulness, pause, inputs, parts })
     }
 
-    /// Runs until a signal says to stop, and stops within [`LEAVE_LIMIT`](crate::signals::LEAVE_LIMIT) of it.
+    /// Runs until a signal says to stop, and stops within [`LEAVE_LIMIT`](crate::signals::STOP_LIMIT) of it.
     pub async fn run(mut self) {
         self.log_start();
         self.parts.manager.ready();

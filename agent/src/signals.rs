@@ -1,7 +1,7 @@
 //! Signals from the service manager and from users.
 //!
 //! `SIGTERM` and `SIGINT` stop the agent, `SIGHUP` reloads its configuration. A thread of its own
-//! receives them. [`LEAVE_LIMIT`] after a stop was requested, that thread ends the process by the
+//! receives them. [`STOP_LIMIT`] after a stop was requested, that thread ends the process by the
 //! signal's default action, so that a hung task cannot keep it alive. Further signals do not shorten
 //! this: timeout(1), for example, sends each signal twice, to its child and to the process group, and
 //! the second one must not prevent the agent from announcing its silence.
@@ -22,7 +22,7 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// The action that a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalRequest {
-    /// Stop within [`LEAVE_LIMIT`]; holds the signal's name.
+    /// Stop within [`STOP_LIMIT`]; holds the signal's name.
     Stop(&'static str),
     /// Reload the configuration.
     Reload,

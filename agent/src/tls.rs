@@ -194,7 +194,7 @@ fn normalise_validity_error(error: Error) -> Error {
     error
 }
 
-/// Verifies like [`judge`] and also accepts a certificate that is not valid yet or has expired by this
+/// Verifies like [`verify_certificate`] and also accepts a certificate that is not valid yet or has expired by this
 /// device's clock: for callers that only check a server's identity and send it nothing. A fast clock must not
 /// be reported as an outage. The handshake's signature is always verified.
 #[derive(Debug)]

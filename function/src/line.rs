@@ -73,7 +73,7 @@ pub fn outage(
     TraceLine::of(&OutageEvent { event: "outage", device: device.as_str(), key, incident, journal })
 }
 
-/// Formats an error of the handler itself, cut to [`LONGEST`].
+/// Formats an error of the handler itself, cut to [`MAX_LINE_CHARACTERS`].
 pub fn failure(message: &str) -> TraceLine {
     // One character becomes at most twelve: two `\uXXXX` escapes.
     let most = MAX_LINE_CHARACTERS / 12 - 100;

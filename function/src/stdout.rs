@@ -105,7 +105,7 @@ impl LineWriter {
     }
 
     /// Writes lines and returns when the last one has been written completely, within
-    /// [`ServerLimits::line`] for all of them.
+    /// [`ServerLimits::line_timeout`] for all of them.
     ///
     /// After an error none of the remaining lines is written, with one exception: a line that the
     /// pipe has taken in part is completed when the pipe is writable again. The same holds when the

@@ -38,7 +38,7 @@ pub enum ControlClientError {
 /// Sends a request to the agent that listens at `path`, and waits `limit` at most for the answer.
 ///
 /// # Errors
-/// Every [`AskError`].
+/// Every [`ControlClientError`].
 pub async fn send_request(
     path: &Path,
     request: ControlRequest,

@@ -1,4 +1,4 @@
-//! Decides which probe is due when: the machine [wants](Wanted) periods, the schedule keeps them.
+//! Decides which probe is due when: the machine [wants](ProbePlan) periods, the schedule keeps them.
 //!
 //! 1. One anchor of each family is probed every `interval`; the anchors take turns.
 //! 2. Every other probe is sent once in its period, and at once if none was sent for that long.

@@ -97,7 +97,7 @@ impl AnswerRun {
         self
     }
 
-    /// Like [`Self::and`], for answers that end a failure: each query must have been sent a while after
+    /// Like [`Self::extend`], for answers that end a failure: each query must have been sent a while after
     /// the first answer, so that a moment of service within a failure does not end it.
     fn extend_spaced(self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
         let first = self.first.map(|(_, answered)| answered.later(AGREE_AFTER));

@@ -203,7 +203,7 @@ impl HandOverProgress {
             .then(|| Due { position: self.once.clone(), since: now });
     }
 
-    /// The time until the second round, at most [`AGAIN_AFTER`] whatever the clocks of two boots
+    /// The time until the second round, at most [`SECOND_ROUND_AFTER`] whatever the clocks of two boots
     /// show; `None` when none is due.
     pub(super) fn due_in(&self, now: &Stamp) -> Option<Duration> {
         let due = self.due.as_ref()?;

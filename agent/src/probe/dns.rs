@@ -1,8 +1,8 @@
 //! Probes whether name servers answer, and whether their answers are true.
 //!
-//! There are two ways, because they fail independently: the system's lookup ([`ask_system`]), which every
+//! There are two ways, because they fail independently: the system's lookup ([`query_system`]), which every
 //! program on this device uses, with its caches, stubs and `/etc/hosts`; and a query to one name server
-//! directly ([`ask_directly`]), which distinguishes a dead server from a failure of the device's own
+//! directly ([`query_server`]), which distinguishes a dead server from a failure of the device's own
 //! resolver.
 
 mod message;
@@ -113,7 +113,7 @@ pub(super) async fn query_name(
     ServerAnswer { server, answer, observation }
 }
 
-/// The result for a name, or [`Dns::Answered`] if another name was answered.
+/// The result for a name, or [`DnsOutcome::Answered`] if another name was answered.
 pub(super) fn answered_or(answer: DnsOutcome, of_another: DnsOutcome) -> DnsOutcome {
     if of_another == DnsOutcome::Answered { DnsOutcome::Answered } else { answer }
 }
@@ -130,7 +130,7 @@ const UDP_BYTES: usize = 1_232;
 /// The observation's answer is `answered`, or `hijacks_nxdomain` for a server with advertisements;
 /// `silent`, `lied`, or the failure: `servfail`, `refused`,
 /// `nxdomain`, `nodata`, `unreachable`, `forbidden`, `nonsense`, `failed`, or `partly_silent` if only the query
-/// for the name that cannot exist was answered. A failure on this device is [`Dns::NotAsked`], with the
+/// for the name that cannot exist was answered. A failure on this device is [`DnsOutcome::NotAsked`], with the
 /// word of that failure.
 pub async fn query_server(
     server: SocketAddr,

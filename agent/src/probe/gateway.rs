@@ -6,7 +6,7 @@
 //! for the groups in `net.ipv4.ping_group_range`, on Debian none).
 //!
 //! Some routers answer none of these. A router that has never answered cannot be judged by its silence, and
-//! the caller must remember that: this module reports [`Gateway::Silent`].
+//! the caller must remember that: this module reports [`RouterOutcome::Silent`].
 
 use std::{
     io,

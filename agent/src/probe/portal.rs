@@ -52,7 +52,7 @@ pub const LIMIT: Duration = Duration::from_secs(3);
 /// The result of requesting all pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalAnswer {
-    /// [`Portal::Intercepted`] only if every page that answered was intercepted.
+    /// [`PortalOutcome::Intercepted`] only if every page that answered was intercepted.
     pub portal: PortalOutcome,
     /// An intercepted page came from the router itself: from its own address, by a redirect to that, or
     /// from a private address that the name servers return for every name. If the network has worked

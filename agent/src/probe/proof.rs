@@ -12,7 +12,7 @@
 //!
 //! Only the holder of the keys that the first, verified handshake proved can resume a session, so a resumed
 //! session is proof too, for a quarter of the bytes. But its packets are small: they pass a path that drops
-//! large ones (an MTU black hole). So rounds, which decide about an outage, use [`Handshake::Whole`], and so
+//! large ones (an MTU black hole). So rounds, which decide about an outage, use [`Handshake::Full`], and so
 //! does every fifth proof outside rounds.
 //!
 //! A completed connection is closed by a reset ([`tcp`] explains why), one second later: a server sends the
@@ -234,7 +234,7 @@ async fn handshake(
     }
 }
 
-/// Reads until the session tickets have arrived or [`TICKETS_WITHIN`] has passed.
+/// Reads until the session tickets have arrived or [`TICKET_TIMEOUT`] has passed.
 async fn receive_tickets(mut stream: TlsStream<TcpStream>) {
     let mut nothing = [0; 64];
     let read = async { while matches!(stream.read(&mut nothing).await, Ok(1..)) {} };

@@ -11,9 +11,9 @@ fn folder() -> PathBuf {
 /// Plays the story of a test, in whose name `_` stands for `-`.
 fn play(test: &str) {
     let file = format!("{}.toml", test.replace('_', "-"));
-    let content = fs::read_to_string(folder().join(&file))
+    let story = fs::read_to_string(folder().join(&file))
         .unwrap_or_else(|error| panic!("{file} cannot be read: {error}"));
-    if let Err(problem) = story::check(&content) {
+    if let Err(problem) = story::check(&story) {
         panic!("{file} ends otherwise than expected: {problem}");
     }
 }

@@ -77,32 +77,43 @@ fn yes() -> bool {
     true
 }
 
-/// One expectation, or several that are expected again and again.
+/// Expectations in turn, and how often; a table without `repeat` is one expectation, once.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "toml::Table")]
-enum Expected {
-    Once(Box<Expectation>),
-    Repeated(RepeatedExpectations),
+struct Expected {
+    times: usize,
+    each: Vec<Expectation>,
 }
 
-impl TryFrom<toml::Table> for Expected {
-    type Error = toml::de::Error;
-
-    fn try_from(table: toml::Table) -> Result<Self, Self::Error> {
-        if table.contains_key("repeat") || table.contains_key("each") {
-            table.try_into().map(Self::Repeated)
-        } else {
-            table.try_into().map(|once| Self::Once(Box::new(once)))
-        }
-    }
-}
-
-/// `each` of these in turn, as often as `repeat` says.
+/// A table with `repeat`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RepeatedExpectations {
     repeat: usize,
     each: Vec<Expectation>,
+}
+
+impl TryFrom<toml::Table> for Expected {
+    type Error = String;
+
+    fn try_from(table: toml::Table) -> Result<Self, String> {
+        if !table.contains_key("repeat") && !table.contains_key("each") {
+            let one = table.try_into().map_err(|error| error.to_string())?;
+            return Ok(Self { times: 1, each: vec![one] });
+        }
+        let RepeatedExpectations { repeat, each } =
+            table.try_into().map_err(|error| error.to_string())?;
+        if repeat < 2 || each.is_empty() {
+            return Err("repeated expectations need a `repeat` of 2 or more and `each`".to_owned());
+        }
+        let names_time =
+            |one: &Expectation| [&one.started, &one.known, &one.ended].iter().any(|t| t.is_some());
+        if each.iter().any(names_time) {
+            let problem = "repeated expectations cannot name `started`, `known` or `ended`, which";
+            return Err(format!("{problem} are counted from the start of the story"));
+        }
+        Ok(Self { times: repeat, each })
+    }
 }
 
 /// One transition; what is not named may be anything.
@@ -139,7 +150,8 @@ struct End {
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let story: Story = toml::from_str(text).map_err(|error| error.to_string())?;
     let plot = plot(&story)?;
-    let expected = expand_expectations(&story.expect)?;
+    let expected: Vec<&Expectation> =
+        story.expect.iter().flat_map(|one| (0..one.times).flat_map(move |_| &one.each)).collect();
     let zone = TimeZone::get(&story.zone).map_err(|error| error.to_string())?;
     let outcome = player::play(&plot);
     let result = compare(&expected, &story.end, &outcome, &zone);
@@ -224,31 +236,6 @@ fn repetition(change: &Change, at: u64, lasts_ms: u64) -> Result<(u64, u64), Str
         return refuse("is repeated beyond the end of the story");
     }
     Ok((repeat, every))
-}
-
-/// Each expectation as often as it is expected, in order.
-fn expand_expectations(expected: &[Expected]) -> Result<Vec<&Expectation>, String> {
-    let mut expanded = Vec::new();
-    for one in expected {
-        let RepeatedExpectations { repeat, each } = match one {
-            Expected::Once(expectation) => {
-                expanded.push(&**expectation);
-                continue;
-            }
-            Expected::Repeated(repeated) => repeated,
-        };
-        if *repeat < 2 || each.is_empty() {
-            return Err("repeated expectations need a `repeat` of 2 or more and `each`".to_owned());
-        }
-        let names_time =
-            |one: &Expectation| [&one.started, &one.known, &one.ended].iter().any(|t| t.is_some());
-        if each.iter().any(names_time) {
-            let problem = "repeated expectations cannot name `started`, `known` or `ended`, which";
-            return Err(format!("{problem} are counted from the start of the story"));
-        }
-        expanded.extend((0..*repeat).flat_map(|_| each));
-    }
-    Ok(expanded)
 }
 
 /// What the agent learns of a change without asking.

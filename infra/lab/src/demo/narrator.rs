@@ -48,7 +48,7 @@ impl<W: Write> Narrator<W> {
         self.print_line(format_args!("{times}   {text}"));
     }
 
-    /// Prints the introduction, and the headings of the columns that [`Self::tell`] prints.
+    /// Prints the introduction, and the headings of the columns that [`Self::print_event`] prints.
     pub fn print_introduction(&mut self, device: &str) {
         self.print_line(format_args!(
             "The agent on {device} sends heartbeats to the function in the cloud, where alert rules expect\n\

@@ -219,7 +219,7 @@ pub(super) struct KernelRoute {
     pub(super) source: Option<IpAddr>,
     pub(super) gateway: Option<IpAddr>,
     pub(super) metric: u32,
-    /// Length of the matched prefix; only of an [entry](Look::Entry).
+    /// Length of the matched prefix; only of an [entry](LookupKind::Entry).
     pub(super) bits: u8,
     /// The kernel made it for an address of this device.
     pub(super) is_kernels: bool,
