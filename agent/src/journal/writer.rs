@@ -57,7 +57,8 @@ impl WriteError {
                 Some(format!("Give the folder to the agent's user: sudo chown -R {user} {folder}"))
             }
             io::ErrorKind::ReadOnlyFilesystem => Some(format!(
-                "Either the disk has failed and was made read-only, which the kernel's log says, or the sandbox of the                  service forbids it: systemd allows a folder of your own by ReadWritePaths={folder} in a drop-in."
+                "Either the disk has failed and was made read-only, see the kernel log, or the sandbox of the service \
+                 forbids it: systemd allows another folder by ReadWritePaths={folder} in a drop-in."
             )),
             _ => None,
         }
