@@ -13,9 +13,9 @@ mod check;
 mod clock;
 mod cloud;
 mod configuration;
-mod line;
+mod connectivity;
+mod journal;
 mod logs;
-mod record;
 
 use std::path::{Path, PathBuf};
 
@@ -57,12 +57,14 @@ pub async fn examine(case: &DoctorInput) -> DoctorReport {
     let service_key = ServiceKey::gather(Path::new(SERVICE_KEY_FILE), started);
     report.extend(configuration::judge(&case.configuration, service_key));
     report.extend(agent::judge(&case.agent, settings, case.commands, &case.now));
-    let record = record::JournalFacts::gather(status, &case.state_dirs);
-    report.extend(record::judge(&record));
+    let record = journal::JournalFacts::gather(status, &case.state_dirs);
+    report.extend(journal::judge(&record));
     report.extend(match settings {
         Some(Settings { probe, heartbeat, .. }) => {
-            let past = line::Past { networks: record.networks(), status };
-            line::judge(&line::ConnectivityFacts::gather(probe, heartbeat, past).await)
+            let past = connectivity::Past { networks: record.networks(), status };
+            connectivity::judge(
+                &connectivity::ConnectivityFacts::gather(probe, heartbeat, past).await,
+            )
         }
         None => vec![DoctorCheck::skip(
             "connectivity",

@@ -11,6 +11,7 @@
 //! - [`Period`] is a period that the user asks for, in everyday notation.
 
 mod account;
+mod boot_clocks;
 mod calendar;
 mod collect;
 mod incident;
@@ -18,7 +19,6 @@ mod interval;
 mod period;
 mod quality;
 mod ratio;
-mod walls;
 
 pub use account::{Account, DowntimeFigures, Unaccounted};
 pub use calendar::{CalendarPart, days, months};

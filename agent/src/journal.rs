@@ -142,6 +142,7 @@
 
 mod alive;
 mod chain;
+mod clock_offsets;
 mod files;
 mod flaw;
 mod handle;
@@ -156,13 +157,13 @@ mod state;
 mod storage;
 mod unknown;
 mod verify;
-mod walls;
 mod writer;
 
 pub use crate::{
     clock::StepSource,
     summary::{Quantiles, Summary},
 };
+pub use clock_offsets::WallClockOffsets;
 pub use files::HANDED_OVER_FILE;
 pub use flaw::{Damage, Flaw, LineLocation, Located};
 pub use handle::{Appended, Appending, Journal, JournalError, OPEN_LIMIT};
@@ -175,4 +176,3 @@ pub(crate) use recovered::{
 pub use state::JournalState;
 pub use unknown::UnknownRecords;
 pub use verify::{Verified, verify};
-pub use walls::WallClockOffsets;

@@ -12,8 +12,8 @@
 mod blind;
 mod blips;
 mod cause;
+mod cause_history;
 mod connectivity;
-mod course;
 mod evidence;
 mod family;
 mod gap;

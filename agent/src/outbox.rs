@@ -18,10 +18,10 @@
 //!    nothing else (`outbox/course.rs`).
 
 mod batch;
-mod course;
 mod disk;
 mod message;
-mod place;
+mod progress;
+mod upload;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -47,10 +47,10 @@ use crate::{
     status::HandOverProblem,
 };
 use batch::{Backlog, Batch, OutboxError, read, read_backlog};
-use course::{UploadAction, UploadResult, UploadState};
 use disk::Disk;
 pub use message::{WallTime, gap, incident};
-use place::{HandOverProgress, HandOverRound};
+use progress::{HandOverProgress, HandOverRound};
+use upload::{UploadAction, UploadResult, UploadState};
 
 /// The largest first delay after a failure; the actual one is random.
 const BACKOFF_BASE: Duration = Duration::from_secs(20);

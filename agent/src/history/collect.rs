@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Downtime, Interval, PastIncident, PastSegment, RecordedHour, incident::spread_merged,
-    walls::BootClocks,
+    Downtime, Interval, PastIncident, PastSegment, RecordedHour, boot_clocks::BootClocks,
+    incident::spread_merged,
 };
 use crate::{
     clock::Stamp,

@@ -6,8 +6,8 @@ use ispmon_wire::comparison_key;
 
 use super::{
     alive::Alive,
+    clock_offsets::WallClockOffsets,
     record::{Entry, Record, UnknownRecord},
-    walls::WallClockOffsets,
 };
 use crate::{
     clock::{BootId, Stamp},

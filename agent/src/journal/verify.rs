@@ -5,11 +5,11 @@ use std::path::Path;
 use ispmon_wire::JournalHead;
 
 use super::{
+    clock_offsets::WallClockOffsets,
     files,
     reader::{JournalReadError, JournalReader, read_alive_file},
     record::Entry,
     unknown::UnknownRecords,
-    walls::WallClockOffsets,
 };
 use crate::{clock::Stamp, outage::NetworkFacts};
 

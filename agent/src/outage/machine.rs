@@ -15,8 +15,8 @@ use super::{
     Scope, Transition,
     blind::Sight,
     blips::Blips,
+    cause_history::CauseHistory,
     connectivity::{AfterGap, Connectivity, OverallCondition, StepContext},
-    course::CauseCourse,
     family::{Failed, FamilyChange, FamilyPhase, FamilyTrack, ProofSource, decides_by_contact},
     heartbeats::{HeartbeatContext, HeartbeatIncidents},
     names::NameLookups,
@@ -117,7 +117,7 @@ pub struct OutageMachine {
     /// The path of the newest heartbeat, if its answer was proof.
     heartbeat_proof: Option<NetworkPath>,
     /// The causes so far of a failure that is not an outage yet.
-    course: CauseCourse,
+    course: CauseHistory,
 }
 
 /// The result of the last portal check.
@@ -210,7 +210,7 @@ impl OutageMachine {
             were_judged: PerFamily::default(),
             judged_since: now,
             heartbeat_proof: None,
-            course: CauseCourse::default(),
+            course: CauseHistory::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::{
     message,
-    place::{HandOverPosition, HandOverProgress, HandOverRound},
+    progress::{HandOverPosition, HandOverProgress, HandOverRound},
 };
 use crate::{
     clock::Stamp,

@@ -11,7 +11,7 @@ use tokio::{
     time::{advance, timeout},
 };
 
-use super::{place::SECOND_ROUND_AFTER, *};
+use super::{progress::SECOND_ROUND_AFTER, *};
 use crate::{
     clock::{BootId, Stamp},
     heartbeat::tests::settings,

@@ -5,8 +5,8 @@ use crate::{
     clock::Stamp,
     outage::{
         Cause, Observation, Scope,
+        cause_history::CauseHistory,
         connectivity::{AfterGap, CurrentFailure, OverallCondition},
-        course::CauseCourse,
         family::{FamilyPhase, FamilyTrack},
         open::OpenIncident,
         verdict::{FailureFacts, combined_cause, verdict},
@@ -211,7 +211,7 @@ impl OutageMachine {
         let is_any_known = judged.iter().any(|track| track.is_up() || track.is_down());
         let are_all_down = judged.iter().all(|track| track.is_down());
         if self.connectivity.is_failing() || is_any_known && !are_all_down {
-            self.course = CauseCourse::default();
+            self.course = CauseHistory::default();
             return;
         }
         let failing: Vec<_> = judged

@@ -12,7 +12,7 @@ use crate::clock::Stamp;
 
 /// The causes of a failure so far, in chronological order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct CauseCourse {
+pub(super) struct CauseHistory {
     /// Each cause and its start.
     causes: Vec<(Cause, Stamp)>,
     /// A different cause that was seen after the last one.
@@ -34,7 +34,7 @@ struct Other {
 /// seconds.
 const MOST_CAUSES: usize = 20;
 
-impl CauseCourse {
+impl CauseHistory {
     /// Notes that the failure that began at `since` has this cause at `now`. The cause counts once it
     /// has been seen for `holds`, enough for every probe to have a result; a missing link is reported
     /// by the kernel and counts at once.
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_cause_counts_once_it_has_held() {
-        let mut course = CauseCourse::default();
+        let mut course = CauseHistory::default();
         course.note(Cause::Link, at(0), at(1), HOLDS);
         course.note(Cause::Isp, at(0), at(4), HOLDS);
         course.note(Cause::Gateway, at(0), at(5), HOLDS);
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_short_first_cause_is_dropped() {
-        let mut course = CauseCourse::default();
+        let mut course = CauseHistory::default();
         course.note(Cause::Isp, at(0), at(1), HOLDS);
         course.note(Cause::Gateway, at(0), at(2), HOLDS);
         assert_eq!(course.until(Cause::Gateway, at(0), at(4)), [(Cause::Gateway, at(0))]);
@@ -110,6 +110,6 @@ mod tests {
 
     #[test]
     fn a_failure_without_earlier_causes_has_one_cause() {
-        assert_eq!(CauseCourse::default().until(Cause::Isp, at(3), at(9)), [(Cause::Isp, at(3))]);
+        assert_eq!(CauseHistory::default().until(Cause::Isp, at(3), at(9)), [(Cause::Isp, at(3))]);
     }
 }
