@@ -202,7 +202,7 @@ fn the_doctor_finds_agent_record_and_anchor_in_order() {
     let ran = agent.run(&["doctor", "--json"]);
     let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
     let checks = json["checks"].as_array().expect("a list");
-    for name in ["configuration", "agent", "settings in use", "record"] {
+    for name in ["configuration", "agent", "settings in use", "journal"] {
         let check = checks.iter().find(|check| check["name"] == name);
         let check = check.unwrap_or_else(|| panic!("no row {name}: {}", ran.output));
         assert_eq!(check["result"], "pass", "{check}");
