@@ -137,7 +137,9 @@ pub fn removal_advice(package: &Package, platform: Platform) -> String {
         (Package::Debian(name), _) => format!(
             "To remove it: sudo apt remove {name} (sudo apt purge {name} removes the journal of outages too)."
         ),
-        (Package::Rpm(name), _) => format!("To remove it: sudo dnf remove {name} (openSUSE: sudo zypper remove {name})"),
+        (Package::Rpm(name), _) => {
+            format!("To remove it: sudo dnf remove {name} (openSUSE: sudo zypper remove {name})")
+        }
         (Package::Homebrew, _) => {
             "To remove it: brew services stop ispmon-agent, then brew uninstall ispmon-agent"
                 .to_owned()

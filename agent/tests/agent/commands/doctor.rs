@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::place::{Place, Ran, skipped};
 
-/// A machine whose agent asks nobody beyond loopback.
+/// A machine whose agent probes only loopback.
 pub(crate) fn configured(anchors: &str) -> Place {
     let place = Place::new();
     let configuration = format!(
@@ -23,7 +23,7 @@ fn doctor(place: &Place) -> Ran {
     place.run(&["doctor", "--config", "agent.toml"])
 }
 
-/// The row of a check in the text.
+/// The row of a check in the text output.
 fn row<'a>(ran: &'a Ran, name: &str) -> &'a str {
     let is_row = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(name));
     ran.output.lines().find(is_row).unwrap_or_else(|| panic!("no row {name} in {}", ran.output))
@@ -47,7 +47,7 @@ fn put_status(place: &Place, delivered: bool, expected: Option<bool>) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn roots_and_a_zone_that_are_not_there_are_rows_of_their_own() {
+fn missing_roots_and_an_unknown_time_zone_have_rows_of_their_own() {
     let place = configured("127.0.0.1:1");
     let mut command = place.command(&["doctor", "--config", "agent.toml"]);
     command.env("SSL_CERT_FILE", "/nowhere/roots.pem").env("TZ", "Nowhere/At");
@@ -62,9 +62,9 @@ fn roots_and_a_zone_that_are_not_there_are_rows_of_their_own() {
 }
 
 #[test]
-fn everything_is_looked_at_and_the_exit_code_tells_of_failures() {
+fn every_check_has_a_row_and_a_failure_sets_the_exit_code() {
     let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = anchor.local_addr().expect("it has one").to_string();
+    let address = anchor.local_addr().expect("the socket has an address").to_string();
     let place = configured(&format!("tcp://{address}"));
     put_status(&place, true, Some(false));
     let ran = doctor(&place);
@@ -102,7 +102,7 @@ fn json_has_the_same_rows() {
 }
 
 #[test]
-fn every_problem_of_the_configuration_has_its_row_and_the_rest_is_looked_at_all_the_same() {
+fn every_configuration_problem_has_a_row_and_the_other_checks_still_run() {
     let place = Place::new();
     fs::write(place.path().join("agent.toml"), "devise = 1\n[heartbeat]\ninterval = \"often\"\n")
         .expect("it is written");
@@ -115,7 +115,7 @@ fn every_problem_of_the_configuration_has_its_row_and_the_rest_is_looked_at_all_
 }
 
 #[test]
-fn a_key_that_others_can_read_fails() {
+fn a_key_file_that_other_users_can_read_fails() {
     let place = configured("127.0.0.1:1");
     let open = fs::Permissions::from_mode(0o644);
     fs::set_permissions(place.path().join("key"), open).expect("it is ours");
@@ -126,11 +126,11 @@ fn a_key_that_others_can_read_fails() {
 }
 
 #[test]
-fn a_record_that_was_changed_fails() {
+fn a_changed_journal_fails() {
     let place = configured("127.0.0.1:1");
     let common = r#""boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":61000,"wall":"2026-11-24T08:01:01Z","device":"dl-home""#;
     let none = "0".repeat(64);
-    // The second record says nothing of the first one, but of nothing before it.
+    // The second record has the hash of a first record instead of that of its predecessor.
     let lines = format!(
         "{{\"seq\":1,\"prev\":\"{none}\",{common},\"kind\":\"chain_started\",\"format\":1}}\n\
          {{\"seq\":2,\"prev\":\"{none}\",{common},\"kind\":\"agent_started\",\"version\":\"0.1.0\"}}\n"
@@ -142,15 +142,16 @@ fn a_record_that_was_changed_fails() {
 }
 
 #[test]
-fn no_heartbeat_is_sent_and_nothing_is_changed() {
+fn doctor_sends_no_heartbeat_and_writes_no_file() {
     let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    server.set_nonblocking(true).expect("it can be");
-    let url = format!("http://{}/api/ping", server.local_addr().expect("it has one"));
+    server.set_nonblocking(true).expect("the socket can be non-blocking");
+    let url =
+        format!("http://{}/api/ping", server.local_addr().expect("the socket has an address"));
     let place = configured("127.0.0.1:1");
     let mut command = place.command(&["doctor", "--config", "agent.toml", "--url", &url]);
     command.stdin(std::process::Stdio::null());
     super::place::run(command);
-    assert!(server.accept().is_err(), "nobody called");
+    assert!(server.accept().is_err(), "no client has connected");
     assert_eq!(names(&place.state_dir()), Vec::<String>::new());
 }
 
@@ -162,7 +163,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn it_works_without_root() {
+fn doctor_works_without_root() {
     let place = configured("127.0.0.1:1");
     put_status(&place, true, Some(true));
     let Some(ran) = place.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {

@@ -7,10 +7,10 @@ use ispmon_agent::{
 
 use super::place::{Place, Ran, skipped};
 
-/// Only ends a test that hangs.
+/// How long a test waits for an expected event; only a test that hangs reaches it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Plays the agent: answers the first request, while `client` makes it.
+/// Acts as the agent: sends `answer` to the first request while `client` runs.
 fn with_agent(
     place: &Place,
     answer: &ControlAnswer,
@@ -29,12 +29,12 @@ fn with_agent(
 }
 
 fn in_two_hours() -> Stamp {
-    // Some seconds more, which are not shown, so that it is right however long the program takes.
+    // Thirty seconds more, which are not shown, so that "2 h" stays right however long the program takes.
     Stamp::now().later(Duration::from_secs(7_230))
 }
 
 #[test]
-fn a_pause_reaches_the_agent_and_its_end_is_told() {
+fn pause_sends_a_request_and_prints_when_the_pause_ends() {
     let place = Place::new();
     Place::put(&place.state_dir(), &place.status());
     for (again, announced, words) in [
@@ -59,9 +59,9 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
 }
 
 #[test]
-fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
+fn resume_succeeds_with_and_without_a_pause() {
     let place = Place::new();
-    // Before the machine was started anew: this one need not have run for so long.
+    // In an earlier boot, because this machine may have been up for less time.
     let wall = Stamp::now().wall - Duration::from_mins(20);
     let paused = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall };
     for (answer, words) in [
@@ -77,10 +77,10 @@ fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
 }
 
 #[test]
-fn a_refusal_is_a_failure_with_the_agents_reason() {
+fn a_refused_pause_fails_with_the_agents_reason() {
     let place = Place::new();
     let command = place.command(&["pause", "2h"]);
-    let reason = "The record cannot be written, so nobody would know of the pause.".to_owned();
+    let reason = "The journal cannot be written, so the pause would be forgotten.".to_owned();
     let answer = ControlAnswer::Refused { reason: reason.clone() };
     let (ran, _) = with_agent(&place, &answer, move || super::place::run(command));
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
@@ -88,9 +88,9 @@ fn a_refusal_is_a_failure_with_the_agents_reason() {
 }
 
 #[test]
-fn without_an_agent_it_is_told_how_to_start_one() {
+fn without_an_agent_the_error_says_how_to_start_one() {
     let place = Place::new();
-    // What a crashed agent leaves behind is no agent.
+    // The socket that a crashed agent leaves behind does not count as an agent.
     for leftover in [false, true] {
         if leftover {
             drop(UnixListener::bind(place.socket()).expect("it can be bound"));
@@ -109,7 +109,7 @@ fn without_an_agent_it_is_told_how_to_start_one() {
 }
 
 #[test]
-fn who_may_not_is_told_who_may() {
+fn without_permission_the_error_names_the_users_who_have_it() {
     let place = Place::new();
     let Some(_) = place.run_as_nobody(&["--version"]) else {
         return skipped("only root can run a program as somebody else");
@@ -131,7 +131,7 @@ fn who_may_not_is_told_who_may() {
 }
 
 #[test]
-fn a_member_of_the_agents_group_may() {
+fn a_member_of_the_agents_group_has_permission() {
     const GROUP: u32 = 4_711;
     let place = Place::new();
     if place.run_as_nobody(&["--version"]).is_none() {
@@ -143,7 +143,7 @@ fn a_member_of_the_agents_group_may() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (ran, caller) = runtime.expect("a runtime").block_on(async {
         let mut server = ControlServer::bind(&socket).await.expect("it can be bound");
-        // The agent of a package has this group as its own.
+        // A packaged agent has this as its own group.
         std::os::unix::fs::chown(&socket, None, Some(GROUP)).expect("root can");
         let client = thread::spawn(move || {
             let mut command = std::process::Command::new("setpriv");

@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::place::{Place, run, skipped};
 
-/// A number that no process has: the largest that Linux gives is 4,194,304.
+/// A process id that is never in use: the largest on Linux is 4,194,304.
 const NO_PROCESS: u32 = 99_999_999;
 
 #[test]
-fn an_agent_that_runs_is_shown_and_the_command_succeeds() {
+fn status_of_a_running_agent_succeeds() {
     let place = Place::new();
     Place::put(&place.state_dir(), &place.status());
     let ran = place.run(&["status"]);
@@ -22,12 +22,12 @@ fn an_agent_that_runs_is_shown_and_the_command_succeeds() {
     let offline = Status { condition: ConnectivityStatus::Down, ..place.status() };
     Place::put(&place.state_dir(), &offline);
     let ran = place.run(&["status"]);
-    assert_eq!(ran.code, Some(0), "what it says of the internet is no failure of the command");
+    assert_eq!(ran.code, Some(0), "an outage is no failure of the command");
     assert!(ran.output.starts_with("dl-home: THE INTERNET IS DOWN.\n"), "{}", ran.output);
 }
 
 #[test]
-fn no_line_is_said_to_work_while_its_outage_is_open() {
+fn an_open_outage_counts_as_down_only_while_it_is_failing() {
     let place = Place::new();
     let status = place.status();
     let started = status.written.earlier(std::time::Duration::from_secs(39));
@@ -47,7 +47,7 @@ fn no_line_is_said_to_work_while_its_outage_is_open() {
     };
     for (failing, words) in [
         (Some(Scope::Internet), "dl-home: THE INTERNET IS DOWN.\n"),
-        // In a good time of it.
+        // While connectivity is back for a time.
         (None, "dl-home: the internet works.\n"),
     ] {
         Place::put(&place.state_dir(), &Status { incidents: incident(failing), ..status.clone() });
@@ -87,7 +87,7 @@ fn times_are_shown_in_the_zone_of_a_posix_rule() {
 }
 
 #[test]
-fn without_an_agent_it_is_told_how_to_start_one() {
+fn without_an_agent_the_output_says_how_to_start_one() {
     let place = Place::new();
     let ran = place.run(&["status"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
@@ -103,7 +103,7 @@ fn without_an_agent_it_is_told_how_to_start_one() {
 }
 
 #[test]
-fn what_a_dead_agent_knew_is_called_the_past() {
+fn the_status_of_a_dead_agent_is_shown_as_its_last_known_state() {
     let place = Place::new();
     let other_boot = "2c5c1f7e-4a43-4b29-9c4b-6a3f0a9f0001".parse().expect("a boot id");
     let now = Stamp::now();
@@ -142,7 +142,7 @@ fn what_a_dead_agent_knew_is_called_the_past() {
 }
 
 #[test]
-fn json_is_the_file_with_what_is_known_of_its_writer() {
+fn json_is_the_status_file_and_the_state_of_its_writer() {
     let place = Place::new();
     Place::put(&place.state_dir(), &place.status());
     let ran = place.run(&["status", "--json"]);
@@ -155,7 +155,7 @@ fn json_is_the_file_with_what_is_known_of_its_writer() {
 }
 
 #[test]
-fn the_folder_of_a_service_is_looked_at_and_anothers_agent_is_not_taken_for_ones_own() {
+fn the_runtime_folder_is_read_and_the_status_of_another_agent_is_ignored() {
     let place = Place::new();
     let runtime = place.path().join("run");
     fs::create_dir(&runtime).expect("a folder");
@@ -174,7 +174,7 @@ fn the_folder_of_a_service_is_looked_at_and_anothers_agent_is_not_taken_for_ones
 }
 
 #[test]
-fn a_file_that_was_cut_short_is_told_with_its_name() {
+fn a_truncated_status_file_is_named() {
     let place = Place::new();
     fs::write(place.state_dir().join("status.json"), "{\"version\":\"0.").expect("it is written");
     let ran = place.run(&["status"]);
@@ -184,7 +184,7 @@ fn a_file_that_was_cut_short_is_told_with_its_name() {
 }
 
 #[test]
-fn a_wrong_configuration_hides_nothing() {
+fn an_invalid_configuration_does_not_hide_the_status() {
     let place = Place::new();
     Place::put(&place.state_dir(), &place.status());
     let file = place.path().join("agent.toml");
@@ -194,10 +194,10 @@ fn a_wrong_configuration_hides_nothing() {
 }
 
 #[test]
-fn every_user_may_look() {
+fn every_user_can_see_the_status() {
     let place = Place::new();
     Place::put(&place.state_dir(), &place.status());
-    // The key is the service's, and `status` works for those who may not read it.
+    // The key belongs to the service; `status` works for users who cannot read it.
     let configuration =
         "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
     fs::write(place.path().join("agent.toml"), configuration).expect("it is written");

@@ -1,4 +1,4 @@
-//! What others wrote into the record, the status file or the control socket, as it reaches a terminal.
+//! Foreign text from the journal, the status file or the control socket on its way to a terminal.
 
 use std::{
     fs::{self, File},
@@ -16,11 +16,11 @@ use serde_json::json;
 use super::place::Place;
 use crate::record::Maker;
 
-/// Sets the title, clears the screen, turns red (in both encodings), turns the direction of writing
-/// around, and makes lines of its own.
+/// Sets the title, clears the screen, sets red (escape sequences in both encodings), reverses the text
+/// direction, and adds lines.
 const HOSTILE: &str = "dl\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{85}\r\nFORGED\u{7f}";
 
-/// What a program writes to a terminal of its own, errors included, and its exit code.
+/// The output of a program on a terminal, errors included, and its exit code.
 fn in_a_terminal(mut command: Command) -> (String, Option<i32>) {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
     grantpt(&controller).expect("it is granted");
@@ -31,26 +31,26 @@ fn in_a_terminal(mut command: Command) -> (String, Option<i32>) {
     let output = terminal.try_clone().expect("a second handle");
     command.env("TERM", "xterm-256color").stdin(Stdio::null()).stdout(output).stderr(terminal);
     let mut child = command.spawn().expect("the program starts");
-    // Its handles on the terminal are closed with it, so that reading ends when the program does.
+    // Closes its handles on the terminal, so that reading ends when the program exits.
     drop(command);
     let mut shown = Vec::new();
     let mut controller = File::from(controller);
     let mut buffer = [0; 4_096];
-    // Linux says `EIO` where macOS says that it is the end.
+    // At the end, Linux returns `EIO` and macOS zero bytes.
     while let Ok(count @ 1..) = controller.read(&mut buffer) {
         shown.extend_from_slice(&buffer[..count]);
     }
-    let code = child.wait().expect("it ends").code();
+    let code = child.wait().expect("the program exits").code();
     (String::from_utf8(shown).expect("the program writes text"), code)
 }
 
-/// Checks that nothing of it is obeyed by a terminal, and that no line is forged.
+/// Asserts that `shown` has no character that controls a terminal, and no forged line.
 fn assert_safe(what: &[&str], shown: &str) {
-    let obeyed = |character: char| {
+    let is_control = |character: char| {
         character.is_control() && !matches!(character, '\n' | '\r' | '\t')
             || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    assert!(!shown.contains(obeyed), "{what:?}: {shown:?}");
+    assert!(!shown.contains(is_control), "{what:?}: {shown:?}");
     assert!(!shown.lines().any(|line| line.starts_with("FORGED")), "{what:?}: {shown:?}");
 }
 
@@ -75,7 +75,7 @@ fn hostile_status(place: &Place) -> Status {
 }
 
 #[test]
-fn a_hostile_status_file_moves_no_cursor() {
+fn a_hostile_status_file_cannot_control_the_terminal() {
     let place = Place::new();
     Place::put(&place.state_dir(), &hostile_status(&place));
     fs::write(place.path().join("agent.toml"), "device = \"dl-home\"\n[probe]\nanchors = \"127.0.0.1:1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n")
@@ -93,13 +93,13 @@ fn a_hostile_status_file_moves_no_cursor() {
 }
 
 #[test]
-fn a_hostile_record_moves_no_cursor() {
+fn a_hostile_journal_cannot_control_the_terminal() {
     let place = Place::new();
-    let mut record = Maker::begin(1, HOSTILE, "2026-10-24T00:00:00Z");
-    record.fill("2026-10-24T00:00:00Z", 3, 12);
-    record.write(&place.state_dir());
+    let mut journal = Maker::begin(1, HOSTILE, "2026-10-24T00:00:00Z");
+    journal.fill("2026-10-24T00:00:00Z", 3, 12);
+    journal.write(&place.state_dir());
     let page = place.path().join("page.html");
-    let page = page.to_str().expect("a path of text");
+    let page = page.to_str().expect("the path is UTF-8");
     for arguments in [
         &["outages", "--since", "2026-10-24"][..],
         &["outages", "--since", "2026-10-24", "--json"],
@@ -123,7 +123,7 @@ fn a_hostile_record_moves_no_cursor() {
 }
 
 #[test]
-fn a_forged_answer_on_the_control_socket_moves_no_cursor() {
+fn a_forged_control_answer_cannot_control_the_terminal() {
     let place = Place::new();
     let until = serde_json::to_value(ispmon_agent::clock::Stamp::now()).expect("it is JSON");
     let answers = [
@@ -145,7 +145,7 @@ fn a_forged_answer_on_the_control_socket_moves_no_cursor() {
                 client.write_all(answer.as_bytes()).expect("an answer");
             });
             let (shown, _) = in_a_terminal(place.command(arguments));
-            forger.join().expect("it answered");
+            forger.join().expect("the answer was sent");
             assert_safe(arguments, &shown);
             assert!(!shown.is_empty());
         }
