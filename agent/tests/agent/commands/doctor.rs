@@ -7,20 +7,20 @@ use super::place::{Place, Ran, skipped};
 
 /// A machine whose agent probes only loopback.
 pub(crate) fn configured(anchors: &str) -> Place {
-    let place = Place::new();
+    let machine = Place::new();
     let configuration = format!(
         "device = \"dl-home\"\n[heartbeat]\nurl = \"http://127.0.0.1:1/api/ping\"\nkey_file = \"./key\"\n\
          [probe]\nanchors = \"{anchors}\"\ngateway = \"127.0.0.1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n"
     );
-    fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
-    let key = place.path().join("key");
+    fs::write(machine.path().join("agent.toml"), configuration).expect("it is written");
+    let key = machine.path().join("key");
     fs::write(&key, "k3y\n").expect("it is written");
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    place
+    machine
 }
 
-fn doctor(place: &Place) -> Ran {
-    place.run(&["doctor", "--config", "agent.toml"])
+fn doctor(machine: &Place) -> Ran {
+    machine.run(&["doctor", "--config", "agent.toml"])
 }
 
 /// The row of a check in the text output.
@@ -29,8 +29,8 @@ fn row<'a>(ran: &'a Ran, name: &str) -> &'a str {
     ran.output.lines().find(is_row).unwrap_or_else(|| panic!("no row {name} in {}", ran.output))
 }
 
-fn put_status(place: &Place, delivered: bool, expected: Option<bool>) {
-    let mut status = place.status();
+fn put_status(machine: &Place, delivered: bool, expected: Option<bool>) {
+    let mut status = machine.status();
     status.heartbeat = Some(HeartbeatStatus {
         url: "http://127.0.0.1:1/api/ping".to_owned(),
         last: Some(LastHeartbeat {
@@ -42,14 +42,14 @@ fn put_status(place: &Place, delivered: bool, expected: Option<bool>) {
         last_delivered: Some(status.written),
         expected,
     });
-    Place::put(&place.state_dir(), &status);
+    Place::put(&machine.state_dir(), &status);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn missing_roots_and_an_unknown_time_zone_have_rows_of_their_own() {
-    let place = configured("127.0.0.1:1");
-    let mut command = place.command(&["doctor", "--config", "agent.toml"]);
+    let machine = configured("127.0.0.1:1");
+    let mut command = machine.command(&["doctor", "--config", "agent.toml"]);
     command.env("SSL_CERT_FILE", "/nowhere/roots.pem").env("TZ", "Nowhere/At");
     let ran = super::place::run(command);
     for words in [
@@ -65,9 +65,9 @@ fn missing_roots_and_an_unknown_time_zone_have_rows_of_their_own() {
 fn every_check_has_a_row_and_a_failure_sets_the_exit_code() {
     let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = anchor.local_addr().expect("the socket has an address").to_string();
-    let place = configured(&format!("tcp://{address}"));
-    put_status(&place, true, Some(false));
-    let ran = doctor(&place);
+    let machine = configured(&format!("tcp://{address}"));
+    put_status(&machine, true, Some(false));
+    let ran = doctor(&machine);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
     for (name, verdict) in [
         ("configuration", "PASS"),
@@ -89,8 +89,8 @@ fn every_check_has_a_row_and_a_failure_sets_the_exit_code() {
 
 #[test]
 fn json_has_the_same_rows() {
-    let place = configured("127.0.0.1:1");
-    let ran = place.run(&["doctor", "--json", "--config", "agent.toml"]);
+    let machine = configured("127.0.0.1:1");
+    let ran = machine.run(&["doctor", "--json", "--config", "agent.toml"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
     let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
     let checks = json["checks"].as_array().expect("a list");
@@ -103,10 +103,10 @@ fn json_has_the_same_rows() {
 
 #[test]
 fn every_configuration_problem_has_a_row_and_the_other_checks_still_run() {
-    let place = Place::new();
-    fs::write(place.path().join("agent.toml"), "devise = 1\n[heartbeat]\ninterval = \"often\"\n")
+    let machine = Place::new();
+    fs::write(machine.path().join("agent.toml"), "devise = 1\n[heartbeat]\ninterval = \"often\"\n")
         .expect("it is written");
-    let ran = doctor(&place);
+    let ran = doctor(&machine);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
     let problems = ran.output.lines().filter(|line| line.starts_with("FAIL  configuration"));
     assert_eq!(problems.count(), 2, "{}", ran.output);
@@ -116,10 +116,10 @@ fn every_configuration_problem_has_a_row_and_the_other_checks_still_run() {
 
 #[test]
 fn a_key_file_that_other_users_can_read_fails() {
-    let place = configured("127.0.0.1:1");
+    let machine = configured("127.0.0.1:1");
     let open = fs::Permissions::from_mode(0o644);
-    fs::set_permissions(place.path().join("key"), open).expect("it is ours");
-    let ran = doctor(&place);
+    fs::set_permissions(machine.path().join("key"), open).expect("it is ours");
+    let ran = doctor(&machine);
     assert_eq!(ran.code, Some(1));
     let row = row(&ran, "configuration");
     assert!(row.starts_with("FAIL") && row.contains("chmod 600"), "{row}");
@@ -127,7 +127,7 @@ fn a_key_file_that_other_users_can_read_fails() {
 
 #[test]
 fn a_changed_journal_fails() {
-    let place = configured("127.0.0.1:1");
+    let machine = configured("127.0.0.1:1");
     let common = r#""boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":61000,"wall":"2026-11-24T08:01:01Z","device":"dl-home""#;
     let none = "0".repeat(64);
     // The second record has the hash of a first record instead of that of its predecessor.
@@ -135,8 +135,8 @@ fn a_changed_journal_fails() {
         "{{\"seq\":1,\"prev\":\"{none}\",{common},\"kind\":\"chain_started\",\"format\":1}}\n\
          {{\"seq\":2,\"prev\":\"{none}\",{common},\"kind\":\"agent_started\",\"version\":\"0.1.0\"}}\n"
     );
-    fs::write(place.state_dir().join("journal.ndjson"), lines).expect("it is written");
-    let ran = doctor(&place);
+    fs::write(machine.state_dir().join("journal.ndjson"), lines).expect("it is written");
+    let ran = doctor(&machine);
     let row = row(&ran, "journal");
     assert!(row.starts_with("FAIL") && row.contains("record 2 "), "{row}");
 }
@@ -147,12 +147,12 @@ fn doctor_sends_no_heartbeat_and_writes_no_file() {
     server.set_nonblocking(true).expect("the socket can be non-blocking");
     let url =
         format!("http://{}/api/ping", server.local_addr().expect("the socket has an address"));
-    let place = configured("127.0.0.1:1");
-    let mut command = place.command(&["doctor", "--config", "agent.toml", "--url", &url]);
+    let machine = configured("127.0.0.1:1");
+    let mut command = machine.command(&["doctor", "--config", "agent.toml", "--url", &url]);
     command.stdin(std::process::Stdio::null());
     super::place::run(command);
     assert!(server.accept().is_err(), "no client has connected");
-    assert_eq!(names(&place.state_dir()), Vec::<String>::new());
+    assert_eq!(names(&machine.state_dir()), Vec::<String>::new());
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -164,9 +164,9 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn doctor_works_without_root() {
-    let place = configured("127.0.0.1:1");
-    put_status(&place, true, Some(true));
-    let Some(ran) = place.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {
+    let machine = configured("127.0.0.1:1");
+    put_status(&machine, true, Some(true));
+    let Some(ran) = machine.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {
         return skipped("only root can run a program as somebody else");
     };
     assert!(row(&ran, "configuration").starts_with("PASS"), "{}", ran.output);

@@ -18,7 +18,7 @@ fn rows_with_broken_ipv6(family_proved: bool) -> Option<String> {
     home.forward("meta nfproto ipv6 drop");
     let anchor = home.internet.enter(|| TcpListener::bind("203.0.113.1:9"));
     let _anchor = anchor.expect("a free port");
-    let place = configured("tcp://203.0.113.1:9, tcp://[fd00:113::1]:9");
+    let machine = configured("tcp://203.0.113.1:9, tcp://[fd00:113::1]:9");
     let at = "2026-11-24T08:01:01Z";
     let mut journal = Maker::begin(1, "dl-home", at);
     let network = Network {
@@ -31,8 +31,8 @@ fn rows_with_broken_ipv6(family_proved: bool) -> Option<String> {
     let network = NetworkFacts { network, family_proved, anchor_proved, router_answered };
     let at = journal.at(at.parse().expect("a time"));
     journal.push(at, Entry::Network { network });
-    journal.write(&place.state_dir());
-    let command = place.command(&["doctor", "--config", "agent.toml"]);
+    journal.write(&machine.state_dir());
+    let command = machine.command(&["doctor", "--config", "agent.toml"]);
     Some(home.device.enter(|| place::run(command)).output)
 }
 

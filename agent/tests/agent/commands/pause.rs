@@ -12,11 +12,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Acts as the agent: sends `answer` to the first request while `client` runs.
 fn with_agent(
-    place: &Place,
+    machine: &Place,
     answer: &ControlAnswer,
     client: impl FnOnce() -> Ran + Send + 'static,
 ) -> (Ran, ControlRequest) {
-    let socket = place.socket();
+    let socket = machine.socket();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let mut server = ControlServer::bind(&socket).await.expect("it can be bound");
@@ -35,17 +35,17 @@ fn in_two_hours() -> Stamp {
 
 #[test]
 fn pause_sends_a_request_and_prints_when_the_pause_ends() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
     for (again, announced, words) in [
         (false, Some(true), "nothing is monitored, and the cloud raises no alarm meanwhile."),
         (false, Some(false), "The cloud could not be notified, so an alarm may come meanwhile."),
         (true, None, "nothing is monitored. It was paused already; now this time counts."),
     ] {
         let until = in_two_hours();
-        let mut command = place.command(&["pause", "2h"]);
+        let mut command = machine.command(&["pause", "2h"]);
         let answer = ControlAnswer::Paused { until, again, announced };
-        let (ran, request) = with_agent(&place, &answer, move || {
+        let (ran, request) = with_agent(&machine, &answer, move || {
             command.stdin(std::process::Stdio::null());
             super::place::run(command)
         });
@@ -60,7 +60,7 @@ fn pause_sends_a_request_and_prints_when_the_pause_ends() {
 
 #[test]
 fn resume_succeeds_with_and_without_a_pause() {
-    let place = Place::new();
+    let machine = Place::new();
     // In an earlier boot, because this machine may have been up for less time.
     let wall = Stamp::now().wall - Duration::from_mins(20);
     let paused = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall };
@@ -68,8 +68,8 @@ fn resume_succeeds_with_and_without_a_pause() {
         (ControlAnswer::Resumed { paused }, "The agent monitors again, after 20 min"),
         (ControlAnswer::NotPaused, "The agent was not paused."),
     ] {
-        let command = place.command(&["resume"]);
-        let (ran, request) = with_agent(&place, &answer, move || super::place::run(command));
+        let command = machine.command(&["resume"]);
+        let (ran, request) = with_agent(&machine, &answer, move || super::place::run(command));
         assert_eq!(request, ControlRequest::Resume);
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
         assert!(ran.output.starts_with(words), "{}", ran.output);
@@ -78,25 +78,25 @@ fn resume_succeeds_with_and_without_a_pause() {
 
 #[test]
 fn a_refused_pause_fails_with_the_agents_reason() {
-    let place = Place::new();
-    let command = place.command(&["pause", "2h"]);
+    let machine = Place::new();
+    let command = machine.command(&["pause", "2h"]);
     let reason = "The journal cannot be written, so the pause would be forgotten.".to_owned();
     let answer = ControlAnswer::Refused { reason: reason.clone() };
-    let (ran, _) = with_agent(&place, &answer, move || super::place::run(command));
+    let (ran, _) = with_agent(&machine, &answer, move || super::place::run(command));
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
     assert_eq!(ran.errors, format!("ispmon-agent: {reason}\n"));
 }
 
 #[test]
 fn without_an_agent_the_error_says_how_to_start_one() {
-    let place = Place::new();
+    let machine = Place::new();
     // The socket that a crashed agent leaves behind does not count as an agent.
     for leftover in [false, true] {
         if leftover {
-            drop(UnixListener::bind(place.socket()).expect("it can be bound"));
+            drop(UnixListener::bind(machine.socket()).expect("it can be bound"));
         }
         for arguments in [&["pause", "2h"][..], &["resume"]] {
-            let ran = place.run(arguments);
+            let ran = machine.run(arguments);
             assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""), "{arguments:?}");
             assert!(
                 ran.errors.contains("the agent is not running: no agent listens on"),
@@ -110,18 +110,18 @@ fn without_an_agent_the_error_says_how_to_start_one() {
 
 #[test]
 fn without_permission_the_error_names_the_users_who_have_it() {
-    let place = Place::new();
-    let Some(_) = place.run_as_nobody(&["--version"]) else {
+    let machine = Place::new();
+    let Some(_) = machine.run_as_nobody(&["--version"]) else {
         return skipped("only root can run a program as somebody else");
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ran = runtime.expect("a runtime").block_on(async {
-        let _server = ControlServer::bind(&place.socket()).await.expect("it can be bound");
-        place.run_as_nobody(&["pause", "2h"])
+        let _server = ControlServer::bind(&machine.socket()).await.expect("it can be bound");
+        machine.run_as_nobody(&["pause", "2h"])
     });
     let ran = ran.expect("root can");
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
-    let errors = place.anonymous(&ran.errors);
+    let errors = machine.anonymous(&ran.errors);
     assert!(
         errors.contains("you may not use the control socket [place]/state/control.sock"),
         "{errors}"
@@ -133,13 +133,13 @@ fn without_permission_the_error_names_the_users_who_have_it() {
 #[test]
 fn a_member_of_the_agents_group_has_permission() {
     const GROUP: u32 = 4_711;
-    let place = Place::new();
-    if place.run_as_nobody(&["--version"]).is_none() {
+    let machine = Place::new();
+    if machine.run_as_nobody(&["--version"]).is_none() {
         return skipped("only root can run a program as somebody else");
     }
-    let socket = place.socket();
-    let program = place.path().join("ispmon-agent");
-    let state_dir = place.state_dir();
+    let socket = machine.socket();
+    let program = machine.path().join("ispmon-agent");
+    let state_dir = machine.state_dir();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (ran, caller) = runtime.expect("a runtime").block_on(async {
         let mut server = ControlServer::bind(&socket).await.expect("it can be bound");

@@ -35,9 +35,9 @@ impl Place {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let place = Self { root };
-        fs::create_dir(place.state_dir()).expect("the state folder is created");
-        place
+        let machine = Self { root };
+        fs::create_dir(machine.state_dir()).expect("the state folder is created");
+        machine
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -20,7 +20,7 @@ use crate::process::{PATIENCE, PAUSE};
 
 /// A real agent whose connection is loopback.
 struct Agent {
-    place: Place,
+    machine: Place,
     child: Child,
     /// The only anchor; without it the connection is down.
     anchor: Option<TcpListener>,
@@ -32,21 +32,21 @@ impl Agent {
     fn start() -> Self {
         let mut port = HeldPort::take();
         let anchor = port.listen();
-        let place = Place::new();
+        let machine = Place::new();
         let address = port.address();
         let configuration = format!(
             "device = \"dl-home\"\n[probe]\nanchors = \"tcp://{address}\"\ngateway = \"127.0.0.1\"\n\
              resolver = \"127.0.0.1:1\"\nportal = \"off\"\ninterval = \"500ms\"\n"
         );
-        fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
-        let child = spawn(&place);
-        let agent = Self { place, child, anchor: Some(anchor), _port: port };
+        fs::write(machine.path().join("agent.toml"), configuration).expect("it is written");
+        let child = spawn(&machine);
+        let agent = Self { machine, child, anchor: Some(anchor), _port: port };
         agent.wait_for("the agent runs", |json| json["presence"] == "running");
         agent
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        self.place.run(&[arguments, &["--config", "agent.toml"]].concat())
+        self.machine.run(&[arguments, &["--config", "agent.toml"]].concat())
     }
 
     /// Polls the status until `is_wanted` holds.
@@ -76,8 +76,8 @@ impl Drop for Agent {
     }
 }
 
-fn spawn(place: &Place) -> Child {
-    let mut command = place.command(&["run", "--config", "agent.toml"]);
+fn spawn(machine: &Place) -> Child {
+    let mut command = machine.command(&["run", "--config", "agent.toml"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("the agent starts")
 }
@@ -138,30 +138,30 @@ fn the_control_socket_exists_before_the_status_file() {
     let mut agent = Agent::start();
     for _ in 0..10 {
         agent.signal_and_wait(Signal::KILL);
-        let file = agent.place.state_dir().join("status.json");
+        let file = agent.machine.state_dir().join("status.json");
         fs::remove_file(&file).expect("it existed");
-        let _ = fs::remove_file(agent.place.socket());
-        agent.child = spawn(&agent.place);
+        let _ = fs::remove_file(agent.machine.socket());
+        agent.child = spawn(&agent.machine);
         let deadline = Instant::now() + PATIENCE;
         while !file.exists() {
             assert!(Instant::now() < deadline, "the agent writes its status");
             // As short as possible: the socket must exist already.
             thread::sleep(Duration::from_micros(100));
         }
-        let connected = std::os::unix::net::UnixStream::connect(agent.place.socket());
+        let connected = std::os::unix::net::UnixStream::connect(agent.machine.socket());
         assert!(connected.is_ok(), "{connected:?}");
     }
 }
 
 #[test]
 fn a_command_waits_for_the_socket_of_a_starting_agent() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
-    let mut command = place.command(&["resume"]);
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
+    let mut command = machine.command(&["resume"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the program starts");
     // The command retries until this socket exists; its first attempt may come before or after.
-    let listener = std::os::unix::net::UnixListener::bind(place.socket()).expect("a socket");
+    let listener = std::os::unix::net::UnixListener::bind(machine.socket()).expect("a socket");
     let (mut client, _) = listener.accept().expect("a client");
     let mut request = [0; 512];
     let _ = client.read(&mut request).expect("a request");
@@ -176,7 +176,7 @@ fn a_pause_survives_a_restart_of_the_agent() {
     let mut agent = Agent::start();
     assert_eq!(agent.run(&["pause", "2h"]).code, Some(0));
     agent.signal_and_wait(Signal::KILL);
-    agent.child = spawn(&agent.place);
+    agent.child = spawn(&agent.machine);
     agent.wait_for("it is still paused", |json| {
         json["presence"] == "running" && json["status"]["condition"] == "paused"
     });

@@ -54,8 +54,8 @@ fn assert_safe(what: &[&str], shown: &str) {
     assert!(!shown.lines().any(|line| line.starts_with("FORGED")), "{what:?}: {shown:?}");
 }
 
-fn hostile_status(place: &Place) -> Status {
-    let status = place.status();
+fn hostile_status(machine: &Place) -> Status {
+    let status = machine.status();
     Status {
         device: HOSTILE.to_owned(),
         version: HOSTILE.to_owned(),
@@ -76,9 +76,9 @@ fn hostile_status(place: &Place) -> Status {
 
 #[test]
 fn a_hostile_status_file_cannot_control_the_terminal() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &hostile_status(&place));
-    fs::write(place.path().join("agent.toml"), "device = \"dl-home\"\n[probe]\nanchors = \"127.0.0.1:1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n")
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &hostile_status(&machine));
+    fs::write(machine.path().join("agent.toml"), "device = \"dl-home\"\n[probe]\nanchors = \"127.0.0.1:1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n")
         .expect("it is written");
     for arguments in [
         &["status"][..],
@@ -86,7 +86,7 @@ fn a_hostile_status_file_cannot_control_the_terminal() {
         &["doctor", "--config", "agent.toml"],
         &["doctor", "--json", "--config", "agent.toml"],
     ] {
-        let (shown, _) = in_a_terminal(place.command(arguments));
+        let (shown, _) = in_a_terminal(machine.command(arguments));
         assert_safe(arguments, &shown);
         assert!(shown.contains("owned"), "the text itself is shown: {arguments:?}: {shown:?}");
     }
@@ -94,11 +94,11 @@ fn a_hostile_status_file_cannot_control_the_terminal() {
 
 #[test]
 fn a_hostile_journal_cannot_control_the_terminal() {
-    let place = Place::new();
+    let machine = Place::new();
     let mut journal = Maker::begin(1, HOSTILE, "2026-10-24T00:00:00Z");
     journal.fill("2026-10-24T00:00:00Z", 3, 12);
-    journal.write(&place.state_dir());
-    let page = place.path().join("page.html");
+    journal.write(&machine.state_dir());
+    let page = machine.path().join("page.html");
     let page = page.to_str().expect("the path is UTF-8");
     for arguments in [
         &["outages", "--since", "2026-10-24"][..],
@@ -110,21 +110,21 @@ fn a_hostile_journal_cannot_control_the_terminal() {
         &["report", "--since", "2026-10-24", "--html", page],
         &["journal", "verify"],
     ] {
-        let (shown, code) = in_a_terminal(place.command(arguments));
+        let (shown, code) = in_a_terminal(machine.command(arguments));
         assert_eq!(code, Some(0), "{arguments:?}: {shown:?}");
         assert_safe(arguments, &shown);
     }
     let page = fs::read_to_string(page).expect("the page is there");
     assert!(page.contains("owned"), "the page shows the device");
     assert_safe(&["cat page.html"], &page);
-    let piped = place.run(&["report", "--since", "2026-10-24"]);
+    let piped = machine.run(&["report", "--since", "2026-10-24"]);
     assert_safe(&["report into a pipe"], &piped.output);
     assert!(piped.output.contains("owned"), "{}", piped.output);
 }
 
 #[test]
 fn a_forged_control_answer_cannot_control_the_terminal() {
-    let place = Place::new();
+    let machine = Place::new();
     let until = serde_json::to_value(ispmon_agent::clock::Stamp::now()).expect("it is JSON");
     let answers = [
         json!({"answer": "refused", "reason": HOSTILE}).to_string(),
@@ -135,8 +135,8 @@ fn a_forged_control_answer_cannot_control_the_terminal() {
     ];
     for answer in answers {
         for arguments in [&["pause", "2h"][..], &["resume"]] {
-            let _ = fs::remove_file(place.socket());
-            let listener = UnixListener::bind(place.socket()).expect("it can be bound");
+            let _ = fs::remove_file(machine.socket());
+            let listener = UnixListener::bind(machine.socket()).expect("it can be bound");
             let answer = answer.clone();
             let forger = thread::spawn(move || {
                 let (mut client, _) = listener.accept().expect("a client");
@@ -144,7 +144,7 @@ fn a_forged_control_answer_cannot_control_the_terminal() {
                 let _ = client.read(&mut request).expect("a request");
                 client.write_all(answer.as_bytes()).expect("an answer");
             });
-            let (shown, _) = in_a_terminal(place.command(arguments));
+            let (shown, _) = in_a_terminal(machine.command(arguments));
             forger.join().expect("the answer was sent");
             assert_safe(arguments, &shown);
             assert!(!shown.is_empty());

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::ispmon;
 use crate::record::Maker;
 
-/// What a command that works printed; the hash of the record changes with every field that is added.
+/// The output of a command that must succeed, without the hash, which changes with every new field.
 fn shown(folder: &std::path::Path, arguments: &[&str]) -> String {
     let out = super::shown(folder, arguments);
     let Some((before, rest)) = out.split_once(" has the hash ") else { return out };
@@ -14,16 +14,16 @@ fn shown(folder: &std::path::Path, arguments: &[&str]) -> String {
     format!("{before} has the hash HASH{}", &rest[64..])
 }
 
-/// A quiet October with an outage across its end, and a router that failed first.
+/// A quiet October with an outage across its end, in which the router fails first.
 fn october() -> (TempDir, String) {
     let folder = TempDir::new().expect("a folder");
-    let mut record = Maker::begin(7, "dl-home", "2026-09-30T22:00:00Z");
-    record.fill("2026-09-30T22:00:00Z", 31, 0);
+    let mut journal = Maker::begin(7, "dl-home", "2026-09-30T22:00:00Z");
+    journal.fill("2026-09-30T22:00:00Z", 31, 0);
     let from = "2026-10-31T22:50:00Z".parse().expect("a time");
     let parts = [(Cause::Gateway, 300), (Cause::Isp, 900)];
-    let id = record.incident(Scope::Internet, Cause::Isp, Some(Party::Provider), from, &parts);
-    record.fill("2026-10-31T23:30:00Z", 3, 0);
-    record.write(folder.path());
+    let id = journal.incident(Scope::Internet, Cause::Isp, Some(Party::Provider), from, &parts);
+    journal.fill("2026-10-31T23:30:00Z", 3, 0);
+    journal.write(folder.path());
     (folder, id.to_string())
 }
 
@@ -56,7 +56,7 @@ fn the_provider_comes_first_and_coverage_is_shown() {
 }
 
 #[test]
-fn one_month_has_its_part_only() {
+fn a_month_has_only_its_part_of_an_outage() {
     let (folder, _) = october();
     let out = shown(folder.path(), &["report", "--json", "--month", "2026-10"]);
     let json: serde_json::Value = serde_json::from_str(&out).expect("it is JSON");
