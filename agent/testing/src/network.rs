@@ -32,10 +32,10 @@ impl TestHost {
             .stderr(Stdio::piped())
             .spawn()?;
         let mut ready = String::new();
-        BufReader::new(keeper.stdout.take().expect("it is piped")).read_line(&mut ready)?;
+        BufReader::new(keeper.stdout.take().expect("the stream is piped")).read_line(&mut ready)?;
         if ready != "ready\n" {
             let mut reason = String::new();
-            keeper.stderr.take().expect("it is piped").read_to_string(&mut reason)?;
+            keeper.stderr.take().expect("the stream is piped").read_to_string(&mut reason)?;
             keeper.wait()?;
             return Err(io::Error::other(reason.trim().to_owned()));
         }
@@ -127,7 +127,7 @@ impl TestHost {
             .stderr(Stdio::piped())
             .spawn()?;
         // If it has exited already, its error output says why.
-        let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+        let _ = child.stdin.take().expect("the stream is piped").write_all(input.as_bytes());
         let output = child.wait_with_output()?;
         if output.status.success() {
             return Ok(());

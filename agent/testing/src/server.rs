@@ -157,7 +157,7 @@ pub fn repeat(connection: &mut dyn Connection, piece: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Reads the head and, as long as Content-Length says, the body.
+/// Reads the head, and a body of the length in Content-Length.
 fn read_request(connection: &mut dyn Connection) -> io::Result<String> {
     let mut request = Vec::new();
     let mut byte = [0];

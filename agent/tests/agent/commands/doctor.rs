@@ -12,10 +12,10 @@ pub(crate) fn configured(anchors: &str) -> Place {
         "device = \"dl-home\"\n[heartbeat]\nurl = \"http://127.0.0.1:1/api/ping\"\nkey_file = \"./key\"\n\
          [probe]\nanchors = \"{anchors}\"\ngateway = \"127.0.0.1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n"
     );
-    fs::write(machine.path().join("agent.toml"), configuration).expect("it is written");
+    fs::write(machine.path().join("agent.toml"), configuration).expect("the file is written");
     let key = machine.path().join("key");
-    fs::write(&key, "k3y\n").expect("it is written");
-    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    fs::write(&key, "k3y\n").expect("the file is written");
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("the mode can be set");
     machine
 }
 
@@ -92,7 +92,7 @@ fn json_has_the_same_rows() {
     let machine = configured("127.0.0.1:1");
     let ran = machine.run(&["doctor", "--json", "--config", "agent.toml"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
-    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
     let checks = json["checks"].as_array().expect("a list");
     let anchor = checks.iter().find(|check| check["name"] == "anchor 127.0.0.1:1");
     let anchor = anchor.expect("the anchor has a row");
@@ -105,7 +105,7 @@ fn json_has_the_same_rows() {
 fn every_configuration_problem_has_a_row_and_the_other_checks_still_run() {
     let machine = Place::new();
     fs::write(machine.path().join("agent.toml"), "devise = 1\n[heartbeat]\ninterval = \"often\"\n")
-        .expect("it is written");
+        .expect("the file is written");
     let ran = doctor(&machine);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
     let problems = ran.output.lines().filter(|line| line.starts_with("FAIL  configuration"));
@@ -118,7 +118,7 @@ fn every_configuration_problem_has_a_row_and_the_other_checks_still_run() {
 fn a_key_file_that_other_users_can_read_fails() {
     let machine = configured("127.0.0.1:1");
     let open = fs::Permissions::from_mode(0o644);
-    fs::set_permissions(machine.path().join("key"), open).expect("it is ours");
+    fs::set_permissions(machine.path().join("key"), open).expect("the mode can be set");
     let ran = doctor(&machine);
     assert_eq!(ran.code, Some(1));
     let row = row(&ran, "configuration");
@@ -135,7 +135,7 @@ fn a_changed_journal_fails() {
         "{{\"seq\":1,\"prev\":\"{none}\",{common},\"kind\":\"chain_started\",\"format\":1}}\n\
          {{\"seq\":2,\"prev\":\"{none}\",{common},\"kind\":\"agent_started\",\"version\":\"0.1.0\"}}\n"
     );
-    fs::write(machine.state_dir().join("journal.ndjson"), lines).expect("it is written");
+    fs::write(machine.state_dir().join("journal.ndjson"), lines).expect("the file is written");
     let ran = doctor(&machine);
     let row = row(&ran, "journal");
     assert!(row.starts_with("FAIL") && row.contains("record 2 "), "{row}");
@@ -167,7 +167,7 @@ fn doctor_works_without_root() {
     let machine = configured("127.0.0.1:1");
     put_status(&machine, true, Some(true));
     let Some(ran) = machine.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {
-        return skipped("only root can run a program as somebody else");
+        return skipped("only root can run a program as another user");
     };
     assert!(row(&ran, "configuration").starts_with("PASS"), "{}", ran.output);
     let key = row(&ran, "function key");

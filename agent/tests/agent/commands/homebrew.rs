@@ -44,7 +44,7 @@ impl Prefix {
 
     fn path(&self, name: &str) -> PathBuf {
         // On macOS the path of temporary folders contains a symbolic link.
-        self.root.path().canonicalize().expect("it is there").join(name)
+        self.root.path().canonicalize().expect("the folder exists").join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -178,7 +178,7 @@ fn the_homebrew_service_and_the_commands_use_the_same_files() {
     let agent = prefix.start_agent();
     let ran = prefix.run(&["status", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let shown: serde_json::Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let shown: serde_json::Value = serde_json::from_str(&ran.output).expect("valid JSON");
     let file = prefix.path("var/ispmon/status.json");
     assert_eq!(shown["file"], file.display().to_string());
     assert_eq!(shown["status"]["pid"], agent.0.id());

@@ -19,7 +19,7 @@ fn with_agent(
     let socket = machine.socket();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let mut server = ControlServer::bind(&socket).await.expect("it can be bound");
+        let mut server = ControlServer::bind(&socket).await.expect("the socket is bound");
         let client = thread::spawn(client);
         let (request, reply) =
             tokio::time::timeout(PATIENCE, server.next()).await.expect("a request");
@@ -29,7 +29,7 @@ fn with_agent(
 }
 
 fn in_two_hours() -> Stamp {
-    // Thirty seconds more, which are not shown, so that "2 h" stays right however long the program takes.
+    // Thirty seconds more, which are not shown, so that "2 h" stays right while the program runs.
     Stamp::now().later(Duration::from_secs(7_230))
 }
 
@@ -93,7 +93,7 @@ fn without_an_agent_the_error_says_how_to_start_one() {
     // The socket that a crashed agent leaves behind does not count as an agent.
     for leftover in [false, true] {
         if leftover {
-            drop(UnixListener::bind(machine.socket()).expect("it can be bound"));
+            drop(UnixListener::bind(machine.socket()).expect("the socket is bound"));
         }
         for arguments in [&["pause", "2h"][..], &["resume"]] {
             let ran = machine.run(arguments);
@@ -112,11 +112,11 @@ fn without_an_agent_the_error_says_how_to_start_one() {
 fn without_permission_the_error_names_the_users_who_have_it() {
     let machine = Place::new();
     let Some(_) = machine.run_as_nobody(&["--version"]) else {
-        return skipped("only root can run a program as somebody else");
+        return skipped("only root can run a program as another user");
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ran = runtime.expect("a runtime").block_on(async {
-        let _server = ControlServer::bind(&machine.socket()).await.expect("it can be bound");
+        let _server = ControlServer::bind(&machine.socket()).await.expect("the socket is bound");
         machine.run_as_nobody(&["pause", "2h"])
     });
     let ran = ran.expect("root can");
@@ -135,14 +135,14 @@ fn a_member_of_the_agents_group_has_permission() {
     const GROUP: u32 = 4_711;
     let machine = Place::new();
     if machine.run_as_nobody(&["--version"]).is_none() {
-        return skipped("only root can run a program as somebody else");
+        return skipped("only root can run a program as another user");
     }
     let socket = machine.socket();
     let program = machine.path().join("ispmon-agent");
     let state_dir = machine.state_dir();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (ran, caller) = runtime.expect("a runtime").block_on(async {
-        let mut server = ControlServer::bind(&socket).await.expect("it can be bound");
+        let mut server = ControlServer::bind(&socket).await.expect("the socket is bound");
         // A packaged agent has this as its own group.
         std::os::unix::fs::chown(&socket, None, Some(GROUP)).expect("root can");
         let client = thread::spawn(move || {

@@ -34,7 +34,8 @@ pub(crate) struct Ran {
 impl Place {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
-        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755))
+            .expect("the mode can be set");
         let machine = Self { root };
         fs::create_dir(machine.state_dir()).expect("the state folder is created");
         machine
@@ -62,8 +63,8 @@ impl Place {
 
     /// Writes a status file into a folder.
     pub(crate) fn put(folder: &Path, status: &Status) {
-        let json = serde_json::to_vec(status).expect("it is JSON");
-        fs::write(folder.join("status.json"), json).expect("it is written");
+        let json = serde_json::to_vec(status).expect("valid JSON");
+        fs::write(folder.join("status.json"), json).expect("the file is written");
     }
 
     /// `ispmon-agent ARGUMENT… --state-dir …` without this process's environment.

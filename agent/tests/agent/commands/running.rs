@@ -38,7 +38,7 @@ impl Agent {
             "device = \"dl-home\"\n[probe]\nanchors = \"tcp://{address}\"\ngateway = \"127.0.0.1\"\n\
              resolver = \"127.0.0.1:1\"\nportal = \"off\"\ninterval = \"500ms\"\n"
         );
-        fs::write(machine.path().join("agent.toml"), configuration).expect("it is written");
+        fs::write(machine.path().join("agent.toml"), configuration).expect("the file is written");
         let child = spawn(&machine);
         let agent = Self { machine, child, anchor: Some(anchor), _port: port };
         agent.wait_for("the agent runs", |json| json["presence"] == "running");
@@ -65,7 +65,7 @@ impl Agent {
 
     fn signal_and_wait(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the agent runs");
-        self.child.wait().expect("it exits");
+        self.child.wait().expect("the agent exits");
     }
 }
 
@@ -139,7 +139,7 @@ fn the_control_socket_exists_before_the_status_file() {
     for _ in 0..10 {
         agent.signal_and_wait(Signal::KILL);
         let file = agent.machine.state_dir().join("status.json");
-        fs::remove_file(&file).expect("it existed");
+        fs::remove_file(&file).expect("the file existed");
         let _ = fs::remove_file(agent.machine.socket());
         agent.child = spawn(&agent.machine);
         let deadline = Instant::now() + PATIENCE;
@@ -167,7 +167,7 @@ fn a_command_waits_for_the_socket_of_a_starting_agent() {
     let _ = client.read(&mut request).expect("a request");
     client.write_all(b"{\"answer\":\"not_paused\"}\n").expect("an answer");
     drop(client);
-    let output = child.wait_with_output().expect("it exits");
+    let output = child.wait_with_output().expect("the agent exits");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "The agent was not paused.\n");
 }
 
@@ -200,7 +200,7 @@ fn a_stopped_agent_is_distinguished_from_a_killed_one() {
 fn doctor_passes_for_a_running_agent() {
     let agent = Agent::start();
     let ran = agent.run(&["doctor", "--json"]);
-    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
     let checks = json["checks"].as_array().expect("a list");
     for name in ["configuration", "agent", "settings in use", "record"] {
         let check = checks.iter().find(|check| check["name"] == name);

@@ -101,7 +101,7 @@ fn without_an_agent_the_output_says_how_to_start_one() {
     );
     let ran = machine.run(&["status", "--json"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
-    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
     assert_eq!(json, serde_json::json!({"presence": "absent", "file": null, "status": null}));
 }
 
@@ -139,7 +139,7 @@ fn the_status_of_a_dead_agent_is_shown_as_its_last_known_state() {
         assert!(first.contains(words), "{}", ran.output);
         assert!(ran.output.contains("Last known state, "), "{}", ran.output);
         let ran = machine.run(&["status", "--json"]);
-        let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+        let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
         assert_eq!((ran.code, &json["presence"]), (Some(1), &presence.into()));
     }
 }
@@ -150,11 +150,11 @@ fn json_is_the_status_file_and_the_state_of_its_writer() {
     Place::put(&machine.state_dir(), &machine.status());
     let ran = machine.run(&["status", "--json"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
-    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
     assert_eq!(json["presence"], "running");
     assert_eq!(json["file"], machine.state_dir().join("status.json").display().to_string());
     let file = fs::read(machine.state_dir().join("status.json")).expect("the file");
-    assert_eq!(json["status"], serde_json::from_slice::<Value>(&file).expect("it is JSON"));
+    assert_eq!(json["status"], serde_json::from_slice::<Value>(&file).expect("valid JSON"));
 }
 
 #[test]
@@ -179,7 +179,8 @@ fn the_runtime_folder_is_read_and_the_status_of_another_agent_is_ignored() {
 #[test]
 fn a_truncated_status_file_is_named() {
     let machine = Place::new();
-    fs::write(machine.state_dir().join("status.json"), "{\"version\":\"0.").expect("it is written");
+    fs::write(machine.state_dir().join("status.json"), "{\"version\":\"0.")
+        .expect("the file is written");
     let ran = machine.run(&["status"]);
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
     let errors = machine.anonymous(&ran.errors);
@@ -191,7 +192,7 @@ fn an_invalid_configuration_does_not_hide_the_status() {
     let machine = Place::new();
     Place::put(&machine.state_dir(), &machine.status());
     let file = machine.path().join("agent.toml");
-    fs::write(&file, "devise = \"dl-home\"\n").expect("it is written");
+    fs::write(&file, "devise = \"dl-home\"\n").expect("the file is written");
     let ran = machine.run(&["status", "--config", "agent.toml"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
 }
@@ -203,13 +204,13 @@ fn every_user_can_see_the_status() {
     // The key belongs to the service; `status` works for users who cannot read it.
     let configuration =
         "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
-    fs::write(machine.path().join("agent.toml"), configuration).expect("it is written");
+    fs::write(machine.path().join("agent.toml"), configuration).expect("the file is written");
     let key = machine.path().join("key");
-    fs::write(&key, "a-key").expect("it is written");
+    fs::write(&key, "a-key").expect("the file is written");
     let closed = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
-    fs::set_permissions(key, closed).expect("it is ours");
+    fs::set_permissions(key, closed).expect("the mode can be set");
     let Some(ran) = machine.run_as_nobody(&["status", "--config", "agent.toml"]) else {
-        return skipped("only root can run a program as somebody else");
+        return skipped("only root can run a program as another user");
     };
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
     assert!(ran.output.starts_with("dl-home: the internet works.\n"), "{}", ran.output);

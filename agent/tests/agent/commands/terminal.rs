@@ -23,11 +23,11 @@ const HOSTILE: &str = "dl\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{85}\r\n
 /// The output of a program on a terminal, errors included, and its exit code.
 fn in_a_terminal(mut command: Command) -> (String, Option<i32>) {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
-    grantpt(&controller).expect("it is granted");
-    unlockpt(&controller).expect("it is unlocked");
-    let name = ptsname(&controller, Vec::new()).expect("it has a name");
+    grantpt(&controller).expect("the terminal is granted");
+    unlockpt(&controller).expect("the terminal is unlocked");
+    let name = ptsname(&controller, Vec::new()).expect("the terminal has a name");
     let path = Path::new(name.to_str().expect("a path is UTF-8"));
-    let terminal = File::options().read(true).write(true).open(path).expect("it opens");
+    let terminal = File::options().read(true).write(true).open(path).expect("the terminal opens");
     let output = terminal.try_clone().expect("a second handle");
     command.env("TERM", "xterm-256color").stdin(Stdio::null()).stdout(output).stderr(terminal);
     let mut child = command.spawn().expect("the program starts");
@@ -79,7 +79,7 @@ fn a_hostile_status_file_cannot_control_the_terminal() {
     let machine = Place::new();
     Place::put(&machine.state_dir(), &hostile_status(&machine));
     fs::write(machine.path().join("agent.toml"), "device = \"dl-home\"\n[probe]\nanchors = \"127.0.0.1:1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n")
-        .expect("it is written");
+        .expect("the file is written");
     for arguments in [
         &["status"][..],
         &["status", "--json"],
@@ -125,7 +125,7 @@ fn a_hostile_journal_cannot_control_the_terminal() {
 #[test]
 fn a_forged_control_answer_cannot_control_the_terminal() {
     let machine = Place::new();
-    let until = serde_json::to_value(ispmon_agent::clock::Stamp::now()).expect("it is JSON");
+    let until = serde_json::to_value(ispmon_agent::clock::Stamp::now()).expect("valid JSON");
     let answers = [
         json!({"answer": "refused", "reason": HOSTILE}).to_string(),
         json!({"answer": "paused", "until": until, "again": false, "x": HOSTILE}).to_string(),
@@ -136,7 +136,7 @@ fn a_forged_control_answer_cannot_control_the_terminal() {
     for answer in answers {
         for arguments in [&["pause", "2h"][..], &["resume"]] {
             let _ = fs::remove_file(machine.socket());
-            let listener = UnixListener::bind(machine.socket()).expect("it can be bound");
+            let listener = UnixListener::bind(machine.socket()).expect("the socket is bound");
             let answer = answer.clone();
             let forger = thread::spawn(move || {
                 let (mut client, _) = listener.accept().expect("a client");

@@ -189,7 +189,7 @@ fn a_key_that_is_not_in_the_credential_causes_a_warning() {
     insta::assert_snapshot!(setup.warnings(), @"systemd has handed over an empty function key, although [folder]/etc/heartbeat.key holds one, so the function will refuse the heartbeats. Restart the service: sudo systemctl restart ispmon-agent. Where systemd can load no credentials, as in some containers, let the service read the file: sudo chown ispmon [folder]/etc/heartbeat.key");
 
     let credential = setup.write("credentials/heartbeat-key", "older\n", 0o440);
-    let file = File::open(&credential).expect("it exists");
+    let file = File::open(&credential).expect("the file exists");
     let written = file.metadata().and_then(|metadata| metadata.modified()).expect("a time");
     file.set_modified(written - Duration::from_hours(1)).expect("times can be set");
     assert_eq!(key(&setup).as_deref(), Some("older"));

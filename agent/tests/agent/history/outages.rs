@@ -87,7 +87,7 @@ fn csv_and_json_have_all_fields() {
     incident,01a17694-6880-7df0-8e5f-f226dfa3a096,2026-10-26T06:00:00.000+01:00,2026-10-26T06:01:00.000+01:00,60.000,0.000,0.000,60.000,isp,provider,ipv6,1,IPv6 only
     ");
     let json = shown(folder.path(), &["outages", "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("valid JSON");
     assert_eq!(json["device"], "dl-home");
     assert_eq!(json["chain"]["head"], journal.head().as_str());
     assert_eq!(json["incidents"][1]["started"], "2026-10-25T02:30:00.000+01:00");
@@ -134,7 +134,7 @@ fn time_with_one_family_down_is_shown_beside_the_downtime() {
     incident,01a1950c-b380-7334-9b4e-ee3c9581597a,2026-11-01T04:00:00.000+01:00,2026-11-01T04:01:00.000+01:00,60.000,60.000,0.000,0.000,firewall,yours,internet,1,
     "#);
     let json = shown(folder.path(), &["outages", "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("valid JSON");
     let incident = &json["incidents"][0];
     assert_eq!(incident["scope"], "internet");
     assert_eq!(incident["downtime_s"], 1203.0);

@@ -59,7 +59,7 @@ fn the_provider_comes_first_and_coverage_is_shown() {
 fn a_month_has_only_its_part_of_an_outage() {
     let (folder, _) = october();
     let out = shown(folder.path(), &["report", "--json", "--month", "2026-10"]);
-    let json: serde_json::Value = serde_json::from_str(&out).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_str(&out).expect("valid JSON");
     assert_eq!(json["all"]["provider"]["downtime_s"], 600.0);
     assert_eq!(json["all"]["total"]["count"], 1);
     assert_eq!(json["to"], "2026-11-01T00:00:00.000+01:00");
@@ -70,7 +70,7 @@ fn one_incident_is_shown_in_full() {
     let (folder, id) = october();
     let arguments = ["report", "--month", "2026-10", "--incident", &id[..8]];
     let out = shown(folder.path(), &arguments);
-    let incident = out.find("Incident ").expect("it is shown");
+    let incident = out.find("Incident ").expect("the incident is shown");
     insta::assert_snapshot!(&out[incident..], @"
     Incident 01a19427-d1c0-7889-beb0-eac50bd03acf
     ISP: no server on the internet answered

@@ -81,7 +81,7 @@ const ROWS: &[Row] = &[
         it.change(CURRENT, 2, "1.1.1.1", "1.1.1.7");
     }),
     Row {
-        // Its opening record remains and has the same facts here.
+        // Its opening record remains and is as informative here.
         ..damage("a digit changed in a closed incident", CHANGED, |it| {
             it.change(CURRENT, 3, "\"downtime_ms\":69000", "\"downtime_ms\":99000");
             it.change(CURRENT, 3, "\"ended\":{", "\"ended\":{\"more\":9,");
@@ -153,7 +153,7 @@ const ROWS: &[Row] = &[
     damage("60 zeros at the end", "the newest records are missing", |it| {
         it.zeros(CURRENT, |bytes| bytes.len() - 60);
     }),
-    harmless("60 zeros behind the end", |it| {
+    harmless("60 zeros after the end", |it| {
         it.bytes(CURRENT, |bytes| bytes.extend_from_slice(&[0; 60]));
     }),
     damage("line ends of another system", "ends with a carriage return", |it| {
@@ -203,19 +203,19 @@ const ROWS: &[Row] = &[
     Row {
         lost: &[4, 5, 6, 7],
         ..damage("a file deleted from the middle", SEQUENCE, |it| {
-            fs::remove_file(it.at(SECOND)).expect("it exists");
+            fs::remove_file(it.at(SECOND)).expect("the file exists");
         })
     },
     harmless("a file with another name", |it| {
-        fs::rename(it.at(SECOND), it.at("journal.000000000999.ndjson")).expect("it exists");
+        fs::rename(it.at(SECOND), it.at("journal.000000000999.ndjson")).expect("the file exists");
     }),
     harmless("two files with the names of each other", |it| {
-        fs::rename(it.at(FIRST), it.at("journal.7.ndjson")).expect("it exists");
-        fs::rename(it.at(SECOND), it.at(FIRST)).expect("it exists");
-        fs::rename(it.at("journal.7.ndjson"), it.at(SECOND)).expect("it exists");
+        fs::rename(it.at(FIRST), it.at("journal.7.ndjson")).expect("the file exists");
+        fs::rename(it.at(SECOND), it.at(FIRST)).expect("the file exists");
+        fs::rename(it.at("journal.7.ndjson"), it.at(SECOND)).expect("the file exists");
     }),
     damage("a file that is there twice", "this file repeats the records of", |it| {
-        fs::copy(it.at(SECOND), it.at("journal.000000000012.ndjson")).expect("it exists");
+        fs::copy(it.at(SECOND), it.at("journal.000000000012.ndjson")).expect("the file exists");
     }),
     Row {
         lost: &[8, 9, 10, 11],
@@ -232,7 +232,7 @@ const ROWS: &[Row] = &[
     Row {
         lost: &[8, 9, 10, 11],
         ..damage("a folder instead of the current file", "not a regular file but a folder", |it| {
-            fs::remove_file(it.at(CURRENT)).expect("it exists");
+            fs::remove_file(it.at(CURRENT)).expect("the file exists");
             fs::create_dir(it.at(CURRENT)).expect("the path is free");
         })
     },
@@ -251,11 +251,11 @@ const ROWS: &[Row] = &[
     Row {
         lost: &[8, 9, 10, 11],
         ..damage("a link instead of the current file", "but a symbolic link", |it| {
-            fs::rename(it.at(CURRENT), it.at("elsewhere")).expect("it exists");
+            fs::rename(it.at(CURRENT), it.at("elsewhere")).expect("the file exists");
             symlink("elsewhere", it.at(CURRENT)).expect("the path is free");
         })
     },
-    harmless("a pipe instead of the sign of life", |it| it.pipe("alive")),
+    harmless("a pipe instead of the alive file", |it| it.pipe("alive")),
     harmless("a socket instead of the position of the outbox", |it| {
         drop(UnixListener::bind(it.at("handed-over.json")).expect("the path is free"));
     }),
@@ -274,7 +274,7 @@ const ROWS: &[Row] = &[
     damage("a line that is too long", "this line is longer than 1048576 bytes", |it| {
         it.lines(CURRENT, |lines| lines.insert(4, "x".repeat(1_100_000)));
     }),
-    damage("a number that is too large for a computer", NO_RECORD, |it| {
+    damage("a number that is too large for 64 bits", NO_RECORD, |it| {
         it.change(CURRENT, 4, "\"seq\":23", "\"seq\":18446744073709551616");
     }),
     damage("a file with the largest number of all", "has the number 18446744073709551615", |it| {
@@ -295,7 +295,7 @@ impl Edited<'_> {
     }
 
     fn bytes(&self, name: &str, edit: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = fs::read(self.at(name)).expect("it exists");
+        let mut bytes = fs::read(self.at(name)).expect("the file exists");
         let before = bytes.clone();
         edit(&mut bytes);
         assert_ne!(bytes, before, "the edit changes something");
@@ -364,7 +364,7 @@ fn line_start(bytes: &[u8], line: usize) -> usize {
 }
 
 fn seq(line: &str) -> u64 {
-    let record: Value = serde_json::from_str(line).expect("it is JSON");
+    let record: Value = serde_json::from_str(line).expect("valid JSON");
     record["seq"].as_u64().expect("a number")
 }
 
@@ -452,7 +452,7 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");
-        if entry.metadata().expect("it exists").is_file() {
+        if entry.metadata().expect("the file exists").is_file() {
             fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
         }
     }
@@ -497,7 +497,7 @@ impl Row {
                 assert!(output.contains(&plain), "{name}: {command:?}: {output}");
             }
         }
-        let outages: Value = serde_json::from_str(&outages).expect("it is JSON");
+        let outages: Value = serde_json::from_str(&outages).expect("valid JSON");
         let shown = outages["incidents"].as_array().expect("a list").iter();
         let shown: BTreeMap<_, _> = shown
             .map(|it| (it["id"].as_str().expect("an id"), it["duration_s"].as_f64().expect("s")))
@@ -515,7 +515,7 @@ impl Row {
 /// The sequence number of the newest record.
 fn newest(state: &Path) -> u64 {
     let (_, outages) = ispmon(state, &["outages", "--json"]);
-    let outages: Value = serde_json::from_str(&outages).expect("it is JSON");
+    let outages: Value = serde_json::from_str(&outages).expect("valid JSON");
     outages["chain"]["seq"].as_u64().unwrap_or_default()
 }
 
@@ -564,7 +564,7 @@ fn the_agent_follows_no_symbolic_link_in_its_state_folder() {
             symlink(to, state.join(name)).expect("a link");
         }
         run(&state);
-        assert_eq!(fs::read(&target).expect("it exists"), b"precious");
+        assert_eq!(fs::read(&target).expect("the file exists"), b"precious");
         assert!(!absent.exists());
         let (code, outages) = ispmon(&state, &["outages"]);
         assert_eq!(code, Some(0), "{outages}");

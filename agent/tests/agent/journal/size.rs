@@ -103,7 +103,7 @@ fn a_year_of_records_is_read_and_every_hash_is_checked() {
     println!("{} records of a year read and verified in {took:?}", verified.records);
 }
 
-/// The number of incidents written; those of the last hour would come after it.
+/// The number of incidents that `write_year` writes; those of the last hour are not among them.
 fn verified_incidents() -> u64 {
     (0..HOURS).map(|hour| (hour * INCIDENTS).div_ceil(HOURS)).max().unwrap_or_default()
 }

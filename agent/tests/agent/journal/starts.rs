@@ -15,7 +15,7 @@ use crate::{
 fn outages(state: &Path) -> Value {
     let (code, json) = ispmon(state, &["outages", "--json", "--all"]);
     assert_eq!(code, Some(0), "{json}");
-    serde_json::from_str(&json).expect("it is JSON")
+    serde_json::from_str(&json).expect("valid JSON")
 }
 
 #[test]

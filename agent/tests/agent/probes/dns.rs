@@ -129,7 +129,7 @@ fn honest_lying_and_failing_servers_are_distinguished() {
             "answered",
         ),
         (
-            "honest, with a forger beside it",
+            "honest, with a forger in parallel",
             |name| match name {
                 WELL_KNOWN => Reply::Forged(TRUTH),
                 _ => Reply::Failure(RCODE::NameError),
@@ -139,7 +139,7 @@ fn honest_lying_and_failing_servers_are_distinguished() {
         ),
         ("a portal", |_| Reply::Address(PORTAL), DnsOutcome::Lied, "lied"),
         (
-            "honest, but an advertiser's for names that do not exist",
+            "honest, but with an advertiser's address for names that do not exist",
             |name| match name {
                 WELL_KNOWN => Reply::Address(TRUTH),
                 _ => Reply::Address(PORTAL),

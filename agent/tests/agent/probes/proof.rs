@@ -178,7 +178,7 @@ fn an_on_link_anchor_is_not_probed() {
         let answer = probe(&network, &prover, anchor(neighbour, 443));
         assert_eq!(answer.end, AnchorEnd::OnLink, "{neighbour}");
     }
-    // Whatever its address: what counts is that the route to it has no router.
+    // The address does not matter: what counts is that the route has no router.
     network.device.ip("route add 203.0.113.0/24 dev eth0").expect("ip");
     assert_eq!(probe(&network, &prover, anchor(SERVER[0], 443)).end, AnchorEnd::OnLink);
     // A target behind a tunnel is not on-link, although its route has no router either.

@@ -276,7 +276,7 @@ fn a_socket_bound_to_the_underlay_bypasses_the_tunnel() {
         let link = link::link_to(target.ip());
         link::underlay(link.route().expect("a route"), target.ip())
     });
-    let underlay = underlay.expect("eth0 is beneath the tunnel");
+    let underlay = underlay.expect("eth0 is the underlay of the tunnel");
     assert_eq!(
         on(&network.device, || connect(target, SHORT, None, &clock)).end,
         ConnectEnd::TimedOut

@@ -73,7 +73,7 @@ impl Container {
     pub(crate) fn output<const N: usize>(&self, command: [&str; N]) -> String {
         let output = self.run(command);
         assert!(output.status.success(), "{command:?}: {output:?}");
-        String::from_utf8(output.stdout).expect("it is UTF-8")
+        String::from_utf8(output.stdout).expect("valid UTF-8")
     }
 
     fn find_init(&self) -> Option<u32> {

@@ -88,11 +88,11 @@ fn ids_in(report: &OutageReport) -> Vec<Uuid> {
 fn let_minutes_pass(folder: &Folder) {
     let path = folder.path().join("state/handed-over.json");
     let mut noted: Value =
-        serde_json::from_slice(&fs::read(&path).expect("it exists")).expect("it is JSON");
+        serde_json::from_slice(&fs::read(&path).expect("the file exists")).expect("valid JSON");
     let since: Stamp = serde_json::from_value(noted["due"]["since"].clone()).expect("a stamp");
     let earlier = Stamp { boot_ms: 0, wall: since.wall - SignedDuration::from_hours(1), ..since };
-    noted["due"]["since"] = serde_json::to_value(earlier).expect("it is JSON");
-    fs::write(&path, noted.to_string()).expect("it is written");
+    noted["due"]["since"] = serde_json::to_value(earlier).expect("valid JSON");
+    fs::write(&path, noted.to_string()).expect("the file is written");
 }
 
 fn run_command(folder: &Folder, arguments: &[&str]) -> Output {
@@ -105,7 +105,7 @@ fn row_of_status(folder: &Folder) -> String {
     let start = std::time::Instant::now();
     loop {
         let shown = run_command(folder, &["status"]);
-        let shown = String::from_utf8(shown.stdout).expect("it is UTF-8");
+        let shown = String::from_utf8(shown.stdout).expect("valid UTF-8");
         let row = shown.lines().find(|row| row.starts_with("Hand-over")).unwrap_or_default();
         if row.contains("the last try failed") {
             return row.to_owned();
@@ -195,7 +195,7 @@ fn only_the_answer_of_the_function_counts_as_hand_over() {
         let row = row_of_status(&folder);
         assert!(row.contains("outages and gaps wait") && row.contains(&status[..3]), "{row}");
         let doctor = run_command(&folder, &["doctor"]);
-        let doctor = String::from_utf8(doctor.stdout).expect("it is UTF-8");
+        let doctor = String::from_utf8(doctor.stdout).expect("valid UTF-8");
         let row = doctor.lines().find(|row| row.contains("hand-over")).unwrap_or_default();
         assert!(row.starts_with("FAIL") && row.contains(&status[..3]), "{doctor}");
         stop(agent);
@@ -226,7 +226,7 @@ fn a_refused_incident_is_found_logged_and_skipped_for_good() {
     agent.logged("The cloud has accepted");
     stop(agent);
     let listed = run_command(&folder, &["outages", "--json", "--since", "2026-10-01"]);
-    let listed = String::from_utf8(listed.stdout).expect("it is UTF-8");
+    let listed = String::from_utf8(listed.stdout).expect("valid UTF-8");
     assert!(listed.contains(&ids[7].to_string()), "it stays in the journal: {listed}");
 
     // Neither the next run nor a second hand-over sends it again.

@@ -24,8 +24,8 @@ fn entries(container: &Container, event: &str) -> Vec<Value> {
     let matching = format!("ISPMON_EVENT={event}");
     let command = ["journalctl", "--quiet", "--output=json", "-t", "ispmon-agent", &matching];
     let lines = container.run(command).stdout;
-    let lines = String::from_utf8(lines).expect("it is UTF-8");
-    lines.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect()
+    let lines = String::from_utf8(lines).expect("valid UTF-8");
+    lines.lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect()
 }
 
 fn first_entry(container: &Container, event: &str) -> Value {
@@ -39,7 +39,7 @@ fn journald_gets_fields_priorities_and_catalog_ids_and_may_stop_reading() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
-        fs::write(&path, text).expect("it is written");
+        fs::write(&path, text).expect("the file is written");
         path
     };
     let configuration = file(
@@ -92,7 +92,7 @@ fn journald_gets_fields_priorities_and_catalog_ids_and_may_stop_reading() {
         locks.lines().any(is_ours).then_some(())
     });
 
-    fs::write(&configuration, "nonsense = 1\n").expect("it is written");
+    fs::write(&configuration, "nonsense = 1\n").expect("the file is written");
     container.output(["systemctl", "reload", "ispmon-agent"]);
     assert_eq!(first_entry(&container, "reload_refused")["PRIORITY"], "3");
 

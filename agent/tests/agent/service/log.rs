@@ -121,18 +121,18 @@ fn a_file_gets_no_colour_and_standard_output_stays_empty() {
     agent.signal(Signal::TERM);
     let (_, log) = agent.end();
     assert!(!log.contains('\u{1b}'), "{log:?}");
-    assert_eq!(std::fs::read_to_string(folder.path().join("stdout")).expect("it is there"), "");
+    assert_eq!(std::fs::read_to_string(folder.path().join("stdout")).expect("the file exists"), "");
 }
 
 /// Both ends of a new terminal: what is written to the second one can be read from the first.
 fn terminal() -> (File, File) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let controller = openpt(flags).expect("a pseudo-terminal");
-    grantpt(&controller).expect("it is granted");
-    unlockpt(&controller).expect("it is unlocked");
-    let name = ptsname(&controller, Vec::new()).expect("it has a name");
+    grantpt(&controller).expect("the terminal is granted");
+    unlockpt(&controller).expect("the terminal is unlocked");
+    let name = ptsname(&controller, Vec::new()).expect("the terminal has a name");
     let path = Path::new(name.to_str().expect("a path is UTF-8"));
-    let terminal = File::options().read(true).write(true).open(path).expect("it opens");
+    let terminal = File::options().read(true).write(true).open(path).expect("the terminal opens");
     (controller.into(), terminal)
 }
 

@@ -113,7 +113,8 @@ fn start_and_end_of_every_reload_are_notified() {
         folder.configure(&file);
         agent.signal(Signal::HUP);
         let reloading = manager.messages_until("RELOADING=1").pop().expect("the last message");
-        let time = reloading.strip_prefix("RELOADING=1 MONOTONIC_USEC=").expect("its time");
+        let time =
+            reloading.strip_prefix("RELOADING=1 MONOTONIC_USEC=").expect("the time of the reload");
         assert!(time.parse::<u64>().is_ok_and(|time| time > 0), "{reloading}");
         let ended = manager.messages_until("READY=1").pop().expect("the last message");
         assert_eq!(ended.contains("was refused, see the log; the old one is in use."), is_refused);

@@ -128,7 +128,7 @@ fn an_outage_is_detected_recorded_logged_and_handed_over() {
     let folder = folder(&anchors, &format!("url = '{}'\ninterval = '200ms'", server.url()));
     let mut agent = run(&folder);
     agent.logged("The first heartbeat reached");
-    // Stop the server, because a delivered heartbeat counts as contact whatever the anchors do.
+    // Stop the server, because a delivered heartbeat counts as contact even if all anchors fail.
     drop(server);
     anchors.cut();
     let opened = agent.logged("Internet outage since");
@@ -163,7 +163,7 @@ fn an_outage_is_detected_recorded_logged_and_handed_over() {
     let verified = run_command(&folder, &["journal", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
     let listed = run_command(&folder, &["outages", "--json"]);
-    let listed = String::from_utf8(listed.stdout).expect("it is UTF-8");
+    let listed = String::from_utf8(listed.stdout).expect("valid UTF-8");
     assert!(listed.contains(&incident.id.to_string()), "{listed}");
 }
 

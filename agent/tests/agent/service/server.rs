@@ -75,7 +75,7 @@ impl Server {
         take: impl Fn(&OutageReport) -> String + Send + Clone + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it has an address");
+        let address = listener.local_addr().expect("the socket has an address");
         let (sender, heartbeats) = mpsc::channel();
         let (report_sender, reports) = mpsc::channel();
         thread::spawn(move || {

@@ -30,7 +30,7 @@ pub(crate) fn spawn(folder: &Folder, command: &mut Command) -> Option<Agent> {
         );
         return None;
     }
-    Some(Agent::spawn(&mut enter(folder, command).expect("it has worked a moment ago")))
+    Some(Agent::spawn(&mut enter(folder, command).expect("it worked just now")))
 }
 
 /// Waits until the agent has queried the name server, which means that a lookup hangs.

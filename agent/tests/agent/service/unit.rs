@@ -91,7 +91,7 @@ fn unit_file() -> (tempfile::TempDir, PathBuf) {
     // Only packages install the man pages.
     let documented = |line: &&str| !line.starts_with("Documentation=");
     let lines: Vec<_> = unit.lines().filter(documented).collect();
-    fs::write(&path, lines.join("\n")).expect("it is written");
+    fs::write(&path, lines.join("\n")).expect("the file is written");
     (folder, path)
 }
 
