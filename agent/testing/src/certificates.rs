@@ -12,8 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 
-/// The configuration of a server that shows a certificate and signs with a key, which need not be that of
-/// the certificate.
+/// TLS server configuration that presents a certificate and signs with a key; the two need not match.
 pub fn with_any_key(
     certificate: CertificateDer<'static>,
     key: &PrivateKeyDer<'static>,
@@ -23,19 +22,19 @@ pub fn with_any_key(
     let resolver = rustls::sign::SingleCertAndKey::from(certified);
     let configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("versions of the provider")
+        .expect("the provider supports the default versions")
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
     Arc::new(configuration)
 }
 
-/// A certificate authority that is trusted only where a test says so.
+/// A certificate authority that is trusted only where a test configures it.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// Makes an authority of that name.
+    /// Creates an authority whose common name is `name`.
     pub fn new(name: &str) -> Self {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name.push(DnType::CommonName, name);
@@ -45,35 +44,35 @@ impl Authority {
         Self { issuer: CertifiedIssuer::self_signed(parameters, key).expect("a certificate") }
     }
 
-    /// The authority's own certificate.
+    /// The root certificate in DER.
     pub fn root(&self) -> CertificateDer<'static> {
         self.issuer.der().clone()
     }
 
-    /// The same as text for `SSL_CERT_FILE`.
+    /// The root certificate in PEM, for `SSL_CERT_FILE`.
     pub fn root_pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// A server's configuration with a certificate for `name`, valid from the first day of one year
-    /// to that of another.
+    /// Server configuration with a certificate for `name`, valid from January 1 of `years.start` to
+    /// January 1 of `years.end`.
     pub fn server(&self, name: &str, years: std::ops::Range<i32>) -> Arc<ServerConfig> {
         self.server_of(&[name], years)
     }
 
-    /// The same with a certificate for several names or addresses.
+    /// Like [`Self::server`], for several names or addresses.
     pub fn server_of(&self, names: &[&str], years: std::ops::Range<i32>) -> Arc<ServerConfig> {
         let (certificate, key) = self.certificate_with(names, years, |_| {});
         let configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("versions of the provider")
+            .expect("the provider supports the default versions")
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)
-            .expect("key and certificate fit");
+            .expect("key and certificate match");
         Arc::new(configuration)
     }
 
-    /// A server's certificate with its key.
+    /// A server certificate for `name` and its key.
     pub fn certificate(
         &self,
         name: &str,
@@ -82,7 +81,7 @@ impl Authority {
         self.certificate_with(&[name], years, |_| {})
     }
 
-    /// A server's configuration with the certificate of an authority.
+    /// Server configuration whose certificate is marked as that of a certificate authority.
     pub fn server_with_authority(&self, name: &str) -> Arc<ServerConfig> {
         let (certificate, key) = self.certificate_with(&[name], 2000..2100, |parameters| {
             parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

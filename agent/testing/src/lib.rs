@@ -1,12 +1,12 @@
-//! What the tests of several crates share; nothing that is shipped depends on it.
+//! Test helpers shared by several crates; no shipped code depends on them.
 //!
-//! * [`certificates`] makes certificate authorities and servers' certificates.
-//! * [`port`] holds a port that refuses connections.
-//! * [`server`] is an HTTP server on loopback whose answers a test chooses.
+//! * [`certificates`] creates certificate authorities and server certificates.
+//! * [`port`] reserves a port that refuses connections.
+//! * [`server`] is an HTTP server on loopback whose responses a test chooses.
 //! * `network`, on Linux, builds networks of network namespaces.
-//! * `logind`, on Linux, stands in for logind on a D-Bus of its own.
+//! * `logind`, on Linux, is a fake logind on a private D-Bus.
 
-#![allow(clippy::missing_panics_doc, reason = "a helper that cannot do its work fails the test")]
+#![allow(clippy::missing_panics_doc, reason = "a helper that fails must fail the test")]
 
 pub mod certificates;
 #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! Computers that exist only for a test: network namespaces, and a small network of three.
+//! Test hosts made of network namespaces, and a small network of three of them.
 
 use std::{
     fs::{self, File},
@@ -12,10 +12,10 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// A computer of its own, as far as the network is concerned.
+/// A test host: a network namespace.
 ///
-/// A child process keeps its namespace alive until its input ends, which it does however this
-/// program ends; the kernel then removes the namespace with everything in it.
+/// A child process keeps the namespace alive until its stdin is closed, which happens however this
+/// process ends; the kernel then removes the namespace with everything in it.
 pub struct TestHost {
     name: &'static str,
     keeper: Child,
@@ -23,7 +23,7 @@ pub struct TestHost {
 }
 
 impl TestHost {
-    /// Makes a computer without any network but loopback; `name` is for error messages.
+    /// Creates a host that has only loopback; `name` appears in error messages.
     pub fn new(name: &'static str) -> io::Result<Self> {
         let mut keeper = Command::new("unshare")
             .args(["--net", "sh", "-c", "echo ready && exec cat > /dev/null"])
@@ -32,10 +32,10 @@ impl TestHost {
             .stderr(Stdio::piped())
             .spawn()?;
         let mut ready = String::new();
-        BufReader::new(keeper.stdout.take().expect("it is piped")).read_line(&mut ready)?;
+        BufReader::new(keeper.stdout.take().expect("the stream is piped")).read_line(&mut ready)?;
         if ready != "ready\n" {
             let mut reason = String::new();
-            keeper.stderr.take().expect("it is piped").read_to_string(&mut reason)?;
+            keeper.stderr.take().expect("the stream is piped").read_to_string(&mut reason)?;
             keeper.wait()?;
             return Err(io::Error::other(reason.trim().to_owned()));
         }
@@ -48,23 +48,22 @@ impl TestHost {
         Ok(host)
     }
 
-    /// Does something on this computer: sockets that are opened there belong to it for ever, and so
-    /// do threads that are started there.
+    /// Runs `work` in the host's namespace. Sockets and threads that it creates stay in that namespace.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let inside = || {
             move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Network))
-                .expect("the namespace lives as long as its keeper");
+                .expect("the child keeps the namespace alive");
             work()
         };
-        // A thread of its own, because every thread has its namespace.
+        // In a new thread, because the namespace is a property of the thread.
         thread::scope(|scope| match scope.spawn(inside).join() {
             Ok(value) => value,
             Err(panic) => std::panic::resume_unwind(panic),
         })
     }
 
-    /// Waits until packets to `to` leave from `from`: a moment passes between giving an interface an
-    /// IPv6 address and the kernel's using it.
+    /// Waits until packets to `to` have the source address `from`: the kernel uses a new IPv6 address
+    /// only after a moment.
     fn wait_for_source(&self, to: &str, from: &str) {
         const PAUSE: Duration = Duration::from_millis(5);
         let source = || {
@@ -80,22 +79,22 @@ impl TestHost {
         }
     }
 
-    /// Runs the lines as a batch of `ip`.
+    /// Runs the lines as an `ip -batch` script.
     pub fn ip(&self, lines: &str) -> io::Result<()> {
-        self.feed("ip", &["-batch", "-"], lines)
+        self.run_with_input("ip", &["-batch", "-"], lines)
     }
 
-    /// Runs the lines as a batch of `ip -6`, for what names no address.
+    /// Runs the lines as an `ip -6 -batch` script, for commands without an address.
     pub fn ip_v6(&self, lines: &str) -> io::Result<()> {
-        self.feed("ip", &["-6", "-batch", "-"], lines)
+        self.run_with_input("ip", &["-6", "-batch", "-"], lines)
     }
 
-    /// Loads a rule set of `nft`.
+    /// Loads an `nft` rule set.
     pub fn nft(&self, rules: &str) -> io::Result<()> {
-        self.feed("nft", &["-f", "-"], rules)
+        self.run_with_input("nft", &["-f", "-"], rules)
     }
 
-    /// What `nft list` shows of an object.
+    /// The output of `nft list` for an object.
     fn nft_list(&self, object: &str) -> io::Result<String> {
         let output = Command::new("nsenter")
             .arg(format!("--net=/proc/{}/ns/net", self.process()))
@@ -108,17 +107,17 @@ impl TestHost {
         Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
-    /// Sets `name` under `/proc/sys/net`.
+    /// Sets the sysctl `name`, a path under `/proc/sys/net`.
     pub fn set(&self, name: &str, value: &str) -> io::Result<()> {
         self.enter(|| fs::write(format!("/proc/sys/net/{name}"), value))
     }
 
-    /// The process whose namespace it is, as `ip link set … netns` wants it.
+    /// The id of the process that holds the namespace, for `ip link set … netns`.
     pub fn process(&self) -> u32 {
         self.keeper.id()
     }
 
-    fn feed(&self, program: &str, arguments: &[&str], input: &str) -> io::Result<()> {
+    fn run_with_input(&self, program: &str, arguments: &[&str], input: &str) -> io::Result<()> {
         let mut child = Command::new("nsenter")
             .arg(format!("--net=/proc/{}/ns/net", self.process()))
             .arg(program)
@@ -127,8 +126,8 @@ impl TestHost {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        // It may have ended already; its own message then says why.
-        let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+        // If it has exited already, its error output says why.
+        let _ = child.stdin.take().expect("the stream is piped").write_all(input.as_bytes());
         let output = child.wait_with_output()?;
         if output.status.success() {
             return Ok(());
@@ -160,22 +159,22 @@ impl Drop for TestHost {
 ///
 /// The device's default routes lead to 192.168.7.1 and `fe80::1`.
 pub struct TestNetwork {
-    /// The device that a test is about.
+    /// The device under test.
     pub device: TestHost,
-    /// The router between the two.
+    /// The router between device and internet.
     pub router: TestHost,
     /// The server on the internet.
     pub internet: TestHost,
 }
 
 impl TestNetwork {
-    /// Builds it. Without the means for it, says so and returns `None`.
+    /// Builds the network. Returns `None` and prints a note if this machine lacks the rights or tools.
     pub fn build() -> Option<Self> {
         if let Err(reason) = TestHost::new("trial").and_then(|trial| trial.nft("list ruleset")) {
             let _ = writeln!(io::stderr(), "SKIPPED: no network can be built: {reason}");
             return None;
         }
-        Some(Self::connect().expect("what the trial could, the network can"))
+        Some(Self::connect().expect("namespaces and nft work"))
     }
 
     fn connect() -> io::Result<Self> {
@@ -222,24 +221,22 @@ impl TestNetwork {
         Ok(Self { device, router, internet })
     }
 
-    /// Makes the router treat what it would forward as `verdict` says, such as `drop` or `reject`.
+    /// Applies `verdict`, such as `drop` or `reject`, to packets that the router forwards.
     pub fn forward(&self, verdict: &str) {
         self.filter("forward", verdict);
     }
 
-    /// Makes the router treat what is meant for itself as `verdict` says, all but neighbour
-    /// discovery.
+    /// Applies `verdict` to packets addressed to the router, except neighbour discovery.
     pub fn input(&self, verdict: &str) {
         self.filter("input", verdict);
     }
 
-    /// Makes the device itself treat what it is about to send as `verdict` says, all but neighbour
-    /// discovery.
+    /// Applies `verdict` to packets that the device sends, except neighbour discovery.
     pub fn device_output(&self, verdict: &str) {
         Self::load(&self.device, "output", verdict);
     }
 
-    /// How many packets a rule `counter name sent` of the device's own output has seen.
+    /// The number of packets that a rule `counter name sent` in the device's output has counted.
     pub fn device_sent(&self) -> u64 {
         let shown = self.device.nft_list("counter inet output sent").expect("the counter");
         let mut words = shown.split_whitespace().skip_while(|word| *word != "packets");

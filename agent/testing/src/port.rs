@@ -1,38 +1,38 @@
-//! A port that refuses connections for as long as a test holds it.
+//! A reserved port that refuses connections.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
-/// A port on loopback: it refuses every connection, and no other socket is given its number while this
-/// lives.
+/// A reserved port on loopback: it refuses every connection, and no other socket gets its number while
+/// this value lives.
 ///
-/// Without it, the number of a port that was free a moment ago may go to a server of the test that runs
-/// beside this one.
+/// Without the reservation, a port that was free a moment ago may go to a server of a test that runs in
+/// parallel.
 pub struct HeldPort {
     socket: Option<Socket>,
     address: SocketAddr,
 }
 
 impl HeldPort {
-    /// Takes a port that is free.
+    /// Reserves a free port.
     pub fn take() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         socket.bind(&any.into()).expect("a free port");
-        // Linux lets a listener in beside a socket that does not listen, where both allow it. Only now: while
-        // it was bound, no other socket was to share it.
-        socket.set_reuse_address(cfg!(target_os = "linux")).expect("it may be shared");
+        // Linux allows a listener on the port of a socket that does not listen, if both allow reuse. Set only
+        // after the bind, so that no other socket already has the port.
+        socket.set_reuse_address(cfg!(target_os = "linux")).expect("reuse can be allowed");
         let address = socket.local_addr().ok().and_then(|own| own.as_socket());
         Self { socket: Some(socket), address: address.expect("its address") }
     }
 
-    /// Its address on 127.0.0.1.
+    /// The address: 127.0.0.1 and the port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Listens there, until the listener is dropped. Elsewhere than on Linux the number is free after that.
+    /// Listens on the port until the listener is dropped. Except on Linux, that ends the reservation.
     pub fn listen(&mut self) -> TcpListener {
         if !cfg!(target_os = "linux") {
             self.socket = None;

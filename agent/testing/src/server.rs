@@ -1,4 +1,4 @@
-//! A server on loopback whose answers a test chooses.
+//! An HTTP server on loopback whose responses a test chooses.
 
 use std::{
     io::{self, Read, Write},
@@ -13,23 +13,23 @@ use std::{
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// How long a test waits for something that must happen; it only ends a test that hangs.
+/// How long a test waits for an expected event; only a test that hangs reaches it.
 pub const PATIENCE: Duration = Duration::from_mins(1);
-/// The answer of ispmon's function.
+/// The response of ispmon's function to a heartbeat.
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// A connection that was accepted, encrypted or not.
+/// An accepted connection, plain or TLS.
 pub trait Connection: Read + Write {}
 impl<T: Read + Write> Connection for T {}
 
-/// A server with one thread per connection; its port is free again when it is dropped.
+/// A server with one thread per connection; dropping it frees its port.
 pub struct TestServer {
     address: SocketAddr,
     closed: Arc<AtomicBool>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
 }
 
-/// What the server has seen.
+/// Connections and requests received so far.
 #[derive(Default)]
 struct Seen {
     connections: usize,
@@ -37,21 +37,20 @@ struct Seen {
 }
 
 impl TestServer {
-    /// Reads each request and gives the same answer to all.
+    /// Gives every request the same response.
     pub fn answering(answer: impl Into<String>) -> Self {
         let answer = answer.into();
         Self::with(move |connection, _| connection.write_all(answer.as_bytes()))
     }
 
-    /// Reads each request, then lets `serve` do what it wants; its second argument counts requests
-    /// from 0.
+    /// Reads each request, then calls `serve` with the connection and the number of the request, from 0.
     pub fn with(
         serve: impl Fn(&mut dyn Connection, usize) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         Self::start(serve, |stream| Ok(Box::new(stream)))
     }
 
-    /// The same by TLS.
+    /// Like [`Self::with`], over TLS.
     pub fn with_tls(
         configuration: Arc<ServerConfig>,
         serve: impl Fn(&mut dyn Connection, usize) -> io::Result<()> + Send + Sync + 'static,
@@ -62,7 +61,7 @@ impl TestServer {
         })
     }
 
-    /// Accepts connections and never answers.
+    /// Accepts connections and never responds.
     pub fn silent() -> Self {
         Self::with(|connection, _| swallow(connection))
     }
@@ -105,29 +104,29 @@ impl TestServer {
         self.address.port()
     }
 
-    /// A URL of the server: `http://127.0.0.1:PORT` with the path.
+    /// The URL `http://127.0.0.1:PORT` followed by `path`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// All requests so far, head and body.
+    /// All requests received so far, head and body.
     pub fn requests(&self) -> Vec<String> {
         self.seen.0.lock().expect("no handler panicked").requests.clone()
     }
 
-    /// The number of connections so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.seen.0.lock().expect("no handler panicked").connections
     }
 
-    /// Waits until `count` requests have come, and returns them all.
+    /// Waits for `count` requests and returns all requests received so far.
     pub fn wait_for_requests(&self, count: usize) -> Vec<String> {
         let (seen, changed) = &*self.seen;
         let guard = seen.lock().expect("no handler panicked");
         let (guard, timeout) = changed
             .wait_timeout_while(guard, PATIENCE, |seen| seen.requests.len() < count)
             .expect("no handler panicked");
-        assert!(!timeout.timed_out(), "{} of {count} requests came", guard.requests.len());
+        assert!(!timeout.timed_out(), "received {} of {count} requests", guard.requests.len());
         guard.requests.clone()
     }
 }
@@ -135,7 +134,7 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the accept loop.
         drop(TcpStream::connect(self.address));
     }
 }
@@ -146,19 +145,19 @@ fn note<T>(seen: &(Mutex<Seen>, Condvar), change: impl FnOnce(&mut Seen) -> T) -
     value
 }
 
-/// Reads until the client goes away, and answers nothing.
+/// Reads until the client closes the connection; sends nothing.
 pub fn swallow(connection: &mut dyn Connection) -> io::Result<()> {
     io::copy(connection, &mut io::sink()).map(drop)
 }
 
-/// Writes the same again and again until the client goes away.
+/// Writes `piece` repeatedly until the client closes the connection.
 pub fn repeat(connection: &mut dyn Connection, piece: &[u8]) -> io::Result<()> {
     loop {
         connection.write_all(piece)?;
     }
 }
 
-/// Reads a head and as much of a body as its Content-Length announces.
+/// Reads the head, and a body of the length in Content-Length.
 fn read_request(connection: &mut dyn Connection) -> io::Result<String> {
     let mut request = Vec::new();
     let mut byte = [0];

@@ -1,4 +1,4 @@
-//! The commands that concern the running agent, as the real program: what they print, and how they end.
+//! The commands about the running agent: output and exit code of the real program.
 
 mod doctor;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
-//! What the agent makes of its configuration, from the outside: files, variables and flags go in,
-//! settings or a complete list of problems come out.
+//! Loading the configuration: files, variables and flags go in, settings or a complete list of
+//! problems come out.
 
 mod dotenv;
 mod keys;

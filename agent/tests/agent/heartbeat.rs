@@ -1,4 +1,4 @@
-//! Heartbeats of the real program to servers that answer in every way there is.
+//! Heartbeats of the real program to servers with all kinds of responses.
 
 mod answers;
 mod ping;

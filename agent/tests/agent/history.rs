@@ -1,4 +1,4 @@
-//! The commands that show the record, on records that were made for it.
+//! The commands that show the journal, on generated journals.
 
 mod outages;
 mod page;
@@ -8,14 +8,14 @@ use std::{path::Path, process::Command};
 
 use tempfile::TempDir;
 
-/// What a command printed, and how it ended.
+/// Output and exit code of a command.
 struct Printed {
     code: i32,
     out: String,
     err: String,
 }
 
-/// Runs a command on the record in `folder`, in Berlin.
+/// Runs a command on the journal in `folder`, in the time zone of Berlin.
 fn ispmon(folder: &Path, arguments: &[&str]) -> Printed {
     let home = TempDir::new().expect("a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_ispmon-agent"))
@@ -29,13 +29,13 @@ fn ispmon(folder: &Path, arguments: &[&str]) -> Printed {
         .output()
         .expect("the agent runs");
     Printed {
-        code: output.status.code().expect("it was not killed"),
-        out: String::from_utf8(output.stdout).expect("it is text"),
-        err: String::from_utf8(output.stderr).expect("it is text"),
+        code: output.status.code().expect("the command was not killed"),
+        out: String::from_utf8(output.stdout).expect("the command writes text"),
+        err: String::from_utf8(output.stderr).expect("the command writes text"),
     }
 }
 
-/// What a command that works printed.
+/// The output of a command that must succeed.
 fn shown(folder: &Path, arguments: &[&str]) -> String {
     let printed = ispmon(folder, arguments);
     assert_eq!((printed.code, printed.err.as_str()), (0, ""), "{arguments:?}");

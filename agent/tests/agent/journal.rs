@@ -1,5 +1,5 @@
-//! The journal as other programs meet it: on real disks that are full or read-only, under a process
-//! that is killed, and through `ispmon-agent journal verify`.
+//! The journal with real processes: on disks that are full or read-only, with a writer that is killed,
+//! and through `ispmon-agent journal verify`.
 
 mod child;
 mod disk;

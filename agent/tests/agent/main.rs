@@ -1,11 +1,11 @@
-//! The agent from the outside: mostly the real program, in folders, networks and services made for a test.
+//! Integration tests: mostly the real program, in temporary folders, test networks and services.
 
 mod commands;
 mod config;
 mod heartbeat;
 mod history;
 mod journal;
-// Made of network namespaces, which only Linux has.
+// They use network namespaces, which only Linux has.
 #[cfg(target_os = "linux")]
 mod probes;
 mod process;

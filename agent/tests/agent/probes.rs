@@ -1,5 +1,5 @@
-//! The probes against real kernels: every answer that they can give, from a network that gives cause
-//! for it. Needs root for the network, not for the probes.
+//! The probes against real kernels: every outcome, in a network that causes it. The network needs root,
+//! the probes do not.
 
 mod dns;
 mod gateway;
@@ -13,12 +13,12 @@ use std::{future::Future, time::Duration};
 use ispmon_agent::{clock::Stamp, runtime};
 use ispmon_testing::network::TestHost;
 
-/// How long something may take that must happen.
+/// How long to wait for an expected event.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long nothing is waited for where nothing will come.
+/// How long to wait before concluding that nothing comes.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Runs a probe on a computer of the test network.
+/// Runs a probe on a host of the test network.
 fn on<T: Send, F: Future<Output = T>>(host: &TestHost, work: impl FnOnce() -> F + Send) -> T {
     host.enter(|| runtime::run(async { work().await }).expect("a runtime"))
 }

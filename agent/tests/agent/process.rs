@@ -1,4 +1,4 @@
-//! The program under test as a child process in a folder of its own.
+//! The agent as a child process in a temporary folder.
 
 use std::{
     ffi::OsStr,
@@ -16,20 +16,20 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// How long a test waits for something that is bound to happen; it only ends a test that hangs.
+/// How long a test waits for an expected event; only a test that hangs reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// The time between two looks of a test that polls.
+/// How long a test sleeps between two polls.
 pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
-/// A folder with a configuration file, in which programs are started without any environment but
-/// a state folder of their own and an anchor on this machine, which always answers.
+/// A temporary folder with a configuration file. The environment of programs that are started in it
+/// has little more than a state folder and an anchor on this machine that always accepts.
 pub(crate) struct Folder {
     folder: TempDir,
     anchor: SocketAddr,
 }
 
 impl Folder {
-    /// A folder whose configuration file says `configuration`.
+    /// A folder whose configuration file contains `configuration`.
     pub(crate) fn with(configuration: &str) -> Self {
         let anchor = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let folder = Self {
@@ -54,7 +54,7 @@ impl Folder {
         self.path().join("agent.toml")
     }
 
-    /// `ispmon-agent ARGUMENT… --config agent.toml` with nothing of this process' environment.
+    /// `ispmon-agent ARGUMENT… --config agent.toml` without this process's environment.
     pub(crate) fn command<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -64,7 +64,7 @@ impl Folder {
         command
     }
 
-    /// `ispmon-agent ARGUMENT…` that has to find its configuration itself.
+    /// `ispmon-agent ARGUMENT…` without `--config` and without this process's environment.
     pub(crate) fn bare_command<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -78,13 +78,13 @@ impl Folder {
         command
     }
 
-    /// Starts `ispmon-agent run` and reads its log as it comes.
+    /// Starts `ispmon-agent run` and reads its log.
     pub(crate) fn run(&self) -> Agent {
         Agent::spawn(&mut self.command(["run"]))
     }
 }
 
-/// A running agent; dropped, it is killed.
+/// A running agent, killed on drop.
 pub(crate) struct Agent {
     child: Child,
     log: Option<Receiver<String>>,
@@ -92,7 +92,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts `command`, and reads its standard error unless that leads elsewhere.
+    /// Starts `command` and reads its standard error unless that is redirected.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the agent starts");
         let log = child.stderr.take().map(lines);
@@ -103,7 +103,7 @@ impl Agent {
         self.child.id()
     }
 
-    /// Waits for a line of the log that contains `text`, and returns it.
+    /// Waits for a log line that contains `text` and returns it.
     pub(crate) fn logged(&mut self, text: &str) -> String {
         let log = self.log.as_ref().expect("the log is read");
         let deadline = Instant::now() + PATIENCE;
@@ -124,10 +124,10 @@ impl Agent {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let process = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(process, signal).expect("the agent is there");
+        rustix::process::kill_process(process, signal).expect("the agent runs");
     }
 
-    /// Waits for the end; returns the status and the whole log.
+    /// Waits until the agent exits; returns its exit status and the whole log.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let (sender, receiver) = mpsc::channel::<()>();
         let process = rustix::process::Pid::from_child(&self.child);
@@ -136,9 +136,9 @@ impl Agent {
                 let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
             }
         });
-        let status = self.child.wait().expect("the agent ends");
+        let status = self.child.wait().expect("the agent exits");
         drop(sender);
-        guard.join().expect("the guard ends");
+        guard.join().expect("the guard thread ends");
         for line in self.log.take().into_iter().flatten() {
             self.seen.push_str(&line);
             self.seen.push('\n');
@@ -156,7 +156,7 @@ impl Drop for Agent {
     }
 }
 
-/// Reads the lines of an output as they come.
+/// Reads an output line by line in a thread of its own.
 pub(crate) fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The agent as a service: the real program, its signals, its log and a server that it reports to.
+//! The agent as a service: the real program, its signals, its log and the server for its heartbeats.
 
 mod backlog;
 mod container;

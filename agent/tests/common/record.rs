@@ -1,4 +1,4 @@
-//! Makes records as the agent writes them: real lines with a valid chain, the same for the same seed.
+//! Builds journals like the agent's: real records in a valid hash chain, the same for the same seed.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -12,12 +12,12 @@ use ispmon_agent::{
 };
 use jiff::Timestamp;
 
-/// The size that a file may have.
+/// The maximum size of a journal file.
 const FILE_BYTES: usize = 4 << 20;
 
-/// A record in the making.
+/// Builds a journal in memory.
 pub(crate) struct Maker {
-    /// The lines of each file, with the number of the first record in it.
+    /// The contents of each file, with the sequence number of its first record.
     files: Vec<(u64, Vec<u8>)>,
     seq: u64,
     prev: Digest,
@@ -27,10 +27,10 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// Begins a record; the machine has booted a minute before.
+    /// Starts a journal at `at`; the machine booted one minute earlier.
     pub(crate) fn begin(seed: u64, device: &str, at: &str) -> Self {
         let at: Timestamp = at.parse().expect("a time");
-        let mut maker = Self {
+        let mut journal = Self {
             files: vec![(1, Vec::new())],
             seq: 0,
             prev: Digest::none(),
@@ -38,8 +38,8 @@ impl Maker {
             boot: "1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42".parse().expect("a boot id"),
             booted: at - Duration::from_mins(1),
         };
-        let at = maker.at(at);
-        maker.push(
+        let at = journal.at(at);
+        journal.push(
             at,
             Entry::ChainStarted {
                 format: FORMAT,
@@ -50,21 +50,21 @@ impl Maker {
             },
         );
         let version = "0.1.0".to_owned();
-        maker.push(at, Entry::AgentStarted { version, device: device.to_owned() });
-        maker
+        journal.push(at, Entry::AgentStarted { version, device: device.to_owned() });
+        journal
     }
 
-    /// A moment of this boot.
+    /// The stamp of a wall-clock time in this boot.
     pub(crate) fn at(&self, wall: Timestamp) -> Stamp {
         let boot_ms = wall.duration_since(self.booted).as_millis();
         Stamp { boot: self.boot, boot_ms: boot_ms.try_into().expect("after the boot"), wall }
     }
 
-    /// Writes the next line.
+    /// Appends the next record.
     pub(crate) fn push(&mut self, at: Stamp, entry: Entry) {
         self.seq += 1;
         let record = Record { seq: self.seq, prev: self.prev.clone(), at, entry };
-        let line = serde_json::to_vec(&record).expect("it is JSON");
+        let line = serde_json::to_vec(&record).expect("records serialize");
         self.prev = Digest::of(&line);
         if self.newest().len() + line.len() >= FILE_BYTES {
             self.files.push((self.seq, Vec::new()));
@@ -74,25 +74,25 @@ impl Maker {
     }
 
     fn newest(&mut self) -> &mut Vec<u8> {
-        &mut self.files.last_mut().expect("there is always one").1
+        &mut self.files.last_mut().expect("there is always a file").1
     }
 
-    /// The hash of the last line.
+    /// The hash of the last record.
     pub(crate) fn head(&self) -> &Digest {
         &self.prev
     }
 
-    /// Puts the record into a folder.
+    /// Writes the journal files into a folder.
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).expect("a folder");
-        let (newest, full) = self.files.split_last().expect("there is always one");
+        let (newest, full) = self.files.split_last().expect("there is always a file");
         for (first, lines) in full {
             fs::write(folder.join(format!("journal.{first:012}.ndjson")), lines).expect("a file");
         }
         fs::write(folder.join("journal.ndjson"), &newest.1).expect("a file");
     }
 
-    /// An id as the agent makes them: the time first, then chance.
+    /// An id like the agent's: the time first, then random bits.
     fn id(&mut self, at: Timestamp) -> IncidentId {
         let ms = u128::try_from(at.as_millisecond()).expect("after 1970");
         let random = self.random.u128(..) & ((1 << 62) - 1);
@@ -101,7 +101,7 @@ impl Maker {
         format!("{bits:032x}").parse().map(IncidentId).expect("an id")
     }
 
-    /// An incident of the causes in turn, each for some seconds, opened and closed.
+    /// Appends an incident, opened and closed, with one segment per cause and its length in seconds.
     pub(crate) fn incident(
         &mut self,
         scope: Scope,
@@ -115,7 +115,7 @@ impl Maker {
         self.incident_of_parts(scope, cause, party, from, &spans)
     }
 
-    /// An incident of segments in turn, each with its scope, its cause and its seconds.
+    /// Appends an incident, opened and closed, with these segments: scope, cause and length in seconds.
     pub(crate) fn incident_of_parts(
         &mut self,
         scope: Scope,
@@ -136,7 +136,7 @@ impl Maker {
         let down = |is_down: fn(&Segment) -> bool| {
             let down: Duration =
                 segments.iter().filter(|one| is_down(one)).map(Segment::length).sum();
-            u64::try_from(down.as_millis()).expect("not for ever")
+            u64::try_from(down.as_millis()).expect("it fits into 64 bits")
         };
         let (downtime_ms, one_family_ms) =
             (down(Segment::is_downtime), down(Segment::is_one_family));
@@ -162,7 +162,7 @@ impl Maker {
             ended: Some(self.at(at)),
             downtime_ms,
             one_family_ms,
-            failures: u32::try_from(failures.count()).expect("few"),
+            failures: u32::try_from(failures.count()).expect("few failures"),
             segments,
             evidence: vec![],
             ..opened.clone()
@@ -175,7 +175,7 @@ impl Maker {
         id
     }
 
-    /// An incident that has not ended.
+    /// Appends an incident that has not ended.
     pub(crate) fn open_incident(
         &mut self,
         cause: Cause,
@@ -227,12 +227,12 @@ impl Maker {
         evidence
     }
 
-    /// A gap that the same boot measured.
+    /// Appends a gap that was measured within one boot.
     pub(crate) fn gap(&mut self, cause: GapCause, from: Timestamp, to: Timestamp) {
         self.uncertain_gap(cause, from, to, 0);
     }
 
-    /// The same, the start of which may be off by so many seconds.
+    /// Appends a gap whose start is uncertain by `uncertain_s` seconds.
     pub(crate) fn uncertain_gap(
         &mut self,
         cause: GapCause,
@@ -246,7 +246,7 @@ impl Maker {
         self.push(ended, Entry::Gap { gap });
     }
 
-    /// The summary of an hour: slower and with more loss in the evening.
+    /// Appends the summary of an hour, with more latency and loss in the evening.
     pub(crate) fn hour(&mut self, from: Timestamp) {
         let local = from.as_second() / 3_600 % 24;
         let busy = if (18..23).contains(&local) { 2.2 } else { 1.0 };
@@ -271,7 +271,7 @@ impl Maker {
         self.push(self.at(to), Entry::Hour { summary });
     }
 
-    /// As many hours as there are between two moments, and incidents and a weekly sleep among them.
+    /// Appends the summaries of all hours of `days` days, with `incidents` incidents and a weekly sleep.
     pub(crate) fn fill(&mut self, from: &str, days: u32, incidents: u32) {
         let from: Timestamp = from.parse().expect("a time");
         let hours = u64::from(days) * 24;

@@ -5,32 +5,32 @@ use serde_json::Value;
 
 use super::place::{Place, Ran, skipped};
 
-/// A machine whose agent asks nobody beyond loopback.
+/// A machine whose agent probes only loopback.
 pub(crate) fn configured(anchors: &str) -> Place {
-    let place = Place::new();
+    let machine = Place::new();
     let configuration = format!(
         "device = \"dl-home\"\n[heartbeat]\nurl = \"http://127.0.0.1:1/api/ping\"\nkey_file = \"./key\"\n\
          [probe]\nanchors = \"{anchors}\"\ngateway = \"127.0.0.1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n"
     );
-    fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
-    let key = place.path().join("key");
-    fs::write(&key, "k3y\n").expect("it is written");
-    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    place
+    fs::write(machine.path().join("agent.toml"), configuration).expect("the file is written");
+    let key = machine.path().join("key");
+    fs::write(&key, "k3y\n").expect("the file is written");
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("the mode can be set");
+    machine
 }
 
-fn doctor(place: &Place) -> Ran {
-    place.run(&["doctor", "--config", "agent.toml"])
+fn doctor(machine: &Place) -> Ran {
+    machine.run(&["doctor", "--config", "agent.toml"])
 }
 
-/// The row of a check in the text.
+/// The row of a check in the text output.
 fn row<'a>(ran: &'a Ran, name: &str) -> &'a str {
     let is_row = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(name));
     ran.output.lines().find(is_row).unwrap_or_else(|| panic!("no row {name} in {}", ran.output))
 }
 
-fn put_status(place: &Place, delivered: bool, expected: Option<bool>) {
-    let mut status = place.status();
+fn put_status(machine: &Place, delivered: bool, expected: Option<bool>) {
+    let mut status = machine.status();
     status.heartbeat = Some(HeartbeatStatus {
         url: "http://127.0.0.1:1/api/ping".to_owned(),
         last: Some(LastHeartbeat {
@@ -42,14 +42,14 @@ fn put_status(place: &Place, delivered: bool, expected: Option<bool>) {
         last_delivered: Some(status.written),
         expected,
     });
-    Place::put(&place.state_dir(), &status);
+    Place::put(&machine.state_dir(), &status);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn roots_and_a_zone_that_are_not_there_are_rows_of_their_own() {
-    let place = configured("127.0.0.1:1");
-    let mut command = place.command(&["doctor", "--config", "agent.toml"]);
+fn missing_roots_and_an_unknown_time_zone_have_rows_of_their_own() {
+    let machine = configured("127.0.0.1:1");
+    let mut command = machine.command(&["doctor", "--config", "agent.toml"]);
     command.env("SSL_CERT_FILE", "/nowhere/roots.pem").env("TZ", "Nowhere/At");
     let ran = super::place::run(command);
     for words in [
@@ -62,12 +62,12 @@ fn roots_and_a_zone_that_are_not_there_are_rows_of_their_own() {
 }
 
 #[test]
-fn everything_is_looked_at_and_the_exit_code_tells_of_failures() {
+fn every_check_has_a_row_and_a_failure_sets_the_exit_code() {
     let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = anchor.local_addr().expect("it has one").to_string();
-    let place = configured(&format!("tcp://{address}"));
-    put_status(&place, true, Some(false));
-    let ran = doctor(&place);
+    let address = anchor.local_addr().expect("the socket has an address").to_string();
+    let machine = configured(&format!("tcp://{address}"));
+    put_status(&machine, true, Some(false));
+    let ran = doctor(&machine);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
     for (name, verdict) in [
         ("configuration", "PASS"),
@@ -89,10 +89,10 @@ fn everything_is_looked_at_and_the_exit_code_tells_of_failures() {
 
 #[test]
 fn json_has_the_same_rows() {
-    let place = configured("127.0.0.1:1");
-    let ran = place.run(&["doctor", "--json", "--config", "agent.toml"]);
+    let machine = configured("127.0.0.1:1");
+    let ran = machine.run(&["doctor", "--json", "--config", "agent.toml"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
-    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
     let checks = json["checks"].as_array().expect("a list");
     let anchor = checks.iter().find(|check| check["name"] == "anchor 127.0.0.1:1");
     let anchor = anchor.expect("the anchor has a row");
@@ -102,11 +102,11 @@ fn json_has_the_same_rows() {
 }
 
 #[test]
-fn every_problem_of_the_configuration_has_its_row_and_the_rest_is_looked_at_all_the_same() {
-    let place = Place::new();
-    fs::write(place.path().join("agent.toml"), "devise = 1\n[heartbeat]\ninterval = \"often\"\n")
-        .expect("it is written");
-    let ran = doctor(&place);
+fn every_configuration_problem_has_a_row_and_the_other_checks_still_run() {
+    let machine = Place::new();
+    fs::write(machine.path().join("agent.toml"), "devise = 1\n[heartbeat]\ninterval = \"often\"\n")
+        .expect("the file is written");
+    let ran = doctor(&machine);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
     let problems = ran.output.lines().filter(|line| line.starts_with("FAIL  configuration"));
     assert_eq!(problems.count(), 2, "{}", ran.output);
@@ -115,43 +115,44 @@ fn every_problem_of_the_configuration_has_its_row_and_the_rest_is_looked_at_all_
 }
 
 #[test]
-fn a_key_that_others_can_read_fails() {
-    let place = configured("127.0.0.1:1");
+fn a_key_file_that_other_users_can_read_fails() {
+    let machine = configured("127.0.0.1:1");
     let open = fs::Permissions::from_mode(0o644);
-    fs::set_permissions(place.path().join("key"), open).expect("it is ours");
-    let ran = doctor(&place);
+    fs::set_permissions(machine.path().join("key"), open).expect("the mode can be set");
+    let ran = doctor(&machine);
     assert_eq!(ran.code, Some(1));
     let row = row(&ran, "configuration");
     assert!(row.starts_with("FAIL") && row.contains("chmod 600"), "{row}");
 }
 
 #[test]
-fn a_record_that_was_changed_fails() {
-    let place = configured("127.0.0.1:1");
+fn a_changed_journal_fails() {
+    let machine = configured("127.0.0.1:1");
     let common = r#""boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":61000,"wall":"2026-11-24T08:01:01Z","device":"dl-home""#;
     let none = "0".repeat(64);
-    // The second record says nothing of the first one, but of nothing before it.
+    // The second record has the hash of a first record instead of that of its predecessor.
     let lines = format!(
         "{{\"seq\":1,\"prev\":\"{none}\",{common},\"kind\":\"chain_started\",\"format\":1}}\n\
          {{\"seq\":2,\"prev\":\"{none}\",{common},\"kind\":\"agent_started\",\"version\":\"0.1.0\"}}\n"
     );
-    fs::write(place.state_dir().join("journal.ndjson"), lines).expect("it is written");
-    let ran = doctor(&place);
+    fs::write(machine.state_dir().join("journal.ndjson"), lines).expect("the file is written");
+    let ran = doctor(&machine);
     let row = row(&ran, "journal");
     assert!(row.starts_with("FAIL") && row.contains("record 2 "), "{row}");
 }
 
 #[test]
-fn no_heartbeat_is_sent_and_nothing_is_changed() {
+fn doctor_sends_no_heartbeat_and_writes_no_file() {
     let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    server.set_nonblocking(true).expect("it can be");
-    let url = format!("http://{}/api/ping", server.local_addr().expect("it has one"));
-    let place = configured("127.0.0.1:1");
-    let mut command = place.command(&["doctor", "--config", "agent.toml", "--url", &url]);
+    server.set_nonblocking(true).expect("the socket can be non-blocking");
+    let url =
+        format!("http://{}/api/ping", server.local_addr().expect("the socket has an address"));
+    let machine = configured("127.0.0.1:1");
+    let mut command = machine.command(&["doctor", "--config", "agent.toml", "--url", &url]);
     command.stdin(std::process::Stdio::null());
     super::place::run(command);
-    assert!(server.accept().is_err(), "nobody called");
-    assert_eq!(names(&place.state_dir()), Vec::<String>::new());
+    assert!(server.accept().is_err(), "no client has connected");
+    assert_eq!(names(&machine.state_dir()), Vec::<String>::new());
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -162,11 +163,11 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn it_works_without_root() {
-    let place = configured("127.0.0.1:1");
-    put_status(&place, true, Some(true));
-    let Some(ran) = place.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {
-        return skipped("only root can run a program as somebody else");
+fn doctor_works_without_root() {
+    let machine = configured("127.0.0.1:1");
+    put_status(&machine, true, Some(true));
+    let Some(ran) = machine.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {
+        return skipped("only root can run a program as another user");
     };
     assert!(row(&ran, "configuration").starts_with("PASS"), "{}", ran.output);
     let key = row(&ran, "function key");

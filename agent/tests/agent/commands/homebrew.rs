@@ -1,4 +1,4 @@
-//! A program that Homebrew has installed finds the files of its prefix.
+//! A program installed by Homebrew finds the files in its prefix.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::{
     record::Maker,
 };
 
-/// A prefix of Homebrew in which `brew install` has put this program.
+/// A Homebrew prefix with this program installed as by `brew install`.
 struct Prefix {
     root: TempDir,
 }
@@ -31,7 +31,7 @@ impl Prefix {
         for folder in [keg.join("bin"), prefix.path("bin"), prefix.path("opt")] {
             fs::create_dir_all(folder).expect("a folder");
         }
-        // By another process, so that no test that forks meanwhile keeps it open for writing.
+        // Copied by another process, so that no test that forks meanwhile holds it open for writing.
         let mut cp = Command::new("cp");
         cp.arg(env!("CARGO_BIN_EXE_ispmon-agent")).arg(keg.join("bin"));
         assert!(cp.status().expect("cp starts").success(), "a copy of the program");
@@ -43,13 +43,13 @@ impl Prefix {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        // Temporary folders are behind a link on macOS.
-        self.root.path().canonicalize().expect("it is there").join(name)
+        // On macOS the path of temporary folders contains a symbolic link.
+        self.root.path().canonicalize().expect("the folder exists").join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
-        fs::create_dir_all(path.parent().expect("it is in the prefix")).expect("a folder");
+        fs::create_dir_all(path.parent().expect("the path is in the prefix")).expect("a folder");
         fs::write(path, text).expect("a file");
     }
 
@@ -63,16 +63,16 @@ impl Prefix {
         );
     }
 
-    /// Puts a record there, of one outage that lasted for some seconds.
-    fn record_outage(&self, seconds: u64) {
-        let mut maker = Maker::begin(11, "dl-home", "2026-10-11T00:00:00Z");
+    /// Writes a journal with one outage of this length.
+    fn write_journal(&self, seconds: u64) {
+        let mut journal = Maker::begin(11, "dl-home", "2026-10-11T00:00:00Z");
         let started = "2026-10-12T21:12:13Z".parse().expect("a time");
         let party = Some(Party::Yours);
-        maker.incident(Scope::Internet, Cause::Link, party, started, &[(Cause::Link, seconds)]);
-        maker.write(&self.path("var/ispmon"));
+        journal.incident(Scope::Internet, Cause::Link, party, started, &[(Cause::Link, seconds)]);
+        journal.write(&self.path("var/ispmon"));
     }
 
-    /// The program by its link in `bin`, as somebody types it, who has nothing in common with the prefix.
+    /// The program by its link in `bin`, as a user runs it; no variable names the prefix.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.path("bin/ispmon-agent"));
         command.args(arguments).current_dir("/").env_clear();
@@ -84,7 +84,7 @@ impl Prefix {
         run(self.command(arguments))
     }
 
-    /// Starts the service as the formula does, and waits until it says that it runs.
+    /// Starts the service as the formula does and waits until `status` succeeds.
     fn start_agent(&self) -> Agent {
         let mut command = Command::new(self.path("opt/ispmon-agent/bin/ispmon-agent"));
         command.arg("run").current_dir("/").env_clear().env("HOME", self.path("home"));
@@ -92,14 +92,18 @@ impl Prefix {
         let agent = Agent(command.spawn().expect("the program starts"));
         let deadline = Instant::now() + PATIENCE;
         while self.run(&["status"]).code != Some(0) {
-            assert!(Instant::now() < deadline, "it does not run: {:?}", self.run(&["status"]));
+            assert!(
+                Instant::now() < deadline,
+                "the agent does not run: {:?}",
+                self.run(&["status"])
+            );
             thread::sleep(PAUSE);
         }
         agent
     }
 }
 
-/// A running agent, which ends with the test.
+/// A running agent, killed on drop.
 struct Agent(Child);
 
 impl Drop for Agent {
@@ -109,13 +113,13 @@ impl Drop for Agent {
     }
 }
 
-/// Whether a text names a path.
+/// Whether `text` contains the path.
 fn is_named(path: &Path, text: &str) -> bool {
     text.contains(&path.display().to_string())
 }
 
 #[test]
-fn the_configuration_of_the_prefix_is_found_before_that_of_the_system() {
+fn the_configuration_in_the_prefix_takes_precedence() {
     let prefix = Prefix::new();
     prefix.configure("brewed");
     let file = prefix.path("etc/ispmon/agent.toml");
@@ -133,12 +137,12 @@ fn the_configuration_of_the_prefix_is_found_before_that_of_the_system() {
 }
 
 #[test]
-fn no_variable_leads_to_another_prefix() {
+fn no_variable_selects_another_prefix() {
     let (own, other) = (Prefix::new(), Prefix::new());
     own.configure("own");
-    own.record_outage(191);
+    own.write_journal(191);
     other.configure("other");
-    other.record_outage(42);
+    other.write_journal(42);
     for (arguments, expected) in [(&["config"][..], "own"), (&["outages"], "3 min 11 s")] {
         let mut command = own.command(arguments);
         for (name, folder) in
@@ -154,9 +158,9 @@ fn no_variable_leads_to_another_prefix() {
 }
 
 #[test]
-fn the_record_of_the_prefix_is_found() {
+fn the_journal_in_the_prefix_is_found() {
     let prefix = Prefix::new();
-    prefix.record_outage(191);
+    prefix.write_journal(191);
     for arguments in [&["outages"][..], &["report", "--month", "2026-10"], &["journal", "verify"]] {
         let ran = prefix.run(arguments);
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -165,7 +169,7 @@ fn the_record_of_the_prefix_is_found() {
 }
 
 #[test]
-fn the_service_of_the_formula_uses_the_files_that_commands_find() {
+fn the_homebrew_service_and_the_commands_use_the_same_files() {
     let prefix = Prefix::new();
     prefix.configure("brewed");
     let advice = "brew services start ispmon-agent";
@@ -174,7 +178,7 @@ fn the_service_of_the_formula_uses_the_files_that_commands_find() {
     let agent = prefix.start_agent();
     let ran = prefix.run(&["status", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let shown: serde_json::Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let shown: serde_json::Value = serde_json::from_str(&ran.output).expect("valid JSON");
     let file = prefix.path("var/ispmon/status.json");
     assert_eq!(shown["file"], file.display().to_string());
     assert_eq!(shown["status"]["pid"], agent.0.id());

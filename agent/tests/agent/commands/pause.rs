@@ -7,19 +7,19 @@ use ispmon_agent::{
 
 use super::place::{Place, Ran, skipped};
 
-/// Only ends a test that hangs.
+/// How long a test waits for an expected event; only a test that hangs reaches it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Plays the agent: answers the first request, while `client` makes it.
+/// Acts as the agent: sends `answer` to the first request while `client` runs.
 fn with_agent(
-    place: &Place,
+    machine: &Place,
     answer: &ControlAnswer,
     client: impl FnOnce() -> Ran + Send + 'static,
 ) -> (Ran, ControlRequest) {
-    let socket = place.socket();
+    let socket = machine.socket();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let mut server = ControlServer::bind(&socket).await.expect("it can be bound");
+        let mut server = ControlServer::bind(&socket).await.expect("the socket is bound");
         let client = thread::spawn(client);
         let (request, reply) =
             tokio::time::timeout(PATIENCE, server.next()).await.expect("a request");
@@ -29,23 +29,23 @@ fn with_agent(
 }
 
 fn in_two_hours() -> Stamp {
-    // Some seconds more, which are not shown, so that it is right however long the program takes.
+    // Thirty seconds more, which are not shown, so that "2 h" stays right while the program runs.
     Stamp::now().later(Duration::from_secs(7_230))
 }
 
 #[test]
-fn a_pause_reaches_the_agent_and_its_end_is_told() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
+fn pause_sends_a_request_and_prints_when_the_pause_ends() {
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
     for (again, announced, words) in [
         (false, Some(true), "nothing is monitored, and the cloud raises no alarm meanwhile."),
         (false, Some(false), "The cloud could not be notified, so an alarm may come meanwhile."),
         (true, None, "nothing is monitored. It was paused already; now this time counts."),
     ] {
         let until = in_two_hours();
-        let mut command = place.command(&["pause", "2h"]);
+        let mut command = machine.command(&["pause", "2h"]);
         let answer = ControlAnswer::Paused { until, again, announced };
-        let (ran, request) = with_agent(&place, &answer, move || {
+        let (ran, request) = with_agent(&machine, &answer, move || {
             command.stdin(std::process::Stdio::null());
             super::place::run(command)
         });
@@ -59,17 +59,17 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
 }
 
 #[test]
-fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
-    let place = Place::new();
-    // Before the machine was started anew: this one need not have run for so long.
+fn resume_succeeds_with_and_without_a_pause() {
+    let machine = Place::new();
+    // In an earlier boot, because this machine may have been up for less time.
     let wall = Stamp::now().wall - Duration::from_mins(20);
     let paused = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall };
     for (answer, words) in [
         (ControlAnswer::Resumed { paused }, "The agent monitors again, after 20 min"),
         (ControlAnswer::NotPaused, "The agent was not paused."),
     ] {
-        let command = place.command(&["resume"]);
-        let (ran, request) = with_agent(&place, &answer, move || super::place::run(command));
+        let command = machine.command(&["resume"]);
+        let (ran, request) = with_agent(&machine, &answer, move || super::place::run(command));
         assert_eq!(request, ControlRequest::Resume);
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
         assert!(ran.output.starts_with(words), "{}", ran.output);
@@ -77,26 +77,26 @@ fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
 }
 
 #[test]
-fn a_refusal_is_a_failure_with_the_agents_reason() {
-    let place = Place::new();
-    let command = place.command(&["pause", "2h"]);
-    let reason = "The record cannot be written, so nobody would know of the pause.".to_owned();
+fn a_refused_pause_fails_with_the_agents_reason() {
+    let machine = Place::new();
+    let command = machine.command(&["pause", "2h"]);
+    let reason = "The journal cannot be written, so the pause would be forgotten.".to_owned();
     let answer = ControlAnswer::Refused { reason: reason.clone() };
-    let (ran, _) = with_agent(&place, &answer, move || super::place::run(command));
+    let (ran, _) = with_agent(&machine, &answer, move || super::place::run(command));
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
     assert_eq!(ran.errors, format!("ispmon-agent: {reason}\n"));
 }
 
 #[test]
-fn without_an_agent_it_is_told_how_to_start_one() {
-    let place = Place::new();
-    // What a crashed agent leaves behind is no agent.
+fn without_an_agent_the_error_says_how_to_start_one() {
+    let machine = Place::new();
+    // The socket that a crashed agent leaves behind does not count as an agent.
     for leftover in [false, true] {
         if leftover {
-            drop(UnixListener::bind(place.socket()).expect("it can be bound"));
+            drop(UnixListener::bind(machine.socket()).expect("the socket is bound"));
         }
         for arguments in [&["pause", "2h"][..], &["resume"]] {
-            let ran = place.run(arguments);
+            let ran = machine.run(arguments);
             assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""), "{arguments:?}");
             assert!(
                 ran.errors.contains("the agent is not running: no agent listens on"),
@@ -109,19 +109,19 @@ fn without_an_agent_it_is_told_how_to_start_one() {
 }
 
 #[test]
-fn who_may_not_is_told_who_may() {
-    let place = Place::new();
-    let Some(_) = place.run_as_nobody(&["--version"]) else {
-        return skipped("only root can run a program as somebody else");
+fn without_permission_the_error_names_the_users_who_have_it() {
+    let machine = Place::new();
+    let Some(_) = machine.run_as_nobody(&["--version"]) else {
+        return skipped("only root can run a program as another user");
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ran = runtime.expect("a runtime").block_on(async {
-        let _server = ControlServer::bind(&place.socket()).await.expect("it can be bound");
-        place.run_as_nobody(&["pause", "2h"])
+        let _server = ControlServer::bind(&machine.socket()).await.expect("the socket is bound");
+        machine.run_as_nobody(&["pause", "2h"])
     });
     let ran = ran.expect("root can");
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
-    let errors = place.anonymous(&ran.errors);
+    let errors = machine.anonymous(&ran.errors);
     assert!(
         errors.contains("you may not use the control socket [place]/state/control.sock"),
         "{errors}"
@@ -131,19 +131,19 @@ fn who_may_not_is_told_who_may() {
 }
 
 #[test]
-fn a_member_of_the_agents_group_may() {
+fn a_member_of_the_agents_group_has_permission() {
     const GROUP: u32 = 4_711;
-    let place = Place::new();
-    if place.run_as_nobody(&["--version"]).is_none() {
-        return skipped("only root can run a program as somebody else");
+    let machine = Place::new();
+    if machine.run_as_nobody(&["--version"]).is_none() {
+        return skipped("only root can run a program as another user");
     }
-    let socket = place.socket();
-    let program = place.path().join("ispmon-agent");
-    let state_dir = place.state_dir();
+    let socket = machine.socket();
+    let program = machine.path().join("ispmon-agent");
+    let state_dir = machine.state_dir();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (ran, caller) = runtime.expect("a runtime").block_on(async {
-        let mut server = ControlServer::bind(&socket).await.expect("it can be bound");
-        // The agent of a package has this group as its own.
+        let mut server = ControlServer::bind(&socket).await.expect("the socket is bound");
+        // A packaged agent has this as its own group.
         std::os::unix::fs::chown(&socket, None, Some(GROUP)).expect("root can");
         let client = thread::spawn(move || {
             let mut command = std::process::Command::new("setpriv");

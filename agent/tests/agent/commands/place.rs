@@ -1,5 +1,5 @@
-//! A machine of its own for each test: a folder for the record, one for what runs, and programs that
-//! know nothing else.
+//! An isolated machine for each test: a folder with a state folder in it, and programs without any other
+//! environment.
 
 use std::{
     fs,
@@ -15,15 +15,15 @@ use ispmon_agent::{
 };
 use tempfile::TempDir;
 
-/// The user and group that a test without rights runs programs as.
+/// The id of the user and group without rights that tests run programs as.
 const NOBODY: u32 = 65_534;
 
-/// Folders of a machine.
+/// The folders of one machine.
 pub(crate) struct Place {
     root: TempDir,
 }
 
-/// What a run of the program came to.
+/// Exit code and output of a run of the program.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -34,17 +34,18 @@ pub(crate) struct Ran {
 impl Place {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
-        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let place = Self { root };
-        fs::create_dir(place.state_dir()).expect("a folder for the record");
-        place
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755))
+            .expect("the mode can be set");
+        let machine = Self { root };
+        fs::create_dir(machine.state_dir()).expect("the state folder is created");
+        machine
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.root.path()
     }
 
-    /// The folder of the record, and of everything else where no service manager has one.
+    /// The folder of the journal and, without a service manager, of all runtime files.
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.path().join("state")
     }
@@ -53,7 +54,7 @@ impl Place {
         self.state_dir().join("control.sock")
     }
 
-    /// The status of an agent that keeps its record here: of this very process, just now.
+    /// A fresh status of an agent with this state folder; its process is this one.
     pub(crate) fn status(&self) -> Status {
         let (now, hour) = (Stamp::now(), Duration::from_hours(1));
         let status = Status::starting("dl-home", &self.state_dir(), now, hour);
@@ -62,11 +63,11 @@ impl Place {
 
     /// Writes a status file into a folder.
     pub(crate) fn put(folder: &Path, status: &Status) {
-        let json = serde_json::to_vec(status).expect("it is JSON");
-        fs::write(folder.join("status.json"), json).expect("it is written");
+        let json = serde_json::to_vec(status).expect("valid JSON");
+        fs::write(folder.join("status.json"), json).expect("the file is written");
     }
 
-    /// `ispmon-agent ARGUMENT… --state-dir …` with nothing of this process' environment.
+    /// `ispmon-agent ARGUMENT… --state-dir …` without this process's environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_ispmon-agent")), arguments)
     }
@@ -82,16 +83,16 @@ impl Place {
         run(self.command(arguments))
     }
 
-    /// Runs the program as somebody without any rights; nothing when this process may not.
+    /// Runs the program as a user without any rights; `None` unless this process is root.
     pub(crate) fn run_as_nobody(&self, arguments: &[&str]) -> Option<Ran> {
         if !rustix::process::geteuid().is_root() {
             return None;
         }
-        // The folder of the build may be closed to others.
+        // Other users may have no access to the build folder.
         let copy = self.path().join("ispmon-agent");
         if !copy.exists() {
-            // By another process: a program that is started by another test at this moment would
-            // inherit the copy open for writing, and nobody could run it ("text file busy").
+            // Copied by another process: a program that another test starts at this moment would
+            // inherit the copy open for writing, and running it would fail ("text file busy").
             let mut cp = Command::new("cp");
             cp.arg(env!("CARGO_BIN_EXE_ispmon-agent")).arg(&copy);
             assert!(cp.status().expect("cp starts").success(), "a copy of the program");
@@ -101,20 +102,20 @@ impl Place {
         Some(run(command))
     }
 
-    /// A text with the test's own folder named as such.
+    /// `text` with `[place]` for the path of the machine's folder.
     pub(crate) fn anonymous(&self, text: &str) -> String {
         text.replace(&self.path().display().to_string(), "[place]")
     }
 }
 
-/// Runs a program to its end.
+/// Runs a program until it exits.
 pub(crate) fn run(mut command: Command) -> Ran {
     let Output { status, stdout, stderr } = command.output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("the program writes text");
     Ran { code: status.code(), output: text(stdout), errors: text(stderr) }
 }
 
-/// Says on a line of its own why a test was skipped, past the harness that hides what tests print.
+/// Prints why a test is skipped, directly to stderr because the harness hides what tests print.
 pub(crate) fn skipped(why: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");

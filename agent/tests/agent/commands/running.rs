@@ -1,4 +1,4 @@
-//! The commands beside a real agent.
+//! The commands with a real agent running.
 
 use std::{
     fs,
@@ -18,13 +18,13 @@ use tokio::time::Instant;
 use super::place::{Place, Ran};
 use crate::process::{PATIENCE, PAUSE};
 
-/// A real agent on a line that consists of loopback.
+/// A real agent whose connection is loopback.
 struct Agent {
-    place: Place,
+    machine: Place,
     child: Child,
-    /// What the agent probes; without it the line is dead.
+    /// The only anchor; without it the connection is down.
     anchor: Option<TcpListener>,
-    /// Its port, which stays its own.
+    /// Keeps the port of the anchor reserved.
     _port: HeldPort,
 }
 
@@ -32,24 +32,24 @@ impl Agent {
     fn start() -> Self {
         let mut port = HeldPort::take();
         let anchor = port.listen();
-        let place = Place::new();
+        let machine = Place::new();
         let address = port.address();
         let configuration = format!(
             "device = \"dl-home\"\n[probe]\nanchors = \"tcp://{address}\"\ngateway = \"127.0.0.1\"\n\
              resolver = \"127.0.0.1:1\"\nportal = \"off\"\ninterval = \"500ms\"\n"
         );
-        fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
-        let child = spawn(&place);
-        let agent = Self { place, child, anchor: Some(anchor), _port: port };
-        agent.wait_for("it runs", |json| json["presence"] == "running");
+        fs::write(machine.path().join("agent.toml"), configuration).expect("the file is written");
+        let child = spawn(&machine);
+        let agent = Self { machine, child, anchor: Some(anchor), _port: port };
+        agent.wait_for("the agent runs", |json| json["presence"] == "running");
         agent
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        self.place.run(&[arguments, &["--config", "agent.toml"]].concat())
+        self.machine.run(&[arguments, &["--config", "agent.toml"]].concat())
     }
 
-    /// Asks for the status again and again, until it is as wanted.
+    /// Polls the status until `is_wanted` holds.
     fn wait_for(&self, what: &str, mut is_wanted: impl FnMut(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -63,9 +63,9 @@ impl Agent {
         }
     }
 
-    fn end(&mut self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
-        self.child.wait().expect("it ends");
+    fn signal_and_wait(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the agent runs");
+        self.child.wait().expect("the agent exits");
     }
 }
 
@@ -76,14 +76,14 @@ impl Drop for Agent {
     }
 }
 
-fn spawn(place: &Place) -> Child {
-    let mut command = place.command(&["run", "--config", "agent.toml"]);
+fn spawn(machine: &Place) -> Child {
+    let mut command = machine.command(&["run", "--config", "agent.toml"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("the agent starts")
 }
 
 #[test]
-fn an_agent_is_paused_and_goes_on_again() {
+fn an_agent_can_be_paused_and_resumed() {
     let agent = Agent::start();
     let ran = agent.run(&["pause", "2h"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
@@ -94,29 +94,29 @@ fn an_agent_is_paused_and_goes_on_again() {
     assert!(ran.output.starts_with("dl-home: paused until "), "{}", ran.output);
     let ran = agent.run(&["resume"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
-    agent.wait_for("it goes on", |json| json["status"]["condition"] != "paused");
+    agent.wait_for("it has resumed", |json| json["status"]["condition"] != "paused");
     assert_eq!(agent.run(&["resume"]).output, "The agent was not paused.\n");
 }
 
 #[test]
-fn status_and_outages_agree_about_an_outage_that_goes_on() {
+fn status_and_outages_show_the_same_length_of_an_open_outage() {
     let mut agent = Agent::start();
-    agent.wait_for("the line works", |json| json["status"]["condition"] == "up");
+    agent.wait_for("the connection is up", |json| json["status"]["condition"] == "up");
     agent.anchor = None;
     let started = |json: &Value| {
         serde_json::from_value::<Stamp>(json["status"]["incidents"][0]["started"].clone()).ok()
     };
     let mut began = None;
-    agent.wait_for("the outage lasts for longer than it took to be found", |json| {
+    agent.wait_for("the outage has lasted longer than its detection", |json| {
         let lasted = started(json).and_then(|started| Stamp::now().since(&started));
         lasted.is_some_and(|lasted| lasted > Duration::from_secs(12))
     });
-    agent.wait_for("it is open still", |json| {
+    agent.wait_for("the outage is still open", |json| {
         assert_eq!(json["status"]["condition"], "down", "{json}");
         began = started(json);
         began.is_some()
     });
-    let began = began.expect("it is open");
+    let began = began.expect("the outage is open");
     for (arguments, around) in [(&["status"][..], ["(", " so far)"]), (&["outages"], ["  ", "  "])]
     {
         let lasted = || Stamp::now().since(&began).expect("this boot").as_millis() as u64;
@@ -134,62 +134,62 @@ fn status_and_outages_agree_about_an_outage_that_goes_on() {
 }
 
 #[test]
-fn an_agent_listens_as_soon_as_its_status_says_that_it_runs() {
+fn the_control_socket_exists_before_the_status_file() {
     let mut agent = Agent::start();
     for _ in 0..10 {
-        agent.end(Signal::KILL);
-        let file = agent.place.state_dir().join("status.json");
-        fs::remove_file(&file).expect("it was there");
-        let _ = fs::remove_file(agent.place.socket());
-        agent.child = spawn(&agent.place);
+        agent.signal_and_wait(Signal::KILL);
+        let file = agent.machine.state_dir().join("status.json");
+        fs::remove_file(&file).expect("the file existed");
+        let _ = fs::remove_file(agent.machine.socket());
+        agent.child = spawn(&agent.machine);
         let deadline = Instant::now() + PATIENCE;
         while !file.exists() {
             assert!(Instant::now() < deadline, "the agent writes its status");
-            // As short as possible: the socket must be there already.
+            // As short as possible: the socket must exist already.
             thread::sleep(Duration::from_micros(100));
         }
-        let connected = std::os::unix::net::UnixStream::connect(agent.place.socket());
+        let connected = std::os::unix::net::UnixStream::connect(agent.machine.socket());
         assert!(connected.is_ok(), "{connected:?}");
     }
 }
 
 #[test]
-fn an_agent_that_is_making_its_socket_is_waited_for() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
-    let mut command = place.command(&["resume"]);
+fn a_command_waits_for_the_socket_of_a_starting_agent() {
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
+    let mut command = machine.command(&["resume"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the program starts");
-    // It asks in vain until it finds this; its first look may come before or after.
-    let listener = std::os::unix::net::UnixListener::bind(place.socket()).expect("a socket");
+    // The command retries until this socket exists; its first attempt may come before or after.
+    let listener = std::os::unix::net::UnixListener::bind(machine.socket()).expect("a socket");
     let (mut client, _) = listener.accept().expect("a client");
     let mut request = [0; 512];
     let _ = client.read(&mut request).expect("a request");
     client.write_all(b"{\"answer\":\"not_paused\"}\n").expect("an answer");
     drop(client);
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output().expect("the agent exits");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "The agent was not paused.\n");
 }
 
 #[test]
-fn a_pause_outlives_the_agent_that_was_paused() {
+fn a_pause_survives_a_restart_of_the_agent() {
     let mut agent = Agent::start();
     assert_eq!(agent.run(&["pause", "2h"]).code, Some(0));
-    agent.end(Signal::KILL);
-    agent.child = spawn(&agent.place);
-    agent.wait_for("it is paused still", |json| {
+    agent.signal_and_wait(Signal::KILL);
+    agent.child = spawn(&agent.machine);
+    agent.wait_for("it is still paused", |json| {
         json["presence"] == "running" && json["status"]["condition"] == "paused"
     });
 }
 
 #[test]
-fn an_agent_that_ended_is_told_from_one_that_was_killed() {
+fn a_stopped_agent_is_distinguished_from_a_killed_one() {
     let mut stopped = Agent::start();
-    stopped.end(Signal::TERM);
+    stopped.signal_and_wait(Signal::TERM);
     stopped.wait_for("it has stopped", |json| json["presence"] == "stopped");
     assert_eq!(stopped.run(&["status"]).code, Some(1));
     let mut killed = Agent::start();
-    killed.end(Signal::KILL);
+    killed.signal_and_wait(Signal::KILL);
     killed.wait_for("it is gone", |json| json["presence"] == "gone");
     let ran = killed.run(&["pause", "2h"]);
     assert_eq!(ran.code, Some(1));
@@ -197,10 +197,10 @@ fn an_agent_that_ended_is_told_from_one_that_was_killed() {
 }
 
 #[test]
-fn the_doctor_finds_agent_record_and_anchor_in_order() {
+fn doctor_passes_for_a_running_agent() {
     let agent = Agent::start();
     let ran = agent.run(&["doctor", "--json"]);
-    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
     let checks = json["checks"].as_array().expect("a list");
     for name in ["configuration", "agent", "settings in use", "journal"] {
         let check = checks.iter().find(|check| check["name"] == name);

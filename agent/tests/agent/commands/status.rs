@@ -9,27 +9,27 @@ use serde_json::Value;
 
 use super::place::{Place, run, skipped};
 
-/// A number that no process has: the largest that Linux gives is 4,194,304.
+/// A process id that is never in use: the largest on Linux is 4,194,304.
 const NO_PROCESS: u32 = 99_999_999;
 
 #[test]
-fn an_agent_that_runs_is_shown_and_the_command_succeeds() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
-    let ran = place.run(&["status"]);
+fn status_of_a_running_agent_succeeds() {
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
+    let ran = machine.run(&["status"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
     assert!(ran.output.starts_with("dl-home: the internet works.\n"), "{}", ran.output);
-    let offline = Status { condition: ConnectivityStatus::Down, ..place.status() };
-    Place::put(&place.state_dir(), &offline);
-    let ran = place.run(&["status"]);
-    assert_eq!(ran.code, Some(0), "what it says of the internet is no failure of the command");
+    let offline = Status { condition: ConnectivityStatus::Down, ..machine.status() };
+    Place::put(&machine.state_dir(), &offline);
+    let ran = machine.run(&["status"]);
+    assert_eq!(ran.code, Some(0), "an outage is no failure of the command");
     assert!(ran.output.starts_with("dl-home: THE INTERNET IS DOWN.\n"), "{}", ran.output);
 }
 
 #[test]
-fn no_line_is_said_to_work_while_its_outage_is_open() {
-    let place = Place::new();
-    let status = place.status();
+fn an_open_outage_counts_as_down_only_while_it_is_failing() {
+    let machine = Place::new();
+    let status = machine.status();
     let started = status.written.earlier(std::time::Duration::from_secs(39));
     let incident = |failing: Option<Scope>| {
         let incident = serde_json::json!({
@@ -47,11 +47,14 @@ fn no_line_is_said_to_work_while_its_outage_is_open() {
     };
     for (failing, words) in [
         (Some(Scope::Internet), "dl-home: THE INTERNET IS DOWN.\n"),
-        // In a good time of it.
+        // While connectivity is back for a time.
         (None, "dl-home: the internet works.\n"),
     ] {
-        Place::put(&place.state_dir(), &Status { incidents: incident(failing), ..status.clone() });
-        let output = place.run(&["status"]).output;
+        Place::put(
+            &machine.state_dir(),
+            &Status { incidents: incident(failing), ..status.clone() },
+        );
+        let output = machine.run(&["status"]).output;
         assert!(output.starts_with(words), "{output}");
         assert!(output.contains("Internet outage since "), "{output}");
         assert!(output.contains(" (39 s so far)"), "{output}");
@@ -60,10 +63,10 @@ fn no_line_is_said_to_work_while_its_outage_is_open() {
 
 #[test]
 fn times_are_shown_in_the_zone_of_a_posix_rule() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
     let shown = |zone: &str| {
-        let mut command = place.command(&["status"]);
+        let mut command = machine.command(&["status"]);
         command.env("TZ", zone);
         run(command)
     };
@@ -87,30 +90,30 @@ fn times_are_shown_in_the_zone_of_a_posix_rule() {
 }
 
 #[test]
-fn without_an_agent_it_is_told_how_to_start_one() {
-    let place = Place::new();
-    let ran = place.run(&["status"]);
+fn without_an_agent_the_output_says_how_to_start_one() {
+    let machine = Place::new();
+    let ran = machine.run(&["status"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
-    let text = place.anonymous(&ran.output);
+    let text = machine.anonymous(&ran.output);
     assert!(
         text.starts_with("The agent is not running: there is no status file in /run/ispmon or [place]/state.\nStart it with: "),
         "{text}"
     );
-    let ran = place.run(&["status", "--json"]);
+    let ran = machine.run(&["status", "--json"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
-    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
     assert_eq!(json, serde_json::json!({"presence": "absent", "file": null, "status": null}));
 }
 
 #[test]
-fn what_a_dead_agent_knew_is_called_the_past() {
-    let place = Place::new();
+fn the_status_of_a_dead_agent_is_shown_as_its_last_known_state() {
+    let machine = Place::new();
     let other_boot = "2c5c1f7e-4a43-4b29-9c4b-6a3f0a9f0001".parse().expect("a boot id");
     let now = Stamp::now();
     for (status, presence, words) in [
-        (Status { pid: NO_PROCESS, ..place.status() }, "gone", "crashed or was killed"),
+        (Status { pid: NO_PROCESS, ..machine.status() }, "gone", "crashed or was killed"),
         (
-            Status { written: Stamp { boot: other_boot, ..now }, ..place.status() },
+            Status { written: Stamp { boot: other_boot, ..now }, ..machine.status() },
             "rebooted",
             "was not started again with this machine",
         ),
@@ -118,95 +121,96 @@ fn what_a_dead_agent_knew_is_called_the_past() {
             Status {
                 written: now.earlier(std::time::Duration::from_secs(20)),
                 fresh_ms: 1_000,
-                ..place.status()
+                ..machine.status()
             },
             "hanging",
             "the agent hangs",
         ),
         (
-            Status { condition: ConnectivityStatus::Stopped, ..place.status() },
+            Status { condition: ConnectivityStatus::Stopped, ..machine.status() },
             "stopped",
             "it was stopped",
         ),
     ] {
-        Place::put(&place.state_dir(), &status);
-        let ran = place.run(&["status"]);
+        Place::put(&machine.state_dir(), &status);
+        let ran = machine.run(&["status"]);
         assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""), "{presence}");
         let first = ran.output.lines().next().unwrap_or_default();
         assert!(first.contains(words), "{}", ran.output);
         assert!(ran.output.contains("Last known state, "), "{}", ran.output);
-        let ran = place.run(&["status", "--json"]);
-        let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+        let ran = machine.run(&["status", "--json"]);
+        let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
         assert_eq!((ran.code, &json["presence"]), (Some(1), &presence.into()));
     }
 }
 
 #[test]
-fn json_is_the_file_with_what_is_known_of_its_writer() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
-    let ran = place.run(&["status", "--json"]);
+fn json_is_the_status_file_and_the_state_of_its_writer() {
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
+    let ran = machine.run(&["status", "--json"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
-    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
     assert_eq!(json["presence"], "running");
-    assert_eq!(json["file"], place.state_dir().join("status.json").display().to_string());
-    let file = fs::read(place.state_dir().join("status.json")).expect("the file");
-    assert_eq!(json["status"], serde_json::from_slice::<Value>(&file).expect("it is JSON"));
+    assert_eq!(json["file"], machine.state_dir().join("status.json").display().to_string());
+    let file = fs::read(machine.state_dir().join("status.json")).expect("the file");
+    assert_eq!(json["status"], serde_json::from_slice::<Value>(&file).expect("valid JSON"));
 }
 
 #[test]
-fn the_folder_of_a_service_is_looked_at_and_anothers_agent_is_not_taken_for_ones_own() {
-    let place = Place::new();
-    let runtime = place.path().join("run");
+fn the_runtime_folder_is_read_and_the_status_of_another_agent_is_ignored() {
+    let machine = Place::new();
+    let runtime = machine.path().join("run");
     fs::create_dir(&runtime).expect("a folder");
-    Place::put(&runtime, &place.status());
-    let with_runtime = |place: &Place| {
-        let mut command = place.command(&["status"]);
+    Place::put(&runtime, &machine.status());
+    let with_runtime = |machine: &Place| {
+        let mut command = machine.command(&["status"]);
         command.env("RUNTIME_DIRECTORY", &runtime);
         run(command)
     };
-    assert_eq!(with_runtime(&place).code, Some(0));
-    let elsewhere = Status { state_dir: "/elsewhere".into(), ..place.status() };
+    assert_eq!(with_runtime(&machine).code, Some(0));
+    let elsewhere = Status { state_dir: "/elsewhere".into(), ..machine.status() };
     Place::put(&runtime, &elsewhere);
-    let ran = with_runtime(&place);
+    let ran = with_runtime(&machine);
     assert_eq!(ran.code, Some(1));
     assert!(ran.output.starts_with("The agent is not running"), "{}", ran.output);
 }
 
 #[test]
-fn a_file_that_was_cut_short_is_told_with_its_name() {
-    let place = Place::new();
-    fs::write(place.state_dir().join("status.json"), "{\"version\":\"0.").expect("it is written");
-    let ran = place.run(&["status"]);
+fn a_truncated_status_file_is_named() {
+    let machine = Place::new();
+    fs::write(machine.state_dir().join("status.json"), "{\"version\":\"0.")
+        .expect("the file is written");
+    let ran = machine.run(&["status"]);
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
-    let errors = place.anonymous(&ran.errors);
+    let errors = machine.anonymous(&ran.errors);
     assert!(errors.contains("[place]/state/status.json holds no status of this or"), "{errors}");
 }
 
 #[test]
-fn a_wrong_configuration_hides_nothing() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
-    let file = place.path().join("agent.toml");
-    fs::write(&file, "devise = \"dl-home\"\n").expect("it is written");
-    let ran = place.run(&["status", "--config", "agent.toml"]);
+fn an_invalid_configuration_does_not_hide_the_status() {
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
+    let file = machine.path().join("agent.toml");
+    fs::write(&file, "devise = \"dl-home\"\n").expect("the file is written");
+    let ran = machine.run(&["status", "--config", "agent.toml"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
 }
 
 #[test]
-fn every_user_may_look() {
-    let place = Place::new();
-    Place::put(&place.state_dir(), &place.status());
-    // The key is the service's, and `status` works for those who may not read it.
+fn every_user_can_see_the_status() {
+    let machine = Place::new();
+    Place::put(&machine.state_dir(), &machine.status());
+    // The key belongs to the service; `status` works for users who cannot read it.
     let configuration =
         "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
-    fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
-    let key = place.path().join("key");
-    fs::write(&key, "a-key").expect("it is written");
+    fs::write(machine.path().join("agent.toml"), configuration).expect("the file is written");
+    let key = machine.path().join("key");
+    fs::write(&key, "a-key").expect("the file is written");
     let closed = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
-    fs::set_permissions(key, closed).expect("it is ours");
-    let Some(ran) = place.run_as_nobody(&["status", "--config", "agent.toml"]) else {
-        return skipped("only root can run a program as somebody else");
+    fs::set_permissions(key, closed).expect("the mode can be set");
+    let Some(ran) = machine.run_as_nobody(&["status", "--config", "agent.toml"]) else {
+        return skipped("only root can run a program as another user");
     };
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
     assert!(ran.output.starts_with("dl-home: the internet works.\n"), "{}", ran.output);

@@ -16,83 +16,83 @@ PATH=$PATH:/opt/bin
 ";
 
 #[test]
-fn it_stands_in_for_a_configuration_file() {
-    let place = Place::new();
-    place.write(".env", EXAMPLE, 0o600);
-    let settings = place.loaded().settings;
+fn a_dotenv_file_is_read_without_a_configuration_file() {
+    let setup = Place::new();
+    setup.write(".env", EXAMPLE, 0o600);
+    let settings = setup.loaded().settings;
     assert_eq!(settings.device, "dl home");
     assert_eq!(settings.heartbeat.interval, Duration::from_secs(30));
     assert_eq!(
-        place.shown("heartbeat.url"),
+        setup.shown("heartbeat.url"),
         ("https://dl.example/api/ping".into(), "[folder]/.env, line 6 (HEARTBEAT_URL)".into())
     );
 }
 
 #[test]
-fn variables_and_flags_override_it() {
-    let mut place = Place::new();
-    place.write(".env", EXAMPLE, 0o600);
-    place.variable("ISPMON_DEVICE", "office");
-    place.sources.flags.interval = Some("5".to_owned());
-    let settings = place.loaded().settings;
+fn variables_and_flags_override_the_dotenv_file() {
+    let mut setup = Place::new();
+    setup.write(".env", EXAMPLE, 0o600);
+    setup.variable("ISPMON_DEVICE", "office");
+    setup.sources.flags.interval = Some("5".to_owned());
+    let settings = setup.loaded().settings;
     assert_eq!(settings.device, "office");
     assert_eq!(settings.heartbeat.interval, Duration::from_secs(5));
 }
 
 #[test]
-fn a_configuration_file_takes_its_place() {
-    let place = Place::new();
-    place.write(".env", EXAMPLE, 0o600);
-    place.write("etc/agent.toml", "", 0o644);
-    let settings = place.loaded().settings;
+fn a_configuration_file_replaces_the_dotenv_file() {
+    let setup = Place::new();
+    setup.write(".env", EXAMPLE, 0o600);
+    setup.write("etc/agent.toml", "", 0o644);
+    let settings = setup.loaded().settings;
     assert_eq!(settings.device, "dl-home");
     assert_eq!(settings.heartbeat.url, None);
 }
 
 #[test]
-fn one_of_somebody_else_is_ignored_with_a_warning() {
-    let mut place = Place::new();
-    place.write(".env", EXAMPLE, 0o600);
-    place.sources.user = 4_000_000;
-    let loaded = place.loaded();
+fn a_file_of_another_user_is_ignored_with_a_warning() {
+    let mut setup = Place::new();
+    setup.write(".env", EXAMPLE, 0o600);
+    setup.sources.user = 4_000_000;
+    let loaded = setup.loaded();
     assert_eq!(loaded.settings.heartbeat.url, None);
     let user = rustix::process::geteuid().as_raw().to_string();
-    insta::assert_snapshot!(place.warnings().replace(&format!("id {user},"), "id [owner],"), @"[folder]/.env is ignored: it belongs to the user with the id [owner], and the agent runs as the one with the id 4000000.");
+    insta::assert_snapshot!(setup.warnings().replace(&format!("id {user},"), "id [owner],"), @"[folder]/.env is ignored: it belongs to the user with the id [owner], and the agent runs as the one with the id 4000000.");
 }
 
 #[test]
-fn one_that_others_can_write_is_ignored_with_a_warning() {
+fn a_file_that_other_users_can_write_is_ignored_with_a_warning() {
     for mode in [0o660, 0o606, 0o666] {
-        let place = Place::new();
-        place.write(".env", EXAMPLE, mode);
-        assert_eq!(place.loaded().settings.heartbeat.url, None, "{mode:o}");
+        let setup = Place::new();
+        setup.write(".env", EXAMPLE, mode);
+        assert_eq!(setup.loaded().settings.heartbeat.url, None, "{mode:o}");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(place.warnings(), @"[folder]/.env is ignored: other users can write to it; take that away with: chmod go-w [folder]/.env.");
+            insta::assert_snapshot!(setup.warnings(), @"[folder]/.env is ignored: other users can write to it; take that away with: chmod go-w [folder]/.env.");
         }
     }
 }
 
 #[test]
-fn a_folder_of_that_name_is_none_of_our_business() {
-    let place = Place::new();
-    place.write(".env/bin/activate", "", 0o644);
-    let loaded = place.loaded();
+fn a_folder_of_that_name_is_ignored() {
+    let setup = Place::new();
+    setup.write(".env/bin/activate", "", 0o644);
+    let loaded = setup.loaded();
     assert_eq!(loaded.warnings, Vec::<String>::new());
 }
 
 #[test]
-fn one_that_cannot_be_text_is_ignored_with_a_warning() {
-    let place = Place::new();
-    place.write(".env", b"HEARTBEAT_DEVICE=\xff\n", 0o600);
-    insta::assert_snapshot!(place.warnings(), @"[folder]/.env is ignored: it is not UTF-8 text.");
-    place.write(".env", "#".repeat(64 * 1024 + 1), 0o600);
-    insta::assert_snapshot!(place.warnings(), @"[folder]/.env is ignored: it is longer than 65536 bytes.");
+fn a_file_that_is_binary_or_too_long_is_ignored_with_a_warning() {
+    let setup = Place::new();
+    setup.write(".env", b"HEARTBEAT_DEVICE=\xff\n", 0o600);
+    insta::assert_snapshot!(setup.warnings(), @"[folder]/.env is ignored: it is not UTF-8 text.");
+    setup.write(".env", "#".repeat(64 * 1024 + 1), 0o600);
+    insta::assert_snapshot!(setup.warnings(), @"[folder]/.env is ignored: it is longer than 65536 bytes.");
 }
 
 #[test]
-fn its_problems_are_reported_with_line_and_variable() {
-    let place = Place::new();
-    place.write(
+fn problems_are_reported_with_line_and_variable() {
+    let setup = Place::new();
+    setup.write(
         ".env",
         "\
 ISPMON_DEVICE=office
@@ -105,7 +105,7 @@ SOMETHING=$(reboot)
 ",
         0o600,
     );
-    insta::assert_snapshot!(place.problems(), @r#"
+    insta::assert_snapshot!(setup.problems(), @r#"
     [folder]/.env, line 1 (ISPMON_DEVICE): device has another value here than in [folder]/.env, line 2 (HEARTBEAT_DEVICE); remove one of the two, HEARTBEAT_DEVICE is the old name
     [folder]/.env, line 3 (HEARTBEAT_INTERVAL): heartbeat.interval is "never", which is no duration such as "90s", "5 min" or a number of seconds; it takes a duration from 10ms to 1h
     [folder]/.env, line 4 (ISPMON_LOG_LEVEL): the quote is never closed; close it on the same line
@@ -115,7 +115,7 @@ SOMETHING=$(reboot)
 }
 
 #[test]
-fn the_list_of_devices_that_deploys_the_alarm_names_no_single_one() {
+fn a_list_of_devices_and_an_ambiguous_letter_are_refused() {
     for (list, problem) in [
         (
             "dl-home, office",
@@ -123,9 +123,9 @@ fn the_list_of_devices_that_deploys_the_alarm_names_no_single_one() {
         ),
         ("İstanbul", "with the letter İ, whose lower case is not the same everywhere"),
     ] {
-        let place = Place::new();
-        place.write(".env", format!("HEARTBEAT_DEVICE={list}\n"), 0o600);
-        let problems = place.problems();
+        let setup = Place::new();
+        setup.write(".env", format!("HEARTBEAT_DEVICE={list}\n"), 0o600);
+        let problems = setup.problems();
         assert!(
             problems.starts_with(&format!(
                 "[folder]/.env, line 1 (HEARTBEAT_DEVICE): device is \"{list}\", {problem}; it takes"
@@ -136,24 +136,24 @@ fn the_list_of_devices_that_deploys_the_alarm_names_no_single_one() {
 }
 
 #[test]
-fn blanks_around_the_sign_of_assignment_do_not_matter() {
-    let place = Place::new();
-    place.write(
+fn spaces_around_the_equals_sign_are_allowed() {
+    let setup = Place::new();
+    setup.write(
         ".env",
         "HEARTBEAT_URL = https://dl.example/api/ping\nHEARTBEAT_DEVICE = 'dl office' # upstairs\n",
         0o600,
     );
-    assert_eq!(place.loaded().settings.device, "dl office");
+    assert_eq!(setup.loaded().settings.device, "dl office");
     assert_eq!(
-        place.shown("heartbeat.url"),
+        setup.shown("heartbeat.url"),
         ("https://dl.example/api/ping".into(), "[folder]/.env, line 1 (HEARTBEAT_URL)".into())
     );
 }
 
 #[test]
-fn a_line_that_names_a_setting_and_cannot_be_read_is_a_problem() {
-    let place = Place::new();
-    place.write(
+fn a_malformed_line_that_names_a_setting_is_a_problem() {
+    let setup = Place::new();
+    setup.write(
         ".env",
         "\
 HEARTBEAT_URL: https://dl.example/api/ping
@@ -167,7 +167,7 @@ export HEARTBEAT_URL
 ",
         0o600,
     );
-    insta::assert_snapshot!(place.problems(), @r"
+    insta::assert_snapshot!(setup.problems(), @r"
     [folder]/.env, line 1 (HEARTBEAT_URL): this line cannot be read; write NAME=VALUE
     [folder]/.env, line 2 (HEARTBEAT_DEVICE): this line cannot be read; write NAME=VALUE
     [folder]/.env, line 3 (HEARTBEAT_INTERVAL): this line cannot be read; write NAME=VALUE
@@ -177,58 +177,58 @@ export HEARTBEAT_URL
 
 #[test]
 fn a_later_line_replaces_an_earlier_one() {
-    let place = Place::new();
-    place.write(".env", "HEARTBEAT_DEVICE=one\nHEARTBEAT_DEVICE=two\n", 0o600);
-    assert_eq!(place.loaded().settings.device, "two");
+    let setup = Place::new();
+    setup.write(".env", "HEARTBEAT_DEVICE=one\nHEARTBEAT_DEVICE=two\n", 0o600);
+    assert_eq!(setup.loaded().settings.device, "two");
 }
 
 #[test]
-fn its_key_goes_to_its_own_url() {
-    let place = Place::new();
-    place.write("keys/heartbeat.key", "a-key\n", 0o600);
-    place.write(
+fn a_key_set_in_the_file_goes_to_its_url() {
+    let setup = Place::new();
+    setup.write("keys/heartbeat.key", "a-key\n", 0o600);
+    setup.write(
         ".env",
         "HEARTBEAT_URL=https://dl.example/api/ping\nISPMON_HEARTBEAT_KEY_FILE=./keys/heartbeat.key\n",
         0o600,
     );
-    let loaded = place.loaded();
-    assert_eq!(loaded.settings.heartbeat.key.expect("there is a key").expose(), "a-key");
+    let loaded = setup.loaded();
+    assert_eq!(loaded.settings.heartbeat.key.expect("a key is set").expose(), "a-key");
     assert_eq!(loaded.warnings, Vec::<String>::new());
 }
 
 #[test]
-fn a_key_from_elsewhere_never_goes_to_its_url() {
-    let mut place = Place::new();
-    place.write(".env", "HEARTBEAT_URL=https://dl.example/api/ping\n", 0o600);
-    let key = place.write("heartbeat.key", "a-key\n", 0o600);
-    place.variable("ISPMON_HEARTBEAT_KEY_FILE", &key.display().to_string());
-    assert_eq!(place.loaded().settings.heartbeat.key, None);
-    insta::assert_snapshot!(place.warnings(), @"The function key (variable ISPMON_HEARTBEAT_KEY_FILE) is not used, because heartbeat.url comes from .env: a key goes only to an address that is set where the key is. Set both in the configuration file.");
+fn a_key_from_elsewhere_never_goes_to_the_url_in_the_file() {
+    let mut setup = Place::new();
+    setup.write(".env", "HEARTBEAT_URL=https://dl.example/api/ping\n", 0o600);
+    let key = setup.write("heartbeat.key", "a-key\n", 0o600);
+    setup.variable("ISPMON_HEARTBEAT_KEY_FILE", &key.display().to_string());
+    assert_eq!(setup.loaded().settings.heartbeat.key, None);
+    insta::assert_snapshot!(setup.warnings(), @"The function key (variable ISPMON_HEARTBEAT_KEY_FILE) is not used, because heartbeat.url comes from .env: a key goes only to an address that is set where the key is. Set both in the configuration file.");
 
-    // A URL that stands above the .env has nothing to do with it.
-    place.variable("HEARTBEAT_URL", "https://dl.example/api/ping");
-    assert!(place.loaded().settings.heartbeat.key.is_some());
+    // A URL from a source that overrides the .env file may have any key.
+    setup.variable("HEARTBEAT_URL", "https://dl.example/api/ping");
+    assert!(setup.loaded().settings.heartbeat.key.is_some());
 }
 
 #[test]
-fn a_credential_never_goes_to_its_url() {
-    let mut place = Place::new();
-    place.write(".env", "HEARTBEAT_URL=https://dl.example/api/ping\n", 0o600);
-    place.write("credentials/heartbeat-key", "a-key\n", 0o400);
-    let folder = place.folder().join("credentials").display().to_string();
-    place.variable("CREDENTIALS_DIRECTORY", &folder);
-    assert_eq!(place.loaded().settings.heartbeat.key, None);
-    insta::assert_snapshot!(place.warnings(), @"The function key (systemd credential [folder]/credentials/heartbeat-key) is not used, because heartbeat.url comes from .env: a key goes only to an address that is set where the key is. Set both in the configuration file.");
+fn a_credential_never_goes_to_the_url_in_the_file() {
+    let mut setup = Place::new();
+    setup.write(".env", "HEARTBEAT_URL=https://dl.example/api/ping\n", 0o600);
+    setup.write("credentials/heartbeat-key", "a-key\n", 0o400);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    assert_eq!(setup.loaded().settings.heartbeat.key, None);
+    insta::assert_snapshot!(setup.warnings(), @"The function key (systemd credential [folder]/credentials/heartbeat-key) is not used, because heartbeat.url comes from .env: a key goes only to an address that is set where the key is. Set both in the configuration file.");
 }
 
 proptest! {
     #[test]
-    fn any_text_in_it_gives_settings_or_sentences(text in any::<String>(), name in any::<bool>()) {
-        let place = Place::new();
+    fn any_text_gives_settings_or_problems(text in any::<String>(), name in any::<bool>()) {
+        let setup = Place::new();
         let line = if name { format!("ISPMON_DEVICE={text}") } else { text };
-        place.write(".env", line, 0o600);
-        if let Err(error) = place.load() {
-            prop_assert!(error.to_string().starts_with(&place.folder().display().to_string()));
+        setup.write(".env", line, 0o600);
+        if let Err(error) = setup.load() {
+            prop_assert!(error.to_string().starts_with(&setup.folder().display().to_string()));
         }
     }
 }

@@ -7,43 +7,43 @@ use super::place::Place;
 
 const URL: &str = "heartbeat.url = \"https://dl.example/api/ping\"\n";
 
-fn place_with_key(content: impl AsRef<[u8]>, mode: u32) -> Place {
-    let place = Place::with_file(format!("{URL}heartbeat.key_file = \"./heartbeat.key\"\n"));
-    place.write("heartbeat.key", content, mode);
-    place
+fn setup_with_key(content: impl AsRef<[u8]>, mode: u32) -> Place {
+    let setup = Place::with_file(format!("{URL}heartbeat.key_file = \"./heartbeat.key\"\n"));
+    setup.write("heartbeat.key", content, mode);
+    setup
 }
 
-fn key(place: &Place) -> Option<String> {
-    place.loaded().settings.heartbeat.key.map(|key| key.expose().to_owned())
+fn key(setup: &Place) -> Option<String> {
+    setup.loaded().settings.heartbeat.key.map(|key| key.expose().to_owned())
 }
 
 #[test]
 fn the_key_is_read_from_its_file_and_trimmed() {
     for mode in [0o600, 0o400] {
-        let place = place_with_key(" a-Key_0123456789==\r\n\n", mode);
-        assert_eq!(key(&place).as_deref(), Some("a-Key_0123456789=="), "{mode:o}");
+        let setup = setup_with_key(" a-Key_0123456789==\r\n\n", mode);
+        assert_eq!(key(&setup).as_deref(), Some("a-Key_0123456789=="), "{mode:o}");
         assert_eq!(
-            place.shown("function key"),
+            setup.shown("function key"),
             ("set, not shown".into(), "[folder]/heartbeat.key".into())
         );
-        assert_eq!(place.warnings(), "");
+        assert_eq!(setup.warnings(), "");
     }
 }
 
 #[test]
 fn a_byte_order_mark_is_no_part_of_the_key() {
-    let place = place_with_key("\u{feff}a-key\r\n", 0o600);
-    assert_eq!(key(&place).as_deref(), Some("a-key"));
+    let setup = setup_with_key("\u{feff}a-key\r\n", 0o600);
+    assert_eq!(key(&setup).as_deref(), Some("a-key"));
     for empty in ["", "\u{feff}", "\u{feff}\r\n"] {
-        assert_eq!(key(&place_with_key(empty, 0o600)), None, "{empty:?}");
+        assert_eq!(key(&setup_with_key(empty, 0o600)), None, "{empty:?}");
     }
 }
 
 #[test]
-fn quotation_marks_around_the_key_are_refused_in_clear_words() {
+fn quotation_marks_around_the_key_are_refused_with_advice() {
     for quoted in ["\"a-key\"", "'a-key'", "“a-key”", "\u{feff}\"a-key\"\r\n", "\"a-key", "a-key'"]
     {
-        let problems = place_with_key(quoted, 0o600).problems();
+        let problems = setup_with_key(quoted, 0o600).problems();
         assert!(
             problems.ends_with(
                 "has quotation marks around the key; leave them out, the file holds the key alone"
@@ -55,51 +55,51 @@ fn quotation_marks_around_the_key_are_refused_in_clear_words() {
 }
 
 #[test]
-fn an_empty_key_file_means_no_key_and_is_warned_of() {
-    let place = place_with_key(" \n", 0o600);
-    assert_eq!(key(&place), None);
-    insta::assert_snapshot!(place.warnings(), @"The key file [folder]/heartbeat.key is empty, so the function will refuse the heartbeats; write its key there.");
+fn an_empty_key_file_means_no_key_and_a_warning() {
+    let setup = setup_with_key(" \n", 0o600);
+    assert_eq!(key(&setup), None);
+    insta::assert_snapshot!(setup.warnings(), @"The key file [folder]/heartbeat.key is empty, so the function will refuse the heartbeats; write its key there.");
 }
 
 #[test]
-fn no_key_is_needed_for_this_machine_itself() {
-    let place = Place::with_file("heartbeat.url = \"http://127.0.0.1:7071/api/ping\"\n");
-    assert_eq!(key(&place), None);
-    assert_eq!(place.warnings(), "");
+fn no_key_is_needed_for_loopback() {
+    let setup = Place::with_file("heartbeat.url = \"http://127.0.0.1:7071/api/ping\"\n");
+    assert_eq!(key(&setup), None);
+    assert_eq!(setup.warnings(), "");
 }
 
 #[test]
-fn a_key_file_that_others_can_open_is_refused_with_the_remedy() {
+fn a_key_file_open_to_other_users_is_refused_with_advice() {
     for mode in [0o640, 0o604, 0o620, 0o601, 0o666] {
-        let problem = place_with_key("a-key", mode).problems();
+        let problem = setup_with_key("a-key", mode).problems();
         assert!(problem.contains(&format!("(its mode is {mode:o})")), "{problem}");
     }
-    insta::assert_snapshot!(place_with_key("a-key", 0o644).problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key is open to other users (its mode is 644); make it private with: chmod 600 [folder]/heartbeat.key");
+    insta::assert_snapshot!(setup_with_key("a-key", 0o644).problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key is open to other users (its mode is 644); make it private with: chmod 600 [folder]/heartbeat.key");
 }
 
 #[test]
-fn a_key_file_must_be_there_and_hold_a_key() {
-    let place = place_with_key("a-key", 0o600);
-    fs::remove_file(place.folder().join("heartbeat.key")).expect("it can be removed");
-    insta::assert_snapshot!(place.problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key cannot be used: it does not exist");
-    insta::assert_snapshot!(place_with_key("a key", 0o600).problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key holds more than a key: only letters, digits and marks without spaces, on one line, make a key");
+fn a_key_file_must_exist_and_contain_a_key() {
+    let setup = setup_with_key("a-key", 0o600);
+    fs::remove_file(setup.folder().join("heartbeat.key")).expect("the key file is removed");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key cannot be used: it does not exist");
+    insta::assert_snapshot!(setup_with_key("a key", 0o600).problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key holds more than a key: only letters, digits and marks without spaces, on one line, make a key");
     for bad in ["one\ntwo", "schl\u{fc}ssel", "a\0b", "a\u{7f}b"] {
         assert_eq!(
-            place_with_key(bad, 0o600).problems(),
-            place_with_key("a key", 0o600).problems(),
+            setup_with_key(bad, 0o600).problems(),
+            setup_with_key("a key", 0o600).problems(),
             "{bad:?}"
         );
     }
-    insta::assert_snapshot!(place_with_key(b"\xff\xfe", 0o600).problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key cannot be used: it is not UTF-8 text");
-    insta::assert_snapshot!(place_with_key("k".repeat(4097), 0o600).problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key cannot be used: it is longer than 4096 bytes");
-    assert_eq!(key(&place_with_key("k".repeat(4096), 0o600)).map(|key| key.len()), Some(4096));
+    insta::assert_snapshot!(setup_with_key(b"\xff\xfe", 0o600).problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key cannot be used: it is not UTF-8 text");
+    insta::assert_snapshot!(setup_with_key("k".repeat(4097), 0o600).problems(), @"[folder]/agent.toml, line 2: the key file [folder]/heartbeat.key cannot be used: it is longer than 4096 bytes");
+    assert_eq!(key(&setup_with_key("k".repeat(4096), 0o600)).map(|key| key.len()), Some(4096));
 }
 
 #[test]
-fn a_key_in_the_place_of_its_path_is_not_shown() {
+fn a_key_given_as_the_path_is_not_shown() {
     for pasted in ["AbCd-secret_0123==", "/AbCd-secret+0123==", "secret"] {
-        let place = Place::with_file(format!("{URL}heartbeat.key_file = \"{pasted}\"\n"));
-        let problems = place.problems();
+        let setup = Place::with_file(format!("{URL}heartbeat.key_file = \"{pasted}\"\n"));
+        let problems = setup.problems();
         insta::allow_duplicates! {
             insta::assert_snapshot!(problems, @r#"[folder]/agent.toml, line 2: heartbeat.key_file is not a path (not shown, it may be a key); it takes a path, beginning with "/", or with "./" to start at the folder of the file that names it"#);
         }
@@ -107,115 +107,115 @@ fn a_key_in_the_place_of_its_path_is_not_shown() {
 }
 
 #[test]
-fn relative_paths_start_where_they_are_named() {
-    let mut place = Place::new();
-    place.write("etc/agent.toml", format!("{URL}heartbeat.key_file = \"./a.key\"\n"), 0o644);
-    place.write("etc/a.key", "of-the-file", 0o600);
-    place.write("a.key", "of-the-folder", 0o600);
-    assert_eq!(key(&place).as_deref(), Some("of-the-file"));
-    place.variable("ISPMON_HEARTBEAT_KEY_FILE", "./a.key");
-    assert_eq!(key(&place).as_deref(), Some("of-the-folder"));
-    place.variable("ISPMON_HEARTBEAT_KEY_FILE", "../nowhere/a.key");
-    assert!(place.problems().contains("[folder]/../nowhere/a.key"));
+fn relative_paths_start_at_the_source_that_names_them() {
+    let mut setup = Place::new();
+    setup.write("etc/agent.toml", format!("{URL}heartbeat.key_file = \"./a.key\"\n"), 0o644);
+    setup.write("etc/a.key", "of-the-file", 0o600);
+    setup.write("a.key", "of-the-folder", 0o600);
+    assert_eq!(key(&setup).as_deref(), Some("of-the-file"));
+    setup.variable("ISPMON_HEARTBEAT_KEY_FILE", "./a.key");
+    assert_eq!(key(&setup).as_deref(), Some("of-the-folder"));
+    setup.variable("ISPMON_HEARTBEAT_KEY_FILE", "../nowhere/a.key");
+    assert!(setup.problems().contains("[folder]/../nowhere/a.key"));
 }
 
 #[test]
 fn a_systemd_credential_is_the_key_when_no_file_is_named() {
-    let mut place = Place::with_file(URL);
-    // Credentials show a group that can read: the mask of systemd's access control list.
-    place.write("credentials/heartbeat-key", "a-credential\n", 0o440);
-    let folder = place.folder().join("credentials").display().to_string();
-    place.variable("CREDENTIALS_DIRECTORY", &folder);
-    assert_eq!(key(&place).as_deref(), Some("a-credential"));
+    let mut setup = Place::with_file(URL);
+    // Credentials appear readable by the group, because of the mask of systemd's access control list.
+    setup.write("credentials/heartbeat-key", "a-credential\n", 0o440);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    assert_eq!(key(&setup).as_deref(), Some("a-credential"));
     assert_eq!(
-        place.shown("function key").1,
+        setup.shown("function key").1,
         "systemd credential [folder]/credentials/heartbeat-key"
     );
 
-    let own = place.write("own.key", "a-file", 0o600);
-    place.variable("ISPMON_HEARTBEAT_KEY_FILE", &own.display().to_string());
-    assert_eq!(key(&place).as_deref(), Some("a-file"));
+    let own = setup.write("own.key", "a-file", 0o600);
+    setup.variable("ISPMON_HEARTBEAT_KEY_FILE", &own.display().to_string());
+    assert_eq!(key(&setup).as_deref(), Some("a-file"));
 }
 
 #[test]
-fn the_key_of_the_service_is_beside_its_configuration() {
-    let mut place = Place::new();
-    let key_file = place.write("etc/heartbeat.key", "services\n", 0o600);
-    place.write("etc/agent.toml", URL, 0o600);
-    // Root's `ping` sends what the service sends.
-    assert_eq!(key(&place).as_deref(), Some("services"));
-    place.write("etc/heartbeat.key", "\n", 0o600);
+fn the_key_file_of_the_service_is_next_to_its_configuration() {
+    let mut setup = Place::new();
+    let key_file = setup.write("etc/heartbeat.key", "services\n", 0o600);
+    setup.write("etc/agent.toml", URL, 0o600);
+    // `ping` as root uses the same key as the service.
+    assert_eq!(key(&setup).as_deref(), Some("services"));
+    setup.write("etc/heartbeat.key", "\n", 0o600);
     assert!(
-        place.warnings().contains("[folder]/etc/heartbeat.key is empty"),
+        setup.warnings().contains("[folder]/etc/heartbeat.key is empty"),
         "{}",
-        place.warnings()
+        setup.warnings()
     );
-    // Named all the same, it comes from systemd, for the service may not read the file.
-    place.write("credentials/heartbeat-key", "a-credential\n", 0o440);
-    let folder = place.folder().join("credentials").display().to_string();
-    place.variable("CREDENTIALS_DIRECTORY", &folder);
+    // Even if the file is named, the key comes from systemd, because the service cannot read the file.
+    setup.write("credentials/heartbeat-key", "a-credential\n", 0o440);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
     let named = format!("{URL}heartbeat.key_file = \"{}\"\n", key_file.display());
-    place.write("etc/agent.toml", named, 0o600);
-    assert_eq!(key(&place).as_deref(), Some("a-credential"));
+    setup.write("etc/agent.toml", named, 0o600);
+    assert_eq!(key(&setup).as_deref(), Some("a-credential"));
 
-    // Another configuration has an address of its own, which must not get this key.
-    let place = Place::with_file(URL);
-    place.write("etc/heartbeat.key", "services\n", 0o600);
-    assert_eq!(key(&place), None);
-    let mut place = Place::new();
-    place.write("etc/heartbeat.key", "services\n", 0o600);
-    place.write("etc/agent.toml", "", 0o600);
-    place.variable("ISPMON_HEARTBEAT_URL", "https://elsewhere.example/api/ping");
-    assert_eq!(key(&place), None);
+    // Another configuration has another URL, which must not get this key.
+    let setup = Place::with_file(URL);
+    setup.write("etc/heartbeat.key", "services\n", 0o600);
+    assert_eq!(key(&setup), None);
+    let mut setup = Place::new();
+    setup.write("etc/heartbeat.key", "services\n", 0o600);
+    setup.write("etc/agent.toml", "", 0o600);
+    setup.variable("ISPMON_HEARTBEAT_URL", "https://elsewhere.example/api/ping");
+    assert_eq!(key(&setup), None);
 }
 
 #[test]
-fn a_key_that_systemd_has_not_handed_over_is_missed() {
-    let mut place = Place::new();
-    place.write("etc/agent.toml", URL, 0o600);
-    place.write("credentials/heartbeat-key", "\n", 0o440);
-    let folder = place.folder().join("credentials").display().to_string();
-    place.variable("CREDENTIALS_DIRECTORY", &folder);
-    place.write("etc/heartbeat.key", "\n", 0o600);
-    assert!(place.warnings().contains("credentials/heartbeat-key is empty"));
+fn a_key_that_is_not_in_the_credential_causes_a_warning() {
+    let mut setup = Place::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    setup.write("credentials/heartbeat-key", "\n", 0o440);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    setup.write("etc/heartbeat.key", "\n", 0o600);
+    assert!(setup.warnings().contains("credentials/heartbeat-key is empty"));
 
-    // The service may read the file itself, where its owner has made it the service's.
-    place.write("etc/heartbeat.key", "services\n", 0o600);
-    assert_eq!(key(&place).as_deref(), Some("services"));
-    assert_eq!(place.warnings(), "");
-    // This test may be root's, who may read everything: others may write this one, which refuses it too.
-    place.write("etc/heartbeat.key", "services\n", 0o666);
-    assert_eq!(key(&place), None);
-    insta::assert_snapshot!(place.warnings(), @"systemd has handed over an empty function key, although [folder]/etc/heartbeat.key holds one, so the function will refuse the heartbeats. Restart the service: sudo systemctl restart ispmon-agent. Where systemd can load no credentials, as in some containers, let the service read the file: sudo chown ispmon [folder]/etc/heartbeat.key");
+    // The service can read the file itself if the file belongs to the service's user.
+    setup.write("etc/heartbeat.key", "services\n", 0o600);
+    assert_eq!(key(&setup).as_deref(), Some("services"));
+    assert_eq!(setup.warnings(), "");
+    // Root can read every file, so if this test runs as root only a file that others can write is refused.
+    setup.write("etc/heartbeat.key", "services\n", 0o666);
+    assert_eq!(key(&setup), None);
+    insta::assert_snapshot!(setup.warnings(), @"systemd has handed over an empty function key, although [folder]/etc/heartbeat.key holds one, so the function will refuse the heartbeats. Restart the service: sudo systemctl restart ispmon-agent. Where systemd can load no credentials, as in some containers, let the service read the file: sudo chown ispmon [folder]/etc/heartbeat.key");
 
-    let credential = place.write("credentials/heartbeat-key", "older\n", 0o440);
-    let file = File::open(&credential).expect("it is there");
+    let credential = setup.write("credentials/heartbeat-key", "older\n", 0o440);
+    let file = File::open(&credential).expect("the file exists");
     let written = file.metadata().and_then(|metadata| metadata.modified()).expect("a time");
     file.set_modified(written - Duration::from_hours(1)).expect("times can be set");
-    assert_eq!(key(&place).as_deref(), Some("older"));
-    insta::assert_snapshot!(place.warnings(), @"The function key in [folder]/etc/heartbeat.key was changed after the service had started, which goes on with the older one; restart it: sudo systemctl restart ispmon-agent");
-    place.write("credentials/heartbeat-key", "newer\n", 0o440);
-    assert_eq!(place.warnings(), "");
+    assert_eq!(key(&setup).as_deref(), Some("older"));
+    insta::assert_snapshot!(setup.warnings(), @"The function key in [folder]/etc/heartbeat.key was changed after the service had started, which goes on with the older one; restart it: sudo systemctl restart ispmon-agent");
+    setup.write("credentials/heartbeat-key", "newer\n", 0o440);
+    assert_eq!(setup.warnings(), "");
 }
 
 #[test]
 fn an_empty_or_absent_credential_means_no_key() {
-    let mut place = Place::with_file("");
-    let folder = place.folder().join("credentials").display().to_string();
-    place.variable("CREDENTIALS_DIRECTORY", &folder);
-    assert_eq!(key(&place), None);
-    place.write("credentials/heartbeat-key", "", 0o600);
-    assert_eq!(key(&place), None);
-    assert_eq!(place.warnings(), "");
-    place.write("credentials/heartbeat-key", "a key", 0o400);
-    insta::assert_snapshot!(place.problems(), @"systemd credential [folder]/credentials/heartbeat-key: the function key holds more than a key: only letters, digits and marks without spaces, on one line, make a key");
+    let mut setup = Place::with_file("");
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    assert_eq!(key(&setup), None);
+    setup.write("credentials/heartbeat-key", "", 0o600);
+    assert_eq!(key(&setup), None);
+    assert_eq!(setup.warnings(), "");
+    setup.write("credentials/heartbeat-key", "a key", 0o400);
+    insta::assert_snapshot!(setup.problems(), @"systemd credential [folder]/credentials/heartbeat-key: the function key holds more than a key: only letters, digits and marks without spaces, on one line, make a key");
 }
 
 #[test]
 fn a_plain_heartbeat_carries_no_key() {
-    let place = Place::with_file(format!(
+    let setup = Place::with_file(format!(
         "{URL}heartbeat.kind = \"plain\"\nheartbeat.key_file = \"./heartbeat.key\"\n"
     ));
-    assert_eq!(key(&place), None);
-    insta::assert_snapshot!(place.warnings(), @"heartbeat.key_file has no effect: a plain heartbeat carries no function key.");
+    assert_eq!(key(&setup), None);
+    insta::assert_snapshot!(setup.warnings(), @"heartbeat.key_file has no effect: a plain heartbeat carries no function key.");
 }

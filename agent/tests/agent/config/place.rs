@@ -1,4 +1,4 @@
-//! A folder of its own, with everything in it that a configuration is read from.
+//! A temporary folder with all sources of a configuration.
 
 use std::{
     collections::BTreeMap,
@@ -10,14 +10,14 @@ use std::{
 use ispmon_agent::config::{ConfigError, Flags, Loaded, Sources, load};
 use tempfile::TempDir;
 
-/// A temporary folder and sources that know nothing but it.
+/// A temporary folder, and sources that refer only to that folder.
 pub(crate) struct Place {
     folder: TempDir,
     pub(crate) sources: Sources,
 }
 
 impl Place {
-    /// A place without a file, a variable or a flag.
+    /// Without a file, a variable or a flag.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let sources = Sources {
@@ -34,21 +34,21 @@ impl Place {
         Self { folder, sources }
     }
 
-    /// A place with this text as the configuration file that `--config` names.
+    /// With this text in the configuration file that `--config` names.
     pub(crate) fn with_file(text: impl AsRef<[u8]>) -> Self {
-        let mut place = Self::new();
-        place.sources.config_file = Some(place.write("agent.toml", text, 0o600));
-        place
+        let mut setup = Self::new();
+        setup.sources.config_file = Some(setup.write("agent.toml", text, 0o600));
+        setup
     }
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Writes a file with a mode, and its folders.
+    /// Writes a file with a mode and creates its parent folders.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
         let path = self.folder.path().join(name);
-        let parent = path.parent().expect("it lies in the folder");
+        let parent = path.parent().expect("the path is in the folder");
         fs::create_dir_all(parent).expect("folders can be made");
         fs::write(&path, content).expect("files can be written");
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("modes can be set");
@@ -64,29 +64,29 @@ impl Place {
         load(&self.sources)
     }
 
-    /// Loads what has no problem.
+    /// Loads a configuration that must be valid.
     pub(crate) fn loaded(&self) -> Loaded {
-        self.load().unwrap_or_else(|error| panic!("there is no problem: {error}"))
+        self.load().unwrap_or_else(|error| panic!("the configuration is invalid: {error}"))
     }
 
-    /// The problems of what has some, one a line, with `[folder]` for the path of this place.
+    /// The problems of an invalid configuration, one per line, with `[folder]` for the path of the folder.
     pub(crate) fn problems(&self) -> String {
         match self.load() {
-            Ok(loaded) => panic!("there is a problem: {:?}", loaded.effective),
+            Ok(loaded) => panic!("the configuration is valid: {:?}", loaded.effective),
             Err(error) => self.anonymous(&error.to_string()),
         }
     }
 
-    /// The warnings, one a line, with `[folder]` for the path of this place.
+    /// The warnings, one per line, with `[folder]` for the path of the folder.
     pub(crate) fn warnings(&self) -> String {
         self.anonymous(&self.loaded().warnings.join("\n"))
     }
 
-    /// The value and the source of a setting as they are shown.
+    /// Value and source of a setting as the command `config` shows them.
     pub(crate) fn shown(&self, key: &str) -> (String, String) {
         let loaded = self.loaded();
         let setting = loaded.effective.iter().find(|setting| setting.key == key);
-        let setting = setting.unwrap_or_else(|| panic!("{key} is shown"));
+        let setting = setting.unwrap_or_else(|| panic!("{key} is not shown"));
         (setting.value.clone().unwrap_or_default(), self.anonymous(&setting.source))
     }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::place::Place;
 
 #[test]
-fn nothing_at_all_is_a_valid_configuration() {
+fn an_empty_configuration_is_valid() {
     let loaded = Place::new().loaded();
     let heartbeat = &loaded.settings.heartbeat;
     assert_eq!(loaded.settings.device, "dl-home");
@@ -25,25 +25,25 @@ fn nothing_at_all_is_a_valid_configuration() {
 
 #[test]
 fn each_source_overrides_the_one_before() {
-    let mut place = Place::with_file("device = \"of-the-file\"\n");
-    assert_eq!(place.shown("device"), ("of-the-file".into(), "[folder]/agent.toml, line 1".into()));
-    place.variable("HEARTBEAT_DEVICE", "of-the-variable");
+    let mut setup = Place::with_file("device = \"of-the-file\"\n");
+    assert_eq!(setup.shown("device"), ("of-the-file".into(), "[folder]/agent.toml, line 1".into()));
+    setup.variable("HEARTBEAT_DEVICE", "of-the-variable");
     assert_eq!(
-        place.shown("device"),
+        setup.shown("device"),
         ("of-the-variable".into(), "variable HEARTBEAT_DEVICE".into())
     );
-    place.sources.flags.device = Some("of-the-flag".into());
-    assert_eq!(place.shown("device"), ("of-the-flag".into(), "flag --device".into()));
-    assert_eq!(place.loaded().settings.device, "of-the-flag");
+    setup.sources.flags.device = Some("of-the-flag".into());
+    assert_eq!(setup.shown("device"), ("of-the-flag".into(), "flag --device".into()));
+    assert_eq!(setup.loaded().settings.device, "of-the-flag");
 }
 
 #[test]
-fn sources_fill_each_other_up() {
-    let mut place = Place::with_file("[heartbeat]\ninterval = 10\ntimeout = \"5s\"\n");
-    place.variable("ISPMON_HEARTBEAT_INTERVAL", "20 s");
-    place.sources.flags.url = Some("http://127.0.0.1:7071/api/ping".into());
-    place.sources.flags.verbose = true;
-    let settings = place.loaded().settings;
+fn settings_of_all_sources_are_merged() {
+    let mut setup = Place::with_file("[heartbeat]\ninterval = 10\ntimeout = \"5s\"\n");
+    setup.variable("ISPMON_HEARTBEAT_INTERVAL", "20 s");
+    setup.sources.flags.url = Some("http://127.0.0.1:7071/api/ping".into());
+    setup.sources.flags.verbose = true;
+    let settings = setup.loaded().settings;
     assert_eq!(settings.heartbeat.interval, Duration::from_secs(20));
     assert_eq!(settings.heartbeat.timeout, Duration::from_secs(5));
     assert!(settings.heartbeat.url.is_some());
@@ -52,23 +52,23 @@ fn sources_fill_each_other_up() {
 
 proptest! {
     #[test]
-    fn the_last_source_that_says_something_wins(
+    fn the_last_source_that_sets_a_value_wins(
         file in proptest::option::of(1_u64..3600),
         variable in proptest::option::of(1_u64..3600),
         flag in proptest::option::of(1_u64..3600),
         old_name in any::<bool>(),
     ) {
-        let mut place = Place::with_file(
+        let mut setup = Place::with_file(
             file.map(|seconds| format!("heartbeat.interval = {seconds}\n")).unwrap_or_default(),
         );
         if let Some(seconds) = variable {
             let name = if old_name { "HEARTBEAT_INTERVAL" } else { "ISPMON_HEARTBEAT_INTERVAL" };
-            place.variable(name, &seconds.to_string());
+            setup.variable(name, &seconds.to_string());
         }
-        place.sources.flags.interval = flag.map(|seconds| format!("{seconds}s"));
+        setup.sources.flags.interval = flag.map(|seconds| format!("{seconds}s"));
         let expected = flag.or(variable).or(file).unwrap_or(60);
         prop_assert_eq!(
-            place.loaded().settings.heartbeat.interval,
+            setup.loaded().settings.heartbeat.interval,
             Duration::from_secs(expected)
         );
     }
@@ -77,7 +77,7 @@ proptest! {
 #[test]
 fn every_setting_has_a_variable() {
     for setting in SETTINGS {
-        let mut place = Place::new();
+        let mut setup = Place::new();
         let value = match setting.key {
             "device" => "office",
             "heartbeat.kind" => "plain",
@@ -93,12 +93,12 @@ fn every_setting_has_a_variable() {
             "log.level" => "warn",
             _ => "2s",
         };
-        place.variable(&setting.variable(), value);
+        setup.variable(&setting.variable(), value);
         if setting.key == "heartbeat.key_file" {
-            assert!(place.problems().starts_with("variable ISPMON_HEARTBEAT_KEY_FILE: "));
+            assert!(setup.problems().starts_with("variable ISPMON_HEARTBEAT_KEY_FILE: "));
             continue;
         }
-        let (shown, source) = place.shown(setting.key);
+        let (shown, source) = setup.shown(setting.key);
         assert_eq!(shown, value, "{}", setting.key);
         assert_eq!(source, format!("variable {}", setting.variable()));
     }
@@ -106,34 +106,34 @@ fn every_setting_has_a_variable() {
 
 #[test]
 fn an_empty_variable_counts_as_not_set() {
-    let mut place = Place::with_file("device = \"office\"\n");
-    place.variable("ISPMON_DEVICE", "").variable("HEARTBEAT_DEVICE", "  ");
-    place.variable("ISPMON_HEARTBEAT_INTERVAL", "").variable("ISPMON_NO_SUCH_THING", "");
-    let settings = place.loaded().settings;
+    let mut setup = Place::with_file("device = \"office\"\n");
+    setup.variable("ISPMON_DEVICE", "").variable("HEARTBEAT_DEVICE", "  ");
+    setup.variable("ISPMON_HEARTBEAT_INTERVAL", "").variable("ISPMON_NO_SUCH_THING", "");
+    let settings = setup.loaded().settings;
     assert_eq!(settings.device, "office");
     assert_eq!(settings.heartbeat.interval, Duration::from_mins(1));
 }
 
 #[test]
 fn both_names_of_a_variable_must_agree() {
-    let mut place = Place::new();
-    place.variable("ISPMON_DEVICE", "office").variable("HEARTBEAT_DEVICE", "office");
-    assert_eq!(place.loaded().settings.device, "office");
-    place.variable("HEARTBEAT_DEVICE", "home");
-    insta::assert_snapshot!(place.problems(), @"variable ISPMON_DEVICE: device has another value here than in variable HEARTBEAT_DEVICE; remove one of the two, HEARTBEAT_DEVICE is the old name");
+    let mut setup = Place::new();
+    setup.variable("ISPMON_DEVICE", "office").variable("HEARTBEAT_DEVICE", "office");
+    assert_eq!(setup.loaded().settings.device, "office");
+    setup.variable("HEARTBEAT_DEVICE", "home");
+    insta::assert_snapshot!(setup.problems(), @"variable ISPMON_DEVICE: device has another value here than in variable HEARTBEAT_DEVICE; remove one of the two, HEARTBEAT_DEVICE is the old name");
 }
 
 #[test]
-fn a_text_takes_a_number() {
+fn a_text_setting_accepts_a_number() {
     for (written, device) in
         [("12", "12"), ("-5", "-5"), ("1.50", "1.50"), ("0x10", "16"), ("1979-05-27", "1979-05-27")]
     {
-        let place = Place::with_file(format!("device = {written}\n"));
-        assert_eq!(place.loaded().settings.device, device, "{written}");
+        let setup = Place::with_file(format!("device = {written}\n"));
+        assert_eq!(setup.loaded().settings.device, device, "{written}");
     }
-    let mut place = Place::new();
-    place.variable("ISPMON_DEVICE", "007");
-    assert_eq!(place.loaded().settings.device, "007");
+    let mut setup = Place::new();
+    setup.variable("ISPMON_DEVICE", "007");
+    assert_eq!(setup.loaded().settings.device, "007");
 }
 
 #[test]
@@ -148,70 +148,70 @@ fn durations_are_texts_or_seconds() {
         ("\"1min 30s\"", 90_000),
         ("'1 h'", 3_600_000),
     ] {
-        let place = Place::with_file(format!("[heartbeat]\ninterval = {written}\n"));
-        let interval = place.loaded().settings.heartbeat.interval;
+        let setup = Place::with_file(format!("[heartbeat]\ninterval = {written}\n"));
+        let interval = setup.loaded().settings.heartbeat.interval;
         assert_eq!(interval, Duration::from_millis(milliseconds), "{written}");
     }
 }
 
 #[test]
-fn words_may_be_in_upper_or_lower_case() {
-    let place = Place::with_file(
+fn keywords_are_case_insensitive() {
+    let setup = Place::with_file(
         "[heartbeat]\nkind = \"Plain\"\nmethod = \"post\"\n[log]\nlevel = \"DEBUG\"\n",
     );
-    let settings = place.loaded().settings;
+    let settings = setup.loaded().settings;
     assert_eq!(settings.heartbeat.kind, HeartbeatKind::Plain);
     assert_eq!(settings.heartbeat.method, HeartbeatMethod::Post);
     assert_eq!(settings.log.level, tracing::Level::DEBUG);
-    assert_eq!(place.shown("heartbeat.kind").0, "plain");
+    assert_eq!(setup.shown("heartbeat.kind").0, "plain");
 }
 
 #[test]
 fn the_back_off_is_never_longer_than_the_interval() {
-    let place = Place::with_file("heartbeat.interval = 10\n");
-    assert_eq!(place.loaded().settings.heartbeat.backoff_cap, Duration::from_secs(10));
+    let setup = Place::with_file("heartbeat.interval = 10\n");
+    assert_eq!(setup.loaded().settings.heartbeat.backoff_cap, Duration::from_secs(10));
     assert_eq!(
-        place.shown("heartbeat.backoff_cap"),
+        setup.shown("heartbeat.backoff_cap"),
         ("10s".into(), "heartbeat.interval, which limits 30s (default)".into())
     );
-    assert_eq!(place.shown("heartbeat.backoff_base"), ("1s".into(), "default".into()));
+    assert_eq!(setup.shown("heartbeat.backoff_base"), ("1s".into(), "default".into()));
 }
 
 #[test]
 fn the_first_default_file_that_exists_is_read() {
-    let mut place = Place::new();
-    place.sources.default_files.push(place.folder().join("homebrew/agent.toml"));
-    place.write("homebrew/agent.toml", "device = \"homebrew\"\n", 0o644);
-    assert_eq!(place.loaded().settings.device, "homebrew");
-    let first = place.write("etc/agent.toml", "device = \"system\"\n", 0o644);
-    assert_eq!(place.loaded().settings.device, "system");
-    assert_eq!(place.loaded().file, Some(first));
-    place.sources.config_file = Some("homebrew/agent.toml".into());
-    assert_eq!(place.loaded().settings.device, "homebrew");
+    let mut setup = Place::new();
+    setup.sources.default_files.push(setup.folder().join("homebrew/agent.toml"));
+    setup.write("homebrew/agent.toml", "device = \"homebrew\"\n", 0o644);
+    assert_eq!(setup.loaded().settings.device, "homebrew");
+    let first = setup.write("etc/agent.toml", "device = \"system\"\n", 0o644);
+    assert_eq!(setup.loaded().settings.device, "system");
+    assert_eq!(setup.loaded().file, Some(first));
+    setup.sources.config_file = Some("homebrew/agent.toml".into());
+    assert_eq!(setup.loaded().settings.device, "homebrew");
 }
 
 #[test]
-fn a_reload_sees_the_file_anew_and_the_rest_as_it_was() {
-    let mut place = Place::with_file("device = \"one\"\n[heartbeat]\ninterval = 10\n");
-    place.variable("ISPMON_LOG_LEVEL", "warn");
-    let before = place.loaded().settings;
-    place.write("agent.toml", "device = \"two\"\n[heartbeat]\ninterval = 20\n", 0o600);
-    let after = place.loaded().settings;
+fn a_reload_reads_the_file_again_and_keeps_the_other_sources() {
+    let mut setup = Place::with_file("device = \"one\"\n[heartbeat]\ninterval = 10\n");
+    setup.variable("ISPMON_LOG_LEVEL", "warn");
+    let before = setup.loaded().settings;
+    setup.write("agent.toml", "device = \"two\"\n[heartbeat]\ninterval = 20\n", 0o600);
+    let after = setup.loaded().settings;
     assert_eq!((before.device.as_str(), after.device.as_str()), ("one", "two"));
     assert_eq!(after.heartbeat.interval, Duration::from_secs(20));
     assert_eq!(before.log, after.log);
-    place.write("agent.toml", "device = \"three\n", 0o600);
-    place.load().expect_err("a broken file is refused as a whole");
-    place.write("agent.toml", "device = \"two\"\n[heartbeat]\ninterval = 20\n", 0o600);
-    assert_eq!(place.loaded().settings, after);
+    setup.write("agent.toml", "device = \"three\n", 0o600);
+    setup.load().expect_err("a broken file is refused as a whole");
+    setup.write("agent.toml", "device = \"two\"\n[heartbeat]\ninterval = 20\n", 0o600);
+    assert_eq!(setup.loaded().settings, after);
 }
 
 #[test]
-fn a_generic_host_name_is_warned_of_unless_a_device_is_named() {
-    let mut place = Place::new();
-    place.sources.host_name = "raspberrypi.local".to_owned();
-    assert_eq!(place.shown("device"), ("raspberrypi".into(), "the name of this machine".into()));
-    insta::assert_snapshot!(place.warnings(), @r#"The device is called "raspberrypi" after this machine, as many others are; give it a name of its own with the setting device."#);
-    place.variable("ISPMON_DEVICE", "raspberrypi");
-    assert_eq!(place.warnings(), "");
+fn a_generic_host_name_causes_a_warning_unless_a_device_is_set() {
+    let mut setup = Place::new();
+    setup.sources.host_name = "raspberrypi.local".to_owned();
+    assert_eq!(setup.shown("device"), ("raspberrypi".into(), "the name of this machine".into()));
+    insta::assert_snapshot!(setup.warnings(), @r#"The device is called "raspberrypi" after this machine, as many others are; give it a name of its own with the setting device."#);
+    setup.variable("ISPMON_DEVICE", "raspberrypi");
+    assert_eq!(setup.warnings(), "");
 }

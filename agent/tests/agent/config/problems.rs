@@ -6,7 +6,7 @@ use super::place::Place;
 
 #[test]
 fn every_problem_is_reported_at_once() {
-    let mut place = Place::with_file(
+    let mut setup = Place::with_file(
         "\
 devise = \"dl-home\"
 device = true
@@ -28,14 +28,14 @@ level = \"loud\"
 path = \"/x\"
 ",
     );
-    place.variable("ISPMON_LOG_LEVEL", "loud");
-    place.variable("ISPMON_HEARTBEAT_KEY", "AAAA");
-    place.variable("ISPMON_HEARTBEET_URL", "https://a.example/");
-    place.variable("ISPMON_X", "1");
-    place.variable("HEARTBEAT_TOKEN", "none of ours");
-    place.sources.flags.interval = Some("often".to_owned());
-    place.sources.flags.device = Some("x".repeat(101));
-    insta::assert_snapshot!(place.problems(), @r#"
+    setup.variable("ISPMON_LOG_LEVEL", "loud");
+    setup.variable("ISPMON_HEARTBEAT_KEY", "AAAA");
+    setup.variable("ISPMON_HEARTBEET_URL", "https://a.example/");
+    setup.variable("ISPMON_X", "1");
+    setup.variable("HEARTBEAT_TOKEN", "none of ours");
+    setup.sources.flags.interval = Some("often".to_owned());
+    setup.sources.flags.device = Some("x".repeat(101));
+    insta::assert_snapshot!(setup.problems(), @r#"
     [folder]/agent.toml, line 1: there is no setting devise; did you mean device?
     [folder]/agent.toml, line 5: heartbeat.kind is "healthchecks", which is none of the words that it can be; it takes "ispmon" or "plain"
     [folder]/agent.toml, line 6: heartbeat.url does not begin with https:// or http://, and nothing else is supported
@@ -56,18 +56,18 @@ path = \"/x\"
 }
 
 #[test]
-fn the_file_is_judged_where_no_other_source_overrides_it() {
-    let mut place = Place::with_file("[heartbeat]\ninterval = 0\ntimeout = 0\n");
-    place.sources.flags.interval = Some("60".to_owned());
-    insta::assert_snapshot!(place.problems(), @r#"[folder]/agent.toml, line 3: heartbeat.timeout is "0", which is too short; it takes a duration from 100ms to 5min"#);
+fn overridden_values_in_the_file_are_not_checked() {
+    let mut setup = Place::with_file("[heartbeat]\ninterval = 0\ntimeout = 0\n");
+    setup.sources.flags.interval = Some("60".to_owned());
+    insta::assert_snapshot!(setup.problems(), @r#"[folder]/agent.toml, line 3: heartbeat.timeout is "0", which is too short; it takes a duration from 100ms to 5min"#);
 }
 
 #[test]
 fn a_section_is_no_value_and_a_value_no_section() {
-    let mut place =
+    let mut setup =
         Place::with_file("heartbeat = \"https://a.example/\"\n[device]\nname = \"x\"\n[[log]]\n");
-    place.variable("ISPMON_HEARTBEAT_URL", "http://127.0.0.1/");
-    insta::assert_snapshot!(place.problems(), @r"
+    setup.variable("ISPMON_HEARTBEAT_URL", "http://127.0.0.1/");
+    insta::assert_snapshot!(setup.problems(), @r"
     [folder]/agent.toml, line 1: heartbeat is a section and takes no value; begin it with [heartbeat]
     [folder]/agent.toml, line 2: device is a section; it takes a text of 1 to 100 characters (between quotes)
     [folder]/agent.toml, line 4: log is a section and takes no value; begin it with [log]
@@ -76,8 +76,8 @@ fn a_section_is_no_value_and_a_value_no_section() {
 
 #[test]
 fn keys_that_need_quotes_are_no_settings() {
-    let place = Place::with_file("\"heartbeat.url\" = \"x\"\n\"a b\\n\" = 1\n\"\" = 2\n");
-    insta::assert_snapshot!(place.problems(), @r#"
+    let setup = Place::with_file("\"heartbeat.url\" = \"x\"\n\"a b\\n\" = 1\n\"\" = 2\n");
+    insta::assert_snapshot!(setup.problems(), @r#"
     [folder]/agent.toml, line 1: there is no setting "heartbeat.url"; did you mean heartbeat.url?
     [folder]/agent.toml, line 2: there is no setting "a b\n"; `ispmon-agent config --sample` explains all
     [folder]/agent.toml, line 3: there is no setting ""; `ispmon-agent config --sample` explains all
@@ -86,8 +86,8 @@ fn keys_that_need_quotes_are_no_settings() {
 
 #[test]
 fn an_unknown_section_is_one_problem() {
-    let place = Place::with_file("[heartbeet]\nurl = \"x\"\ninterval = 5\n[wifi]\n");
-    insta::assert_snapshot!(place.problems(), @r"
+    let setup = Place::with_file("[heartbeet]\nurl = \"x\"\ninterval = 5\n[wifi]\n");
+    insta::assert_snapshot!(setup.problems(), @r"
     [folder]/agent.toml, line 1: there is no setting heartbeet; did you mean heartbeat?
     [folder]/agent.toml, line 4: there is no setting wifi; `ispmon-agent config --sample` explains all
     ");
@@ -95,20 +95,20 @@ fn an_unknown_section_is_one_problem() {
 
 #[test]
 fn toml_errors_name_their_line() {
-    let place = Place::with_file("device = \"dl-home\"\n[heartbeat\ninterval = 60\nurl = \"abc\n");
-    insta::assert_snapshot!(place.problems(), @"[folder]/agent.toml, line 2: not valid TOML: unclosed table, expected `]`");
-    let place = Place::with_file("device = \"a\"\ndevice = \"b\"\n");
-    insta::assert_snapshot!(place.problems(), @"[folder]/agent.toml, line 2: not valid TOML: duplicate key");
+    let setup = Place::with_file("device = \"dl-home\"\n[heartbeat\ninterval = 60\nurl = \"abc\n");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml, line 2: not valid TOML: unclosed table, expected `]`");
+    let setup = Place::with_file("device = \"a\"\ndevice = \"b\"\n");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml, line 2: not valid TOML: duplicate key");
 }
 
 #[test]
-fn base_and_cap_of_the_back_off_must_fit() {
-    let place = Place::with_file("heartbeat.backoff_base = \"40s\"\n");
-    insta::assert_snapshot!(place.problems(), @"[folder]/agent.toml, line 1: heartbeat.backoff_base is 40s ([folder]/agent.toml, line 1), longer than heartbeat.backoff_cap, which is 30s (default); make it at most as long");
+fn the_base_of_the_back_off_must_not_exceed_its_cap() {
+    let setup = Place::with_file("heartbeat.backoff_base = \"40s\"\n");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml, line 1: heartbeat.backoff_base is 40s ([folder]/agent.toml, line 1), longer than heartbeat.backoff_cap, which is 30s (default); make it at most as long");
 }
 
 #[test]
-fn bounds_are_included() {
+fn bounds_are_inclusive() {
     for (key, least, below, most, above) in [
         ("interval", "10ms", "9ms", "1h", "3601"),
         ("timeout", "100ms", "99ms", "5 min", "300.001"),
@@ -132,61 +132,61 @@ fn bounds_are_included() {
 
 #[test]
 fn a_device_has_at_most_100_characters_and_no_control_characters() {
-    let place = |device: &str| {
-        let mut place = Place::new();
-        place.variable("ISPMON_DEVICE", device);
-        place
+    let setup = |device: &str| {
+        let mut setup = Place::new();
+        setup.variable("ISPMON_DEVICE", device);
+        setup
     };
     let longest = "ü".repeat(100);
-    assert_eq!(place(&longest).loaded().settings.device, longest);
-    assert_eq!(place("  dl-home \n").loaded().settings.device, "dl-home");
-    insta::assert_snapshot!(place(&"ü".repeat(101)).problems(), @r#"variable ISPMON_DEVICE: device is "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü" and so on, which is too long; it takes a text of 1 to 100 characters"#);
-    insta::assert_snapshot!(place("dl\nhome").problems(), @r#"variable ISPMON_DEVICE: device is "dl\nhome", which has a control character in it; it takes a text of 1 to 100 characters"#);
+    assert_eq!(setup(&longest).loaded().settings.device, longest);
+    assert_eq!(setup("  dl-home \n").loaded().settings.device, "dl-home");
+    insta::assert_snapshot!(setup(&"ü".repeat(101)).problems(), @r#"variable ISPMON_DEVICE: device is "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü" and so on, which is too long; it takes a text of 1 to 100 characters"#);
+    insta::assert_snapshot!(setup("dl\nhome").problems(), @r#"variable ISPMON_DEVICE: device is "dl\nhome", which has a control character in it; it takes a text of 1 to 100 characters"#);
 }
 
 #[test]
-fn a_file_that_is_named_must_exist() {
-    let mut place = Place::new();
-    place.sources.config_file = Some("missing.toml".into());
-    place.write(".env", "HEARTBEAT_DEVICE=of-the-env\n", 0o600);
-    insta::assert_snapshot!(place.problems(), @"[folder]/missing.toml: the configuration file cannot be used: it does not exist");
+fn a_configuration_file_named_by_a_flag_must_exist() {
+    let mut setup = Place::new();
+    setup.sources.config_file = Some("missing.toml".into());
+    setup.write(".env", "HEARTBEAT_DEVICE=of-the-env\n", 0o600);
+    insta::assert_snapshot!(setup.problems(), @"[folder]/missing.toml: the configuration file cannot be used: it does not exist");
 }
 
 #[test]
 fn only_regular_files_of_a_sensible_size_are_read() {
-    let mut place = Place::new();
-    place.sources.config_file = Some(place.folder().to_owned());
-    insta::assert_snapshot!(place.problems(), @"[folder]: the configuration file cannot be used: it is not a regular file");
-    place.sources.config_file = Some("/dev/zero".into());
-    insta::assert_snapshot!(place.problems(), @"/dev/zero: the configuration file cannot be used: it is not a regular file");
-    let _listener = UnixListener::bind(place.folder().join("socket")).expect("it can listen");
-    place.sources.config_file = Some("socket".into());
-    assert!(place.problems().starts_with("[folder]/socket: the configuration file cannot be used"));
-    let made = Command::new("mkfifo").arg(place.folder().join("pipe")).status();
-    assert!(made.expect("mkfifo is there").success());
-    place.sources.config_file = Some("pipe".into());
-    insta::assert_snapshot!(place.problems(), @"[folder]/pipe: the configuration file cannot be used: it is not a regular file");
-    let place = Place::with_file("#".repeat(64 * 1024 + 1));
-    insta::assert_snapshot!(place.problems(), @"[folder]/agent.toml: the configuration file cannot be used: it is longer than 65536 bytes");
+    let mut setup = Place::new();
+    setup.sources.config_file = Some(setup.folder().to_owned());
+    insta::assert_snapshot!(setup.problems(), @"[folder]: the configuration file cannot be used: it is not a regular file");
+    setup.sources.config_file = Some("/dev/zero".into());
+    insta::assert_snapshot!(setup.problems(), @"/dev/zero: the configuration file cannot be used: it is not a regular file");
+    let _listener = UnixListener::bind(setup.folder().join("socket")).expect("the socket is bound");
+    setup.sources.config_file = Some("socket".into());
+    assert!(setup.problems().starts_with("[folder]/socket: the configuration file cannot be used"));
+    let made = Command::new("mkfifo").arg(setup.folder().join("pipe")).status();
+    assert!(made.expect("mkfifo starts").success());
+    setup.sources.config_file = Some("pipe".into());
+    insta::assert_snapshot!(setup.problems(), @"[folder]/pipe: the configuration file cannot be used: it is not a regular file");
+    let setup = Place::with_file("#".repeat(64 * 1024 + 1));
+    insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml: the configuration file cannot be used: it is longer than 65536 bytes");
     Place::with_file("#".repeat(64 * 1024)).loaded();
-    let place = Place::with_file(b"device = \"\xff\"\n");
-    insta::assert_snapshot!(place.problems(), @"[folder]/agent.toml: the configuration file cannot be used: it is not UTF-8 text");
+    let setup = Place::with_file(b"device = \"\xff\"\n");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml: the configuration file cannot be used: it is not UTF-8 text");
 }
 
 #[test]
 fn variables_must_be_text() {
     use std::os::unix::ffi::OsStringExt;
 
-    let mut place = Place::new();
+    let mut setup = Place::new();
     let value = std::ffi::OsString::from_vec(vec![b'x', 0xff]);
-    place.sources.environment.insert("ISPMON_DEVICE".into(), value.clone());
-    place.sources.environment.insert("SOMETHING_ELSE".into(), value);
-    insta::assert_snapshot!(place.problems(), @"variable ISPMON_DEVICE: the value of device is not UTF-8 text; it takes a text of 1 to 100 characters");
+    setup.sources.environment.insert("ISPMON_DEVICE".into(), value.clone());
+    setup.sources.environment.insert("SOMETHING_ELSE".into(), value);
+    insta::assert_snapshot!(setup.problems(), @"variable ISPMON_DEVICE: the value of device is not UTF-8 text; it takes a text of 1 to 100 characters");
 }
 
-/// Whatever comes out is usable: a sentence with a place, one a line, or nothing at all.
-fn sensible(place: &Place) -> Result<(), TestCaseError> {
-    if let Err(error) = place.load() {
+/// Checks that loading succeeds, or returns problems of one line each, each with its position.
+fn check_result(setup: &Place) -> Result<(), TestCaseError> {
+    if let Err(error) = setup.load() {
         let text = error.to_string();
         prop_assert!(!text.is_empty());
         prop_assert_eq!(text.lines().count(), error.problems().len(), "{}", text);
@@ -197,7 +197,7 @@ fn sensible(place: &Place) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Lines that look like a configuration, for better odds than with any text.
+/// Lines that resemble a configuration, to get further than arbitrary text does.
 fn almost_toml() -> impl Strategy<Value = String> {
     let key = prop_oneof![
         Just("device".to_owned()),
@@ -221,35 +221,35 @@ fn almost_toml() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_bytes_in_the_file_give_settings_or_sentences(bytes in any::<Vec<u8>>()) {
-        sensible(&Place::with_file(bytes))?;
+    fn any_bytes_in_the_file_give_settings_or_problems(bytes in any::<Vec<u8>>()) {
+        check_result(&Place::with_file(bytes))?;
     }
 
     #[test]
-    fn any_text_in_the_file_gives_settings_or_sentences(text in any::<String>()) {
-        sensible(&Place::with_file(text))?;
+    fn any_text_in_the_file_gives_settings_or_problems(text in any::<String>()) {
+        check_result(&Place::with_file(text))?;
     }
 
     #[test]
-    fn any_lines_in_the_file_give_settings_or_sentences(text in almost_toml()) {
-        sensible(&Place::with_file(text))?;
+    fn any_lines_in_the_file_give_settings_or_problems(text in almost_toml()) {
+        check_result(&Place::with_file(text))?;
     }
 
     #[test]
-    fn any_variables_give_settings_or_sentences(
+    fn any_variables_give_settings_or_problems(
         which in 0..ispmon_agent::config::table::SETTINGS.len(),
         value in any::<String>(),
         name in "ISPMON_[A-Z_]{0,20}",
     ) {
-        let mut place = Place::new();
-        place.variable(&ispmon_agent::config::table::SETTINGS[which].variable(), &value);
-        place.variable(&name, &value);
-        sensible(&place)?;
+        let mut setup = Place::new();
+        setup.variable(&ispmon_agent::config::table::SETTINGS[which].variable(), &value);
+        setup.variable(&name, &value);
+        check_result(&setup)?;
     }
 }
 
 #[test]
-fn deep_nesting_is_no_danger() {
+fn deep_nesting_is_refused() {
     let deep = format!("device = {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
     assert!(Place::with_file(deep).problems().contains("line 1: not valid TOML"));
     let dotted = format!("{}x = 1\n", "heartbeat.".repeat(3_000));
@@ -257,8 +257,8 @@ fn deep_nesting_is_no_danger() {
 }
 
 #[test]
-fn what_cannot_be_probed_is_refused_part_by_part() {
-    let place = Place::with_file(
+fn every_invalid_probe_target_is_reported() {
+    let setup = Place::with_file(
         "\
 [probe]
 anchors = [\"192.0.2.1\", \"one.example\", \"tcp://192.0.2.1:443\", \"192.0.2.3:0\"]
@@ -268,7 +268,7 @@ portal = \"https://portal.example/\"
 grace = \"1h\"
 ",
     );
-    insta::assert_snapshot!(place.problems(), @r#"
+    insta::assert_snapshot!(setup.problems(), @r#"
     [folder]/agent.toml, line 2: probe.anchors is "192.0.2.3:0", which is without a port that could be probed; it takes 1 to 16 addresses such as "1.1.1.1, [fd00::1]:8443, tcp://192.0.2.1", separated by commas
     [folder]/agent.toml, line 2: probe.anchors is "one.example", which is no address; it takes 1 to 16 addresses such as "1.1.1.1, [fd00::1]:8443, tcp://192.0.2.1", separated by commas
     [folder]/agent.toml, line 2: probe.anchors is "tcp://192.0.2.1:443", which is in it twice; it takes 1 to 16 addresses such as "1.1.1.1, [fd00::1]:8443, tcp://192.0.2.1", separated by commas
@@ -280,10 +280,10 @@ grace = \"1h\"
 }
 
 #[test]
-fn few_anchors_of_a_family_are_worth_a_warning() {
-    let place =
+fn too_few_anchors_of_a_family_cause_a_warning() {
+    let setup =
         Place::with_file("[probe]\nanchors = \"192.0.2.1, 192.0.2.2, 192.0.2.3, 2001:db8::1\"\n");
-    insta::assert_snapshot!(place.loaded().warnings.join("\n"), @"probe.anchors has only 1 address of IPv6, so that a server which is down looks like an outage. Name 3 or more, of two organisations at least.");
+    insta::assert_snapshot!(setup.loaded().warnings.join("\n"), @"probe.anchors has only 1 address of IPv6, so that a server which is down looks like an outage. Name 3 or more, of two organisations at least.");
 }
 
 #[test]
@@ -297,11 +297,11 @@ fn a_list_of_anchors_has_an_upper_bound() {
 }
 
 #[test]
-fn an_anchor_may_be_named_without_tls() {
-    let place = Place::with_file(
+fn an_anchor_can_be_set_without_tls() {
+    let setup = Place::with_file(
         "[probe]\nanchors = \"tcp://192.0.2.1, 192.0.2.2, tcp://[2001:db8::1]:853\"\n",
     );
-    let anchors = place.loaded().settings.probe.anchors;
+    let anchors = setup.loaded().settings.probe.anchors;
     let shown: Vec<String> = anchors.iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["tcp://192.0.2.1:443", "192.0.2.2:443", "tcp://[2001:db8::1]:853"]);
     assert_eq!(anchors.iter().map(|anchor| anchor.tls).collect::<Vec<_>>(), [false, true, false]);

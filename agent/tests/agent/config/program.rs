@@ -6,10 +6,10 @@ use std::{
 
 use super::place::Place;
 
-/// The program in a place of its own, without any variable of this process.
-fn agent(place: &Place, arguments: &[&str]) -> Command {
+/// The program in the temporary folder, without this process's environment.
+fn agent(setup: &Place, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ispmon-agent"));
-    command.args(arguments).current_dir(place.folder()).env_clear();
+    command.args(arguments).current_dir(setup.folder()).env_clear();
     command
 }
 
@@ -19,7 +19,7 @@ fn run(mut command: Command) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-/// The lines with two spaces between columns: their width depends on where temporary folders are.
+/// The lines with two spaces between columns: column widths depend on the path of the temporary folder.
 fn columns(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let columns: Vec<_> =
@@ -29,14 +29,14 @@ fn columns(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether this machine has a configuration of its own, which would take the place of a `.env`.
+/// Whether this machine has a configuration file, which would replace a `.env` file.
 fn is_configured() -> bool {
     ispmon_agent::config::default_paths(None).iter().any(|path| path.exists())
 }
 
 #[test]
 fn config_shows_every_setting_and_its_source() {
-    let place = Place::with_file(
+    let setup = Place::with_file(
         "\
 device = \"dl-home\"
 [heartbeat]
@@ -45,12 +45,12 @@ key_file = \"./heartbeat.key\"
 interval = 10
 ",
     );
-    place.write("heartbeat.key", "secret\n", 0o600);
-    let mut command = agent(&place, &["config", "--config", "agent.toml", "--verbose"]);
+    setup.write("heartbeat.key", "secret\n", 0o600);
+    let mut command = agent(&setup, &["config", "--config", "agent.toml", "--verbose"]);
     command.env("ISPMON_HEARTBEAT_TIMEOUT", "5 s");
     let (code, output, errors) = run(command);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    insta::assert_snapshot!(columns(&place.anonymous(&output)), @r"
+    insta::assert_snapshot!(columns(&setup.anonymous(&output)), @r"
     device  dl-home  [folder]/agent.toml, line 1
     state_dir  (not set)  default
     heartbeat.kind  ispmon  default
@@ -78,26 +78,26 @@ interval = 10
 }
 
 #[test]
-fn config_prints_the_sample_even_beside_a_bad_file() {
-    let place = Place::with_file("nonsense");
+fn config_prints_the_sample_despite_an_invalid_file() {
+    let setup = Place::with_file("nonsense");
     for arguments in
         [&["config", "--sample"][..], &["--config", "agent.toml", "config", "--sample"]]
     {
-        let (code, output, errors) = run(agent(&place, arguments));
+        let (code, output, errors) = run(agent(&setup, arguments));
         assert_eq!((code, errors.as_str()), (Some(0), ""));
         assert_eq!(output, ispmon_agent::config::sample::SAMPLE);
     }
 }
 
 #[test]
-fn every_command_ends_with_78_and_names_all_problems() {
-    let place = Place::with_file("devise = 1\n[heartbeat]\ninterval = \"often\"\n");
+fn every_command_exits_with_78_and_reports_all_problems() {
+    let setup = Place::with_file("devise = 1\n[heartbeat]\ninterval = \"often\"\n");
     for command in ["run", "ping", "config"] {
-        let mut command = agent(&place, &[command, "--config", "agent.toml"]);
+        let mut command = agent(&setup, &[command, "--config", "agent.toml"]);
         command.env("ISPMON_LOG_LEVEL", "loud");
         let (code, output, errors) = run(command);
         assert_eq!((code, output.as_str()), (Some(78), ""));
-        let errors = place.anonymous(&errors);
+        let errors = setup.anonymous(&errors);
         for part in [
             "agent.toml, line 1: there is no setting devise; did you mean device?",
             "agent.toml, line 3: heartbeat.interval is \"often\"",
@@ -109,11 +109,11 @@ fn every_command_ends_with_78_and_names_all_problems() {
 }
 
 #[test]
-fn under_launchd_a_configuration_error_ends_successfully_so_that_it_does_not_restart() {
-    let place = Place::with_file("nonsense");
+fn under_launchd_a_configuration_error_exits_with_0_to_prevent_restarts() {
+    let setup = Place::with_file("nonsense");
     for (job, expected) in [("net.ispmon.agent", 0), ("homebrew.mxcl.ispmon-agent", 78), ("0", 78)]
     {
-        let mut command = agent(&place, &["run", "--config", "agent.toml"]);
+        let mut command = agent(&setup, &["run", "--config", "agent.toml"]);
         command.env("XPC_SERVICE_NAME", job);
         let (code, _, errors) = run(command);
         assert_eq!(code, Some(expected), "{job}");
@@ -122,31 +122,31 @@ fn under_launchd_a_configuration_error_ends_successfully_so_that_it_does_not_res
 }
 
 #[test]
-fn a_missing_file_ends_with_78_and_wrong_usage_with_64() {
-    let place = Place::new();
-    let (code, _, errors) = run(agent(&place, &["run", "--config", "missing.toml"]));
+fn a_missing_file_exits_with_78_and_wrong_usage_with_64() {
+    let setup = Place::new();
+    let (code, _, errors) = run(agent(&setup, &["run", "--config", "missing.toml"]));
     assert_eq!(code, Some(78));
     assert!(errors.contains("missing.toml: the configuration file cannot be used"), "{errors}");
     for arguments in [&["--intervall", "60"][..], &["begin"], &["config", "--once"], &["--url", ""]]
     {
-        let (code, output, errors) = run(agent(&place, arguments));
+        let (code, output, errors) = run(agent(&setup, arguments));
         assert_eq!((code, output.as_str()), (Some(64), ""), "{arguments:?}");
         assert!(errors.starts_with("error: "), "{errors}");
     }
     for arguments in [["--help"], ["--version"], ["help"]] {
-        let (code, output, errors) = run(agent(&place, &arguments));
+        let (code, output, errors) = run(agent(&setup, &arguments));
         assert_eq!((code, errors.as_str()), (Some(0), ""), "{arguments:?}");
         assert!(output.contains("ispmon-agent"), "{output}");
     }
 }
 
 #[test]
-fn a_current_folder_that_was_deleted_is_told_with_the_remedy() {
-    let place = Place::new();
+fn a_deleted_current_folder_is_reported_with_advice() {
+    let setup = Place::new();
     let mut command = Command::new("/bin/sh");
     let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" config";
     command.args(["-c", script, env!("CARGO_BIN_EXE_ispmon-agent")]);
-    command.current_dir(place.folder());
+    command.current_dir(setup.folder());
     let (code, output, errors) = run(command);
     assert_eq!((code, output.as_str()), (Some(1), ""));
     assert!(errors.contains("the current folder cannot be used: "), "{errors}");
@@ -154,7 +154,7 @@ fn a_current_folder_that_was_deleted_is_told_with_the_remedy() {
 }
 
 #[test]
-fn a_dotenv_of_ones_own_is_read() {
+fn a_dotenv_file_of_the_same_user_is_read() {
     if is_configured() {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
@@ -162,15 +162,15 @@ fn a_dotenv_of_ones_own_is_read() {
         );
         return;
     }
-    let place = Place::new();
-    place.write(".env", "RG=group\nHEARTBEAT_DEVICE=of-the-env\n", 0o600);
-    let (code, output, errors) = run(agent(&place, &["config"]));
+    let setup = Place::new();
+    setup.write(".env", "RG=group\nHEARTBEAT_DEVICE=of-the-env\n", 0o600);
+    let (code, output, errors) = run(agent(&setup, &["config"]));
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     assert!(output.contains("of-the-env"), "{output}");
 }
 
 #[test]
-fn a_foreign_dotenv_is_ignored_with_a_warning() {
+fn a_dotenv_file_of_another_user_is_ignored_with_a_warning() {
     if is_configured() {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
@@ -181,14 +181,14 @@ fn a_foreign_dotenv_is_ignored_with_a_warning() {
     if !rustix::process::geteuid().is_root() {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
-            format_args!("SKIPPED: only root can give a file to somebody else\n"),
+            format_args!("SKIPPED: only root can change the owner of a file\n"),
         );
         return;
     }
-    let place = Place::new();
-    let path = place.write(".env", "HEARTBEAT_URL=https://stranger.example/\n", 0o644);
-    std::os::unix::fs::chown(path, Some(4711), Some(4711)).expect("root can give files away");
-    let (code, output, errors) = run(agent(&place, &["config"]));
+    let setup = Place::new();
+    let path = setup.write(".env", "HEARTBEAT_URL=https://stranger.example/\n", 0o644);
+    std::os::unix::fs::chown(path, Some(4711), Some(4711)).expect("root can change owners");
+    let (code, output, errors) = run(agent(&setup, &["config"]));
     assert_eq!(code, Some(0));
     assert!(!output.contains("stranger"), "{output}");
     assert!(
@@ -198,25 +198,25 @@ fn a_foreign_dotenv_is_ignored_with_a_warning() {
 }
 
 #[test]
-fn a_key_file_that_the_agent_may_not_read_is_told_from_a_missing_one() {
+fn an_unreadable_key_file_is_distinguished_from_a_missing_one() {
     const NOBODY: u32 = 65_534;
-    let place = Place::new();
+    let setup = Place::new();
     let configuration =
         "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
-    place.write("agent.toml", configuration, 0o644);
-    place.write("key", "a-key", 0o000);
-    let mut command = agent(&place, &["--config", "agent.toml", "config"]);
-    // Root may read every file, so somebody else runs a copy of the program that everybody can reach.
+    setup.write("agent.toml", configuration, 0o644);
+    setup.write("key", "a-key", 0o000);
+    let mut command = agent(&setup, &["--config", "agent.toml", "config"]);
+    // Root can read every file, so another user runs a copy of the program in a folder open to all.
     if rustix::process::geteuid().is_root() {
-        let copy = place.folder().join("ispmon-agent");
-        // Another test may start a program just now, which would hold a file that is written here open
-        // for a moment; then nobody could start the copy.
+        let copy = setup.folder().join("ispmon-agent");
+        // Copied by another process: a program that another test starts at this moment would inherit
+        // the copy open for writing, and starting it would fail ("text file busy").
         let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ispmon-agent")).arg(&copy).status();
         assert!(copied.expect("cp starts").success());
-        let everybody = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(place.folder(), everybody).expect("a folder for everybody");
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(setup.folder(), open).expect("the mode can be set");
         command = Command::new(copy);
-        command.args(["--config", "agent.toml", "config"]).current_dir(place.folder()).env_clear();
+        command.args(["--config", "agent.toml", "config"]).current_dir(setup.folder()).env_clear();
         command.uid(NOBODY).gid(NOBODY);
     }
     let (code, output, errors) = run(command);

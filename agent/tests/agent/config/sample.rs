@@ -2,7 +2,7 @@ use ispmon_agent::config::{sample::SAMPLE, table::SETTINGS};
 
 use super::place::Place;
 
-/// The sample with every setting in force instead of commented out.
+/// The sample with every setting uncommented.
 fn uncommented() -> String {
     let is_setting = |line: &str| {
         line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).is_some_and(|(name, _)| {
@@ -25,12 +25,12 @@ fn the_sample_equals_the_defaults() {
 
 #[test]
 fn the_sample_sets_every_setting() {
-    let place = Place::with_file(uncommented());
+    let setup = Place::with_file(uncommented());
     for setting in SETTINGS.iter().filter(|setting| !setting.default.is_empty()) {
-        let (_, source) = place.shown(setting.key);
+        let (_, source) = setup.shown(setting.key);
         assert!(source.contains("[folder]/agent.toml, line "), "{}: {source}", setting.key);
     }
-    // An empty text is the same as none, so these are set without a trace.
+    // Settings with an empty value count as not set, so compare the names in the text.
     let names: Vec<_> = uncommented()
         .lines()
         .filter_map(|line| line.split_once(" = ").map(|(name, _)| name.to_owned()))

@@ -3,51 +3,51 @@ use proptest::prelude::*;
 
 use super::place::Place;
 
-/// Everything that a user could read somewhere.
-fn everything_shown(place: &Place) -> String {
-    match place.load() {
+/// All output that a user could see.
+fn all_output(setup: &Place) -> String {
+    match setup.load() {
         Err(error) => format!("{error}\n{error:?}"),
         Ok(loaded) => {
             let mut output = Vec::new();
-            write_settings(&loaded, &mut output).expect("a list of bytes takes everything");
+            write_settings(&loaded, &mut output).expect("writing to a vector succeeds");
             let output = String::from_utf8(output).expect("the output is text");
             format!("{output}\n{loaded:?}\n{}", loaded.warnings.join("\n"))
         }
     }
 }
 
-/// The places at which people put a secret, right and wrong ones.
-fn place_with(secret: &str, position: usize) -> Place {
+/// A setup with the secret at one of the positions, right and wrong, where users put it.
+fn setup_with(secret: &str, position: usize) -> Place {
     let file = |text: String| Place::with_file(text);
     let url = "heartbeat.url = \"https://dl.example/api/ping\"\n";
     let plain = "heartbeat.kind = \"plain\"\n";
     let variable = |name: &str, value: String| {
-        let mut place = Place::new();
-        place.variable(name, &value);
-        place
+        let mut setup = Place::new();
+        setup.variable(name, &value);
+        setup
     };
     match position {
         0 => {
-            let place = file(format!("{url}heartbeat.key_file = \"./a.key\"\n"));
-            place.write("a.key", secret, 0o600);
-            place
+            let setup = file(format!("{url}heartbeat.key_file = \"./a.key\"\n"));
+            setup.write("a.key", secret, 0o600);
+            setup
         }
         1 => {
-            let place = file(format!("{url}heartbeat.key_file = \"./a.key\"\n"));
-            place.write("a.key", format!("{secret} {secret}"), 0o600);
-            place
+            let setup = file(format!("{url}heartbeat.key_file = \"./a.key\"\n"));
+            setup.write("a.key", format!("{secret} {secret}"), 0o600);
+            setup
         }
         2 => {
-            let place = file(format!("{url}heartbeat.key_file = \"./a.key\"\n"));
-            place.write("a.key", secret, 0o644);
-            place
+            let setup = file(format!("{url}heartbeat.key_file = \"./a.key\"\n"));
+            setup.write("a.key", secret, 0o644);
+            setup
         }
         3 => {
-            let mut place = file(url.to_owned());
-            place.write("heartbeat-key", secret, 0o440);
-            let folder = place.folder().display().to_string();
-            place.variable("CREDENTIALS_DIRECTORY", &folder);
-            place
+            let mut setup = file(url.to_owned());
+            setup.write("heartbeat-key", secret, 0o440);
+            let folder = setup.folder().display().to_string();
+            setup.variable("CREDENTIALS_DIRECTORY", &folder);
+            setup
         }
         4 => file(format!("{url}heartbeat.key_file = \"{secret}\"\n")),
         5 => file(format!("{url}heartbeat.key = \"{secret}\"\n")),
@@ -67,26 +67,26 @@ fn place_with(secret: &str, position: usize) -> Place {
         19 => variable("ISPMON_HEARTBEAT_KEY_FILE", secret.to_owned()),
         20 => variable("HEARTBEAT_URL", format!("https://dl.example/?code={secret}")),
         21 => {
-            let mut place = file(plain.to_owned());
-            place.variable("HEARTBEAT_URL", &format!("https://hc.example/{secret}"));
-            place.variable("ISPMON_HEARTBEAT_URL", &format!("https://hc.example/{secret}/new"));
-            place
+            let mut setup = file(plain.to_owned());
+            setup.variable("HEARTBEAT_URL", &format!("https://hc.example/{secret}"));
+            setup.variable("ISPMON_HEARTBEAT_URL", &format!("https://hc.example/{secret}/new"));
+            setup
         }
         22 => {
-            let mut place = file(plain.to_owned());
-            place.sources.flags.url = Some(format!("https://hc.example/{secret}"));
-            place
+            let mut setup = file(plain.to_owned());
+            setup.sources.flags.url = Some(format!("https://hc.example/{secret}"));
+            setup
         }
         23 => {
-            let place = Place::new();
-            place.write(".env", format!("HEARTBEAT_URL='https://hc.example/{secret}\n"), 0o600);
-            place
+            let setup = Place::new();
+            setup.write(".env", format!("HEARTBEAT_URL='https://hc.example/{secret}\n"), 0o600);
+            setup
         }
         24 => {
-            let place = Place::new();
+            let setup = Place::new();
             let lines = format!("ISPMON_HEARTBEAT_KIND=plain\nHEARTBEAT_URL=\"$A/{secret}\"\n");
-            place.write(".env", lines, 0o600);
-            place
+            setup.write(".env", lines, 0o600);
+            setup
         }
         _ => file(format!("{url}device = \"dl-home\" {secret}\n")),
     }
@@ -99,10 +99,10 @@ proptest! {
     #[test]
     fn no_message_ever_shows_a_secret(secret in "[A-Za-z0-9_-]{24,56}(==)?") {
         for position in 0..POSITIONS {
-            let place = place_with(&secret, position);
-            let shown = everything_shown(&place);
+            let setup = setup_with(&secret, position);
+            let shown = all_output(&setup);
             prop_assert!(!shown.contains(&secret), "position {}: {}", position, shown);
-            // Long enough a part of it would be of use to a stranger.
+            // A long part of a secret helps an attacker too.
             prop_assert!(!shown.contains(&secret[..16]), "position {}: {}", position, shown);
             prop_assert!(!shown.contains(&secret[8..24]), "position {}: {}", position, shown);
         }
@@ -110,11 +110,11 @@ proptest! {
 }
 
 #[test]
-fn the_positions_are_what_they_claim_to_be() {
-    // Those that are right must load, or the property would only ever see refusals.
+fn only_the_right_positions_load() {
+    // The right ones must load, or the property test would see nothing but problems.
     for position in 0..POSITIONS {
         let is_right = [0, 3, 8, 9, 22].contains(&position);
-        let place = place_with("AbCdEfGhIjKlMnOpQrStUvWx", position);
-        assert_eq!(place.load().is_ok(), is_right, "position {position}");
+        let setup = setup_with("AbCdEfGhIjKlMnOpQrStUvWx", position);
+        assert_eq!(setup.load().is_ok(), is_right, "position {position}");
     }
 }

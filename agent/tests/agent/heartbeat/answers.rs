@@ -1,4 +1,4 @@
-//! Answers of all kinds, and none.
+//! All kinds of responses, and none.
 
 use std::{
     sync::{Mutex, mpsc::channel},
@@ -14,17 +14,17 @@ use tokio::time::Instant;
 use super::ping::{Pinged, ping};
 use crate::process::{Agent, Folder};
 
-/// Pings a server that gives this answer, and checks that it does not count.
+/// Pings a server with this response and asserts that the heartbeat counts as failed.
 fn refused(answer: &str) -> Pinged {
     let server = TestServer::answering(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
     let pinged = ping(&server.url("/api/ping"), &[]);
     assert_eq!(pinged.code, Some(1), "{pinged:?}");
-    assert_eq!(server.requests().len(), 1, "there is one try");
+    assert_eq!(server.requests().len(), 1, "there is one attempt");
     pinged
 }
 
 #[test]
-fn an_accepted_heartbeat_carries_the_key_and_ends_with_0() {
+fn an_accepted_heartbeat_carries_the_key_and_exits_with_0() {
     let server = TestServer::answering(OK);
     let pinged = ping(&server.url("/api/ping"), &[]);
     assert_eq!(pinged.code, Some(0), "{pinged:?}");
@@ -32,12 +32,12 @@ fn an_accepted_heartbeat_carries_the_key_and_ends_with_0() {
     assert!(request.starts_with("POST /api/ping HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("x-functions-key: k3y\r\n"), "{request}");
     assert!(request.contains("\"device\":\"dl-home\""), "{request}");
-    // Its number must not count among those of an agent that runs.
+    // Its sequence number must not count among those of a running agent.
     assert!(request.contains("\"boot\":\"\""), "{request}");
 }
 
 #[test]
-fn refusals_are_told_with_their_status_and_what_to_do() {
+fn refusals_are_reported_with_status_and_advice() {
     let unauthorized = refused("401 Unauthorized").errors;
     assert!(unauthorized.contains("the answer was 401 Unauthorized."), "{unauthorized}");
     assert!(unauthorized.contains("Check the function key"), "{unauthorized}");
@@ -59,7 +59,7 @@ fn a_redirect_is_a_refusal() {
 }
 
 #[test]
-fn a_refused_connection_is_told_as_such() {
+fn a_refused_connection_is_reported() {
     let port = HeldPort::take();
     let address = port.address();
     let pinged = ping(&format!("http://{address}/api/ping"), &[]);
@@ -68,16 +68,16 @@ fn a_refused_connection_is_told_as_such() {
 }
 
 #[test]
-fn a_server_that_hangs_is_left_when_the_time_is_over() {
+fn a_hanging_server_times_out() {
     let server = TestServer::silent();
     let pinged = ping(&server.url("/"), &[("ISPMON_HEARTBEAT_TIMEOUT", "300ms")]);
     assert_eq!(pinged.code, Some(1));
-    let told = "accepted the connection but did not answer.";
-    assert!(pinged.errors.contains(told), "{pinged:?}");
+    let expected = "accepted the connection but did not answer.";
+    assert!(pinged.errors.contains(expected), "{pinged:?}");
 }
 
 #[test]
-fn an_endless_body_is_read_to_no_end() {
+fn an_endless_body_is_not_read_to_its_end() {
     let server = TestServer::with(|connection, _| {
         connection.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         repeat(connection, b"10\r\n0123456789abcdef\r\n")
@@ -86,7 +86,7 @@ fn an_endless_body_is_read_to_no_end() {
     assert_eq!(pinged.code, Some(1), "{pinged:?}");
     assert!(pinged.errors.contains("…\" in place of \"ok\"."), "{pinged:?}");
     let plain = [("ISPMON_HEARTBEAT_KIND", "plain"), ("ISPMON_HEARTBEAT_KEY_FILE", "")];
-    assert_eq!(ping(&server.url("/"), &plain).code, Some(0), "any text will do");
+    assert_eq!(ping(&server.url("/"), &plain).code, Some(0), "any body is accepted");
 }
 
 fn answering(status: &str, body: &str) -> TestServer {
@@ -95,17 +95,17 @@ fn answering(status: &str, body: &str) -> TestServer {
 }
 
 #[test]
-fn a_login_page_is_no_delivery() {
+fn a_login_page_does_not_count_as_delivery() {
     let page = "<html>\u{1b}]0;owned\u{7}<title>Please log in</title></html>";
     let pinged = ping(&answering("200 OK", page).url("/api/ping"), &[]);
     assert_eq!(pinged.code, Some(1), "{pinged:?}");
-    let told =
+    let expected =
         "200 OK, but \"<html>]0;owned<title>Please log in</title></html>\" in place of \"ok\".";
-    assert!(pinged.errors.contains(told), "{pinged:?}");
+    assert!(pinged.errors.contains(expected), "{pinged:?}");
 }
 
 #[test]
-fn a_dead_mans_switch_that_does_not_know_the_url_is_a_failure() {
+fn an_unexpected_body_from_a_plain_endpoint_is_a_failure() {
     for (expect, code) in [("", 0), ("OK", 1)] {
         let server = answering("200 OK", "OK (not found)");
         let plain = [
@@ -115,8 +115,8 @@ fn a_dead_mans_switch_that_does_not_know_the_url_is_a_failure() {
         ];
         let pinged = ping(&server.url("/8a3f"), &plain);
         assert_eq!(pinged.code, Some(code), "{pinged:?}");
-        let told = "but \"OK (not found)\" in place of \"OK\". Check `heartbeat.url`";
-        assert_eq!(pinged.errors.contains(told), code == 1, "{pinged:?}");
+        let expected = "but \"OK (not found)\" in place of \"OK\". Check `heartbeat.url`";
+        assert_eq!(pinged.errors.contains(expected), code == 1, "{pinged:?}");
     }
     let server = answering("200 OK", "OK");
     let plain = [
@@ -128,14 +128,14 @@ fn a_dead_mans_switch_that_does_not_know_the_url_is_a_failure() {
 }
 
 #[test]
-fn a_stopped_app_is_not_taken_for_a_wrong_key() {
+fn a_stopped_app_is_distinguished_from_a_wrong_key() {
     let page = "<title>Web App - Unavailable</title><h1>Error 403 - This web app is stopped.</h1>";
     let errors = ping(&answering("403 Site Disabled", page).url("/api/ping"), &[]).errors;
     assert!(errors.contains("403 Forbidden, because the app is stopped. Start it:"), "{errors}");
 }
 
 #[test]
-fn what_is_not_http_is_told_as_such() {
+fn a_response_that_is_not_http_is_reported() {
     let server = TestServer::answering("SSH-2.0-OpenSSH_9.6\r\n\r\n");
     let pinged = ping(&server.url("/"), &[]);
     assert_eq!(pinged.code, Some(1));
@@ -143,7 +143,7 @@ fn what_is_not_http_is_told_as_such() {
 }
 
 #[test]
-fn a_running_agent_waits_as_long_as_a_refusal_asks() {
+fn a_running_agent_obeys_retry_after() {
     let (sender, times) = channel();
     let sender = Mutex::new(sender);
     let server = TestServer::with(move |connection, _| {
@@ -158,12 +158,12 @@ fn a_running_agent_waits_as_long_as_a_refusal_asks() {
     ));
     let _agent = folder.run();
     let [first, second] =
-        [(); 2].map(|()| times.recv_timeout(PATIENCE).expect("the agent tries again"));
+        [(); 2].map(|()| times.recv_timeout(PATIENCE).expect("the agent retries"));
     assert!(second - first >= Duration::from_secs(3), "{:?}", second - first);
 }
 
 #[test]
-fn a_running_agent_tries_again_soon_after_a_failure_and_says_when_it_works_again() {
+fn a_running_agent_retries_after_a_failure_and_logs_the_recovery() {
     let server = TestServer::with(|connection, count| match count {
         0..3 => Ok(()),
         _ => connection.write_all(OK.as_bytes()),

@@ -1,10 +1,10 @@
-//! `ispmon-agent ping` as a function from its configuration and environment to exit code and text.
+//! Runs `ispmon-agent ping` with a configuration and an environment.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
 
 use crate::process::Folder;
 
-/// What a run of the program came to.
+/// Exit code and output of a run.
 #[derive(Debug)]
 pub(crate) struct Pinged {
     pub(crate) code: Option<i32>,
@@ -23,7 +23,7 @@ pub(crate) fn ping(url: &str, environment: &[(&str, &str)]) -> Pinged {
     ping_in(&folder, environment)
 }
 
-/// Pings as the folder's configuration says.
+/// Pings with the folder's configuration.
 pub(crate) fn ping_in(folder: &Folder, environment: &[(&str, &str)]) -> Pinged {
     let mut command = folder.command(["ping"]);
     let Output { status, stdout, stderr } =

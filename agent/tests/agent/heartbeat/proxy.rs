@@ -1,4 +1,4 @@
-//! The environment's proxy.
+//! The proxy of the environment.
 
 use ispmon_testing::{
     port::HeldPort,
@@ -8,7 +8,7 @@ use ispmon_testing::{
 use super::ping::ping;
 
 #[test]
-fn heartbeats_for_elsewhere_go_through_the_proxy_of_the_environment() {
+fn heartbeats_to_other_hosts_go_through_the_proxy() {
     let proxy = TestServer::answering(
         "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
     );
@@ -18,13 +18,13 @@ fn heartbeats_for_elsewhere_go_through_the_proxy_of_the_environment() {
     let request = &proxy.requests()[0];
     assert!(request.starts_with("CONNECT func.example:443 HTTP/1.1\r\n"), "{request}");
     assert!(!request.contains("k3y"), "the proxy never sees the key: {request}");
-    let told = format!("the proxy http://127.0.0.1:{} asks for a user name", proxy.port());
-    assert!(pinged.errors.contains(&told), "{pinged:?}");
+    let expected = format!("the proxy http://127.0.0.1:{} asks for a user name", proxy.port());
+    assert!(pinged.errors.contains(&expected), "{pinged:?}");
     assert!(!pinged.errors.contains("s3cret"), "{pinged:?}");
 }
 
 #[test]
-fn heartbeats_for_this_machine_never_do() {
+fn heartbeats_to_loopback_bypass_the_proxy() {
     let server = TestServer::answering(OK);
     let proxy = TestServer::answering(OK);
     let address = proxy.url("/");
@@ -37,7 +37,7 @@ fn heartbeats_for_this_machine_never_do() {
 }
 
 #[test]
-fn a_password_that_breaks_the_proxys_address_is_refused_with_advice() {
+fn a_password_that_breaks_the_proxy_url_is_refused_with_advice() {
     let pinged = ping(
         "https://func.example/api/ping",
         &[("https_proxy", "http://user:pa#ss@127.0.0.1:3128")],
@@ -48,12 +48,12 @@ fn a_password_that_breaks_the_proxys_address_is_refused_with_advice() {
 }
 
 #[test]
-fn a_proxy_that_is_not_reached_leads_to_advice_about_the_proxy() {
+fn an_unreachable_proxy_is_reported_with_advice() {
     let held = HeldPort::take();
     let port = held.address().port();
     let closed = TestServer::answering("");
-    for (proxy, told) in [
-        // A name that can exist nowhere (RFC 6761, section 6.4).
+    for (proxy, expected) in [
+        // A name that never exists (RFC 6761, section 6.4).
         ("http://proxy.invalid:3128".to_owned(), "proxy.invalid"),
         ("socks5://proxy.invalid:1080".to_owned(), "the proxy socks5://proxy.invalid:1080"),
         (format!("http://127.0.0.1:{port}"), "refused the connection"),
@@ -62,14 +62,14 @@ fn a_proxy_that_is_not_reached_leads_to_advice_about_the_proxy() {
     ] {
         let pinged = ping("https://203.0.113.1/api/ping", &[("https_proxy", &proxy)]);
         assert_eq!(pinged.code, Some(1), "{proxy}: {pinged:?}");
-        assert!(pinged.errors.contains(told), "{proxy}: {pinged:?}");
+        assert!(pinged.errors.contains(expected), "{proxy}: {pinged:?}");
         assert!(pinged.errors.contains("Check the proxy in the agent's environment"), "{pinged:?}");
         assert!(!pinged.errors.contains("heartbeat.url"), "{proxy}: {pinged:?}");
     }
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_told_without_its_password() {
+fn an_unsupported_proxy_is_reported_without_its_password() {
     let pinged =
         ping("https://func.example/api/ping", &[("https_proxy", "ftp://me:s3cret@proxy.example")]);
     assert_eq!(pinged.code, Some(78), "{pinged:?}");

@@ -1,4 +1,4 @@
-//! The URL of a plain heartbeat is a secret: whoever knows it can keep the alarm from coming.
+//! The URL of a plain heartbeat is a secret: an attacker who has it can suppress the alarm.
 
 use std::process::Command;
 
@@ -31,7 +31,7 @@ fn no_output_shows_the_path_of_a_plain_heartbeat() {
 
         let mut agent = Agent::spawn(&mut folder.command(["run", "--verbose"]));
         server.wait_for_requests(3);
-        // The line about the second heartbeat, whatever it says.
+        // The log line of the second heartbeat, delivered or failed.
         agent.logged(if answer == OK { "Heartbeat delivered in" } else { "in a row" });
         agent.signal(rustix::process::Signal::TERM);
         let (_, log) = agent.end();
@@ -46,7 +46,7 @@ fn no_output_shows_the_path_of_a_plain_heartbeat() {
 }
 
 #[test]
-fn a_plain_heartbeat_is_a_get_without_a_word_and_a_stop_is_not_announced() {
+fn a_plain_heartbeat_is_a_get_without_data_and_a_stop_is_not_announced() {
     let server = TestServer::answering(OK);
     let folder = plain(&server.url("/s3cret"));
     let mut agent = folder.run();

@@ -1,4 +1,4 @@
-//! Heartbeats by TLS, with certificates that are good and bad.
+//! Heartbeats over TLS, with valid and invalid certificates.
 
 use std::{fs, sync::Arc};
 
@@ -9,8 +9,8 @@ use ispmon_testing::{
 
 use super::ping::{Pinged, ping};
 
-/// Pings a server with a certificate of `issuer` for `name`, trusting `trusted` alone; `None` where
-/// no file can name whom to trust.
+/// Pings a server with a certificate of `issuer` for `name`, trusting only `trusted`; `None` on systems
+/// where no file can set the trusted roots.
 fn ping_tls(
     issuer: &Authority,
     name: &str,
@@ -20,7 +20,7 @@ fn ping_tls(
     ping_server(issuer.server(name, years), trusted)
 }
 
-/// The same with any configuration of the server.
+/// Like `ping_tls`, with any server configuration.
 fn ping_server(configuration: Arc<rustls::ServerConfig>, trusted: &str) -> Option<Pinged> {
     if !cfg!(target_os = "linux") {
         let _ = std::io::Write::write_fmt(
@@ -35,11 +35,11 @@ fn ping_server(configuration: Arc<rustls::ServerConfig>, trusted: &str) -> Optio
     let roots = folder.path().join("roots.pem");
     fs::write(&roots, trusted).expect("the roots are written");
     let url = format!("https://localhost:{}/api/ping", server.port());
-    Some(ping(&url, &[("SSL_CERT_FILE", roots.to_str().expect("a path of text"))]))
+    Some(ping(&url, &[("SSL_CERT_FILE", roots.to_str().expect("the path is UTF-8"))]))
 }
 
 #[test]
-fn a_server_that_is_vouched_for_gets_the_heartbeat() {
+fn a_server_with_a_trusted_certificate_gets_the_heartbeat() {
     let authority = Authority::new("A");
     let pinged = ping_tls(&authority, "localhost", 2000..2100, &authority.root_pem());
     let Some(pinged) = pinged else { return };
@@ -51,7 +51,7 @@ fn a_server_that_is_vouched_for_gets_the_heartbeat() {
 }
 
 #[test]
-fn an_untrusted_server_gets_nothing_and_the_reason_is_told() {
+fn an_untrusted_server_gets_no_heartbeat_and_the_reason_is_reported() {
     let trusted = Authority::new("B").root_pem();
     let pinged = ping_tls(&Authority::new("A"), "localhost", 2000..2100, &trusted);
     let Some(pinged) = pinged else { return };
@@ -63,21 +63,21 @@ fn an_untrusted_server_gets_nothing_and_the_reason_is_told() {
 }
 
 #[test]
-fn other_bad_certificates_are_told_apart() {
+fn other_invalid_certificates_are_distinguished() {
     let authority = Authority::new("A");
-    for (name, years, told) in [
+    for (name, years, expected) in [
         ("localhost", 2000..2001, "expired on 2001-01-01 00:00:00 UTC"),
         ("localhost", 2100..2101, "is not valid before 2100-01-01 00:00:00 UTC"),
         ("portal.example", 2000..2100, "is for another host: portal.example."),
     ] {
         let Some(pinged) = ping_tls(&authority, name, years, &authority.root_pem()) else { return };
         assert_eq!(pinged.code, Some(1), "{pinged:?}");
-        assert!(pinged.errors.contains(told), "{pinged:?}");
+        assert!(pinged.errors.contains(expected), "{pinged:?}");
     }
 }
 
 #[test]
-fn the_certificate_of_an_authority_is_refused_in_plain_words() {
+fn a_server_with_a_ca_certificate_is_refused_with_a_clear_message() {
     let authority = Authority::new("A");
     let configuration = authority.server_with_authority("localhost");
     let Some(pinged) = ping_server(configuration, &authority.root_pem()) else { return };
@@ -87,7 +87,7 @@ fn the_certificate_of_an_authority_is_refused_in_plain_words() {
 }
 
 #[test]
-fn a_system_without_roots_is_told_what_to_install() {
+fn without_roots_the_error_says_what_to_install() {
     let pinged = ping_tls(&Authority::new("A"), "localhost", 2000..2100, "");
     let Some(pinged) = pinged else { return };
     assert_eq!(pinged.code, Some(1), "{pinged:?}");
@@ -95,10 +95,10 @@ fn a_system_without_roots_is_told_what_to_install() {
 }
 
 #[test]
-fn a_system_without_roots_can_still_reach_a_server_without_tls() {
+fn without_roots_a_server_without_tls_is_still_reached() {
     let server = TestServer::answering(OK);
     let pinged = ping(&server.url("/"), &[("SSL_CERT_FILE", "/nowhere/roots.pem")]);
     assert_eq!(pinged.code, Some(0), "{pinged:?}");
-    let told = "warning: SSL_CERT_FILE names \"/nowhere/roots.pem\", which cannot be read";
-    assert_eq!(pinged.errors.contains(told), cfg!(target_os = "linux"), "{pinged:?}");
+    let expected = "warning: SSL_CERT_FILE names \"/nowhere/roots.pem\", which cannot be read";
+    assert_eq!(pinged.errors.contains(expected), cfg!(target_os = "linux"), "{pinged:?}");
 }

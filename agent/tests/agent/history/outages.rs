@@ -13,21 +13,21 @@ fn time(text: &str) -> jiff::Timestamp {
 /// Three days around the end of summer time in Berlin, 2026-10-25 01:00 UTC.
 fn autumn() -> (TempDir, Maker) {
     let folder = TempDir::new().expect("a folder");
-    let mut record = Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z");
+    let mut journal = Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z");
     let (isp, provider) = (Cause::Isp, Some(Party::Provider));
-    record.incident(Scope::Internet, isp, provider, time("2026-10-25T00:30:00Z"), &[(isp, 90)]);
-    record.incident(Scope::Internet, isp, provider, time("2026-10-25T01:30:00Z"), &[(isp, 1_203)]);
-    record.gap(GapCause::Suspended, time("2026-10-25T10:00:00Z"), time("2026-10-25T14:00:00Z"));
+    journal.incident(Scope::Internet, isp, provider, time("2026-10-25T00:30:00Z"), &[(isp, 90)]);
+    journal.incident(Scope::Internet, isp, provider, time("2026-10-25T01:30:00Z"), &[(isp, 1_203)]);
+    journal.gap(GapCause::Suspended, time("2026-10-25T10:00:00Z"), time("2026-10-25T14:00:00Z"));
     let bad = Cause::Degraded;
-    record.incident(Scope::Quality, bad, None, time("2026-10-25T18:00:00Z"), &[(bad, 600)]);
-    record.incident(Scope::Ipv6, isp, provider, time("2026-10-26T05:00:00Z"), &[(isp, 60)]);
-    (folder, record)
+    journal.incident(Scope::Quality, bad, None, time("2026-10-25T18:00:00Z"), &[(bad, 600)]);
+    journal.incident(Scope::Ipv6, isp, provider, time("2026-10-26T05:00:00Z"), &[(isp, 60)]);
+    (folder, journal)
 }
 
 #[test]
-fn the_hour_that_comes_twice_is_told_apart() {
-    let (folder, record) = autumn();
-    record.write(folder.path());
+fn the_repeated_hour_is_shown_with_its_offset() {
+    let (folder, journal) = autumn();
+    journal.write(folder.path());
     let out = shown(folder.path(), &["outages", "--until", "2026-10-26"]);
     insta::assert_snapshot!(out, @"
     STARTED                    LASTED      WHOSE     ID             CAUSE
@@ -42,9 +42,9 @@ fn the_hour_that_comes_twice_is_told_apart() {
 }
 
 #[test]
-fn gaps_are_listed_when_asked_for() {
-    let (folder, record) = autumn();
-    record.write(folder.path());
+fn gaps_are_listed_with_all() {
+    let (folder, journal) = autumn();
+    journal.write(folder.path());
     let out = shown(
         folder.path(),
         &["outages", "--all", "--since", "2026-10-25T03:00", "--until", "2026-10-25"],
@@ -60,21 +60,21 @@ fn gaps_are_listed_when_asked_for() {
 }
 
 #[test]
-fn an_open_incident_is_told_so() {
+fn an_open_incident_is_marked() {
     let folder = TempDir::new().expect("a folder");
-    let mut record = Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z");
-    record.open_incident(Cause::Gateway, Party::Yours, time("2026-10-24T01:00:00Z"));
-    record.write(folder.path());
+    let mut journal = Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z");
+    journal.open_incident(Cause::Gateway, Party::Yours, time("2026-10-24T01:00:00Z"));
+    journal.write(folder.path());
     let out = shown(folder.path(), &["outages"]);
     assert!(out.contains("Router: it did not answer (still open)"), "{out}");
 }
 
 #[test]
-fn csv_and_json_have_all_of_it() {
-    let (folder, record) = autumn();
-    record.write(folder.path());
+fn csv_and_json_have_all_fields() {
+    let (folder, journal) = autumn();
+    journal.write(folder.path());
     let csv = shown(folder.path(), &["outages", "--csv", "--all", "--until", "2026-10-26"]);
-    // The last line is the time since, which goes on.
+    // The last line is the gap up to now, which grows.
     let csv = csv.replace("\r\n", "\n");
     let (csv, open) = csv.trim_end().rsplit_once('\n').expect("lines");
     assert!(open.starts_with("gap,,2026-10-26T06:01:02.000+01:00,,"), "{open}");
@@ -87,19 +87,19 @@ fn csv_and_json_have_all_of_it() {
     incident,01a17694-6880-7df0-8e5f-f226dfa3a096,2026-10-26T06:00:00.000+01:00,2026-10-26T06:01:00.000+01:00,60.000,0.000,0.000,60.000,isp,provider,ipv6,1,IPv6 only
     ");
     let json = shown(folder.path(), &["outages", "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("valid JSON");
     assert_eq!(json["device"], "dl-home");
-    assert_eq!(json["chain"]["head"], record.head().as_str());
+    assert_eq!(json["chain"]["head"], journal.head().as_str());
     assert_eq!(json["incidents"][1]["started"], "2026-10-25T02:30:00.000+01:00");
     assert_eq!(json["incidents"][1]["downtime_s"], 1203.0);
     assert_eq!(json["incidents"].as_array().map(Vec::len), Some(4));
     assert!(json.get("gaps").is_none());
 }
 
-/// An outage in which IPv6 returns twelve minutes after IPv4, and a firewall of one's own.
+/// An outage in which IPv6 returns twelve minutes after IPv4, and one by the device's own firewall.
 fn partial() -> (TempDir, Maker) {
     let folder = TempDir::new().expect("a folder");
-    let mut record = Maker::begin(3, "=1+1", "2026-11-01T00:00:00Z");
+    let mut journal = Maker::begin(3, "=1+1", "2026-11-01T00:00:00Z");
     let (isp, provider) = (Cause::Isp, Some(Party::Provider));
     let parts = [
         (Scope::Ipv6, isp, 20),
@@ -107,16 +107,16 @@ fn partial() -> (TempDir, Maker) {
         (Scope::Internet, isp, 1_200),
         (Scope::Ipv6, isp, 700),
     ];
-    record.incident_of_parts(Scope::Internet, isp, provider, time("2026-11-01T01:10:07Z"), &parts);
+    journal.incident_of_parts(Scope::Internet, isp, provider, time("2026-11-01T01:10:07Z"), &parts);
     let own = Cause::Firewall;
     let yours = Some(Party::Yours);
-    record.incident(Scope::Internet, own, yours, time("2026-11-01T03:00:00Z"), &[(own, 60)]);
-    record.write(folder.path());
-    (folder, record)
+    journal.incident(Scope::Internet, own, yours, time("2026-11-01T03:00:00Z"), &[(own, 60)]);
+    journal.write(folder.path());
+    (folder, journal)
 }
 
 #[test]
-fn the_time_of_one_family_stands_beside_the_downtime() {
+fn time_with_one_family_down_is_shown_beside_the_downtime() {
     let (folder, _) = partial();
     let out = shown(folder.path(), &["outages", "--until", "2026-11-01T04:02"]);
     insta::assert_snapshot!(out, @"
@@ -134,17 +134,17 @@ fn the_time_of_one_family_stands_beside_the_downtime() {
     incident,01a1950c-b380-7334-9b4e-ee3c9581597a,2026-11-01T04:00:00.000+01:00,2026-11-01T04:01:00.000+01:00,60.000,60.000,0.000,0.000,firewall,yours,internet,1,
     "#);
     let json = shown(folder.path(), &["outages", "--json"]);
-    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("valid JSON");
     let incident = &json["incidents"][0];
     assert_eq!(incident["scope"], "internet");
     assert_eq!(incident["downtime_s"], 1203.0);
     assert_eq!((&incident["ipv4_only_s"], &incident["ipv6_only_s"]), (&0.0.into(), &720.0.into()));
-    let scopes: Vec<_> = (0..4).map(|place| &incident["segments"][place]["scope"]).collect();
+    let scopes: Vec<_> = (0..4).map(|index| &incident["segments"][index]["scope"]).collect();
     assert_eq!(scopes, ["ipv6", "internet", "internet", "ipv6"]);
 }
 
 #[test]
-fn a_report_shows_one_family_apart() {
+fn a_report_shows_time_with_one_family_down_separately() {
     let (folder, _) = partial();
     let out =
         shown(folder.path(), &["report", "--until", "2026-11-01T04:02", "--incident", "01a194a8"]);
@@ -187,7 +187,7 @@ fn a_report_shows_one_family_apart() {
 }
 
 #[test]
-fn without_a_record_it_says_where_it_looked() {
+fn without_a_journal_the_error_names_the_folder() {
     let folder = TempDir::new().expect("a folder");
     let printed = ispmon(folder.path(), &["outages"]);
     assert_eq!((printed.code, printed.out.as_str()), (1, ""));
@@ -196,7 +196,7 @@ fn without_a_record_it_says_where_it_looked() {
 }
 
 #[test]
-fn a_record_without_outages_is_no_failure() {
+fn a_journal_without_outages_is_no_failure() {
     let folder = TempDir::new().expect("a folder");
     Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z").write(folder.path());
     let out = shown(folder.path(), &["outages", "--until", "2026-10-24"]);
@@ -208,18 +208,18 @@ fn a_record_without_outages_is_no_failure() {
 }
 
 #[test]
-fn damage_is_told() {
-    let (folder, record) = autumn();
-    record.write(folder.path());
+fn damage_is_reported() {
+    let (folder, journal) = autumn();
+    journal.write(folder.path());
     let file = folder.path().join("journal.ndjson");
-    let text = std::fs::read_to_string(&file).expect("it is text");
+    let text = std::fs::read_to_string(&file).expect("the journal is UTF-8");
     std::fs::write(&file, text.replacen("1.1.1.1", "1.1.1.2", 1)).expect("a file");
     let out = shown(folder.path(), &["outages"]);
     assert!(out.contains("Caution, the journal is damaged: journal.ndjson, line 3"), "{out}");
 }
 
 #[test]
-fn wrong_times_are_wrong_usage() {
+fn invalid_times_are_wrong_usage() {
     let folder = TempDir::new().expect("a folder");
     for time in ["soon", "2026-13", "2026-02-30", "7", "7y", ""] {
         let printed = ispmon(folder.path(), &["outages", "--since", time]);

@@ -10,19 +10,19 @@ use crate::record::Maker;
 
 /// A year with 2,000 incidents.
 fn bad_year(folder: &Path) -> Maker {
-    let mut record = Maker::begin(42, "dl-home", "2025-11-01T00:00:00Z");
-    record.fill("2025-11-01T00:00:00Z", 365, 2_000);
-    record.write(folder);
-    record
+    let mut journal = Maker::begin(42, "dl-home", "2025-11-01T00:00:00Z");
+    journal.fill("2025-11-01T00:00:00Z", 365, 2_000);
+    journal.write(folder);
+    journal
 }
 
 #[test]
-fn a_year_with_2000_incidents_stays_small_and_stands_alone() {
+fn a_year_with_2000_incidents_is_a_small_self_contained_page() {
     let folder = TempDir::new().expect("a folder");
-    let record = bad_year(folder.path());
+    let journal = bad_year(folder.path());
     let page = shown(folder.path(), &["report", "--html"]);
     assert!(page.len() <= 300_000, "{} bytes", page.len());
-    assert!(page.contains(record.head().as_str()));
+    assert!(page.contains(journal.head().as_str()));
     assert!(page.contains("These are the 200 longest of 2000"));
     for foreign in ["http:", "https:", "<script", "<link", "<img", "@import", "src="] {
         assert!(!page.contains(foreign), "{foreign}");
@@ -30,19 +30,19 @@ fn a_year_with_2000_incidents_stays_small_and_stands_alone() {
 }
 
 #[test]
-fn what_others_said_is_never_markup() {
+fn foreign_text_is_escaped() {
     let folder = TempDir::new().expect("a folder");
-    let mut record = Maker::begin(1, "<script>alert(1)</script>", "2026-10-24T00:00:00Z");
+    let mut journal = Maker::begin(1, "<script>alert(1)</script>", "2026-10-24T00:00:00Z");
     let from = "2026-10-24T01:00:00Z".parse().expect("a time");
-    record.incident(Scope::Internet, Cause::Isp, Some(Party::Provider), from, &[(Cause::Isp, 60)]);
-    record.write(folder.path());
+    journal.incident(Scope::Internet, Cause::Isp, Some(Party::Provider), from, &[(Cause::Isp, 60)]);
+    journal.write(folder.path());
     let page = shown(folder.path(), &["report", "--html"]);
     assert!(!page.contains("<script"));
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
 }
 
 #[test]
-fn it_is_written_to_the_file_that_is_named() {
+fn the_page_is_written_to_the_named_file() {
     let folder = TempDir::new().expect("a folder");
     Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z").write(folder.path());
     let file = folder.path().join("page.html");
@@ -55,11 +55,11 @@ fn it_is_written_to_the_file_that_is_named() {
     assert!(printed.err.contains("/nowhere/page.html cannot be written"), "{}", printed.err);
 }
 
-/// Leaves its records and pages in `target/tmp/history`, to be looked at in a browser.
+/// Keeps its journals and pages in `target/tmp/history`, for inspection in a browser.
 #[test]
-fn a_page_is_whole_whatever_the_record_holds() {
+fn pages_have_balanced_tags_for_all_kinds_of_journals() {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    // Another run of the tests may be making its own.
+    // Another run of the tests may write its own at the same time.
     let made = TempDir::new_in(kept).expect("a folder");
     let folder = made.path();
     let page = |name: &str, more: &[&str]| {
@@ -85,7 +85,7 @@ fn a_page_is_whole_whatever_the_record_holds() {
     quiet.fill("2026-10-25T03:00:00Z", 6, 1);
     quiet.write(&folder.join("month"));
     page("month", &["--month", "2026-10", "--incident", &id.to_string()]);
-    // IPv6 fails first and returns last; then it fails alone; then a firewall of one's own.
+    // IPv6 fails first and returns last; then IPv6 fails alone; then the device's own firewall forbids.
     let mut partial = Maker::begin(7, "dl-home", "2026-09-30T22:00:00Z");
     partial.fill("2026-09-30T22:00:00Z", 24, 0);
     let parts = [
@@ -106,12 +106,12 @@ fn a_page_is_whole_whatever_the_record_holds() {
     let file = folder.join("partial").join("page.html");
     let page = fs::read_to_string(file).expect("a page");
     assert!(page.contains("IPv6 only, IPv4 worked") && !page.contains("IPv4 only, IPv6 worked"));
-    // One path in the timeline holds all times of one family: three times, each in one row.
+    // One path in the timeline has all periods with one family down: three periods, each in one row.
     let path = page.split(r#"<path class="family" d=""#).nth(1).expect("a path");
     let path = path.split('"').next().expect("its end");
     assert_eq!(path.matches('M').count(), 3, "{path}");
     assert!(page.contains(r#"<path class="firewall""#) && page.contains(r#"id="p-firewall""#));
-    assert!(page.contains("IPv6 only: 2 h 30 min"), "the incident's notes say it");
+    assert!(page.contains("IPv6 only: 2 h 30 min"), "the incident's notes contain it");
     let _ = fs::remove_dir_all(kept.join("history"));
     let _ = fs::rename(made.keep(), kept.join("history"));
 }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::ispmon;
 use crate::record::Maker;
 
-/// What a command that works printed; the hash of the record changes with every field that is added.
+/// The output of a command that must succeed, without the hash, which changes with every new field.
 fn shown(folder: &std::path::Path, arguments: &[&str]) -> String {
     let out = super::shown(folder, arguments);
     let Some((before, rest)) = out.split_once(" has the hash ") else { return out };
@@ -14,16 +14,16 @@ fn shown(folder: &std::path::Path, arguments: &[&str]) -> String {
     format!("{before} has the hash HASH{}", &rest[64..])
 }
 
-/// A quiet October with an outage across its end, and a router that failed first.
+/// A quiet October with an outage across its end, in which the router fails first.
 fn october() -> (TempDir, String) {
     let folder = TempDir::new().expect("a folder");
-    let mut record = Maker::begin(7, "dl-home", "2026-09-30T22:00:00Z");
-    record.fill("2026-09-30T22:00:00Z", 31, 0);
+    let mut journal = Maker::begin(7, "dl-home", "2026-09-30T22:00:00Z");
+    journal.fill("2026-09-30T22:00:00Z", 31, 0);
     let from = "2026-10-31T22:50:00Z".parse().expect("a time");
     let parts = [(Cause::Gateway, 300), (Cause::Isp, 900)];
-    let id = record.incident(Scope::Internet, Cause::Isp, Some(Party::Provider), from, &parts);
-    record.fill("2026-10-31T23:30:00Z", 3, 0);
-    record.write(folder.path());
+    let id = journal.incident(Scope::Internet, Cause::Isp, Some(Party::Provider), from, &parts);
+    journal.fill("2026-10-31T23:30:00Z", 3, 0);
+    journal.write(folder.path());
     (folder, id.to_string())
 }
 
@@ -56,10 +56,10 @@ fn the_provider_comes_first_and_coverage_is_shown() {
 }
 
 #[test]
-fn one_month_has_its_part_only() {
+fn a_month_has_only_its_part_of_an_outage() {
     let (folder, _) = october();
     let out = shown(folder.path(), &["report", "--json", "--month", "2026-10"]);
-    let json: serde_json::Value = serde_json::from_str(&out).expect("it is JSON");
+    let json: serde_json::Value = serde_json::from_str(&out).expect("valid JSON");
     assert_eq!(json["all"]["provider"]["downtime_s"], 600.0);
     assert_eq!(json["all"]["total"]["count"], 1);
     assert_eq!(json["to"], "2026-11-01T00:00:00.000+01:00");
@@ -70,7 +70,7 @@ fn one_incident_is_shown_in_full() {
     let (folder, id) = october();
     let arguments = ["report", "--month", "2026-10", "--incident", &id[..8]];
     let out = shown(folder.path(), &arguments);
-    let incident = out.find("Incident ").expect("it is shown");
+    let incident = out.find("Incident ").expect("the incident is shown");
     insta::assert_snapshot!(&out[incident..], @"
     Incident 01a19427-d1c0-7889-beb0-eac50bd03acf
     ISP: no server on the internet answered

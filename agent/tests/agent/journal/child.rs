@@ -1,4 +1,4 @@
-//! This test program itself as another process that writes a journal.
+//! Runs this test executable as a child process that writes a journal.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use ispmon_agent::{
 };
 use tempfile::TempDir;
 
-/// The variable that makes this program the writer of the folder that it names.
+/// The variable that makes this executable the writer; its value is the folder of the journal.
 const FOLDER: &str = "ISPMON_TEST_JOURNAL";
 
 pub(crate) fn at(seconds: u64) -> Stamp {
@@ -23,17 +23,17 @@ pub(crate) fn at(seconds: u64) -> Stamp {
     Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
 }
 
-/// A process that writes a journal: one record for each line that it is given, whose fate it prints.
+/// A process that writes a journal: it appends one record per input line and prints the outcome.
 pub(crate) struct Writer {
     child: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
 impl Writer {
-    /// Starts one, behind a command of the shell that prepares its disk when there is one.
+    /// Starts a writer, after a shell command that prepares its disk if there is one.
     pub(crate) fn start(folder: &Path, preparation: Option<&str>) -> Self {
-        let own = env::current_exe().expect("the path of this test");
+        let own = env::current_exe().expect("the path of this executable");
         let mut command = match preparation {
             None => Command::new(&own),
             Some(preparation) => {
@@ -52,9 +52,9 @@ impl Writer {
         Self::spawn(command, folder)
     }
 
-    /// Starts one with the rights of a user without any.
+    /// Starts a writer as another user.
     pub(crate) fn start_as(user: u32, folder: &Path) -> Self {
-        let mut command = Command::new(env::current_exe().expect("the path of this test"));
+        let mut command = Command::new(env::current_exe().expect("the path of this executable"));
         command.args([
             "journal::child::a_process_writes_for_another",
             "--exact",
@@ -67,11 +67,11 @@ impl Writer {
 
     fn spawn(mut command: Command, folder: &Path) -> Self {
         command.env(FOLDER, folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
-        let questions = child.stdin.take().expect("it reads");
-        let answers = BufReader::new(child.stdout.take().expect("it writes"));
-        let mut writer = Self { child, questions, answers };
-        writer.answer("ready");
+        let mut child = command.spawn().expect("the writer starts");
+        let input = child.stdin.take().expect("the writer reads its input");
+        let output = BufReader::new(child.stdout.take().expect("the writer's output is readable"));
+        let mut writer = Self { child, input, output };
+        writer.read_answer("ready");
         writer
     }
 
@@ -79,17 +79,17 @@ impl Writer {
         self.child.id()
     }
 
-    /// Says something to it, and returns the answer.
-    pub(crate) fn ask(&mut self, question: &str) -> String {
-        writeln!(self.questions, "{question}").expect("it reads");
-        self.answer("")
+    /// Sends a line and returns the answer.
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        writeln!(self.input, "{line}").expect("the writer reads its input");
+        self.read_answer("")
     }
 
-    /// The next line that it writes with this beginning; the test harness has lines of its own.
-    fn answer(&mut self, beginning: &str) -> String {
+    /// The next answer with this beginning; skips the lines that the test harness prints.
+    fn read_answer(&mut self, beginning: &str) -> String {
         loop {
             let mut line = String::new();
-            let read = self.answers.read_line(&mut line).expect("it writes");
+            let read = self.output.read_line(&mut line).expect("the writer's output is readable");
             assert_ne!(read, 0, "the writer has ended");
             if let Some(answer) = line.trim_end().strip_prefix("> ")
                 && answer.starts_with(beginning)
@@ -99,13 +99,13 @@ impl Writer {
         }
     }
 
-    /// Has it write as fast as it can, and kills it after so many acknowledged records; returns all
-    /// that it has acknowledged by then.
+    /// Lets the writer append as fast as it can and kills it after `records` acknowledged records;
+    /// returns all records that it has acknowledged.
     pub(crate) fn kill_after(mut self, records: usize) -> Vec<(u64, String)> {
-        writeln!(self.questions, "flood").expect("it reads");
+        writeln!(self.input, "flood").expect("the writer reads its input");
         let mut acknowledged = Vec::new();
         let mut line = String::new();
-        while self.answers.read_line(&mut line).expect("it writes") > 0 {
+        while self.output.read_line(&mut line).expect("the writer's output is readable") > 0 {
             if line.ends_with('\n')
                 && let Some(answer) = line.trim_end().strip_prefix("> durable ")
             {
@@ -113,7 +113,7 @@ impl Writer {
                 acknowledged.push((seq.parse().expect("a number"), digest.to_owned()));
             }
             if acknowledged.len() == records {
-                self.child.kill().expect("it runs");
+                self.child.kill().expect("the writer runs");
             }
             line.clear();
         }
@@ -123,13 +123,13 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The other process of the tests beside it, when it is told the folder; else it starts one.
+/// The child process of the tests if [`FOLDER`] is set; otherwise a test that starts one.
 #[test]
 fn a_process_writes_for_another() {
     if let Some(folder) = env::var_os(FOLDER) {
@@ -137,24 +137,26 @@ fn a_process_writes_for_another() {
     }
     let folder = TempDir::new().expect("a folder");
     let mut writer = Writer::start(folder.path(), None);
-    assert!(writer.ask("the end").starts_with("durable "));
-    assert_eq!(writer.ask("settled"), "settled");
+    assert!(writer.ask("a reason").starts_with("durable "));
+    assert_eq!(writer.ask("flushed"), "flushed");
     let kept = fs::read_to_string(folder.path().join("journal.ndjson")).expect("a journal");
-    assert!(kept.contains("\"the end\""), "{kept}");
+    assert!(kept.contains("\"a reason\""), "{kept}");
 }
 
 fn write(folder: &Path) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (journal, _) = Journal::open(folder, "dl-home", at(0)).expect("it opens");
+    let (journal, _) = Journal::open(folder, "dl-home", at(0)).expect("the journal opens");
     println!("\n> ready");
     let mut lines = std::io::stdin().lines();
     while let Some(Ok(line)) = lines.next() {
         match line.as_str() {
-            "settled" => {
+            "flushed" => {
                 let mut state = journal.subscribe();
-                runtime.block_on(state.wait_for(|state| state.waiting == 0)).expect("it is there");
-                println!("> settled");
+                runtime
+                    .block_on(state.wait_for(|state| state.waiting == 0))
+                    .expect("the journal is open");
+                println!("> flushed");
             }
             "problem" => {
                 let state = journal.state();
@@ -170,7 +172,7 @@ fn write(folder: &Path) {
     }
 }
 
-/// Appends for ever, records of all sizes, several at once.
+/// Appends records of all sizes without end, several at once.
 async fn flood(journal: &Journal) {
     for number in 0_usize.. {
         let appending: Vec<_> = (0..=number % 4)

@@ -1,5 +1,5 @@
-//! Journals that somebody has edited by hand, or that a disk has damaged: what `journal verify` says,
-//! what `outages` still shows, and that an agent starts on them and goes on.
+//! Journals that were edited by hand or damaged by a disk: what `journal verify` reports, what `outages`
+//! still shows, and that an agent starts on them and continues.
 
 use std::{
     collections::BTreeMap,
@@ -27,19 +27,19 @@ const CURRENT: &str = "journal.ndjson";
 const FIRST: &str = "journal.000000000001.ndjson";
 const SECOND: &str = "journal.000000000011.ndjson";
 const BEGIN: &str = "2026-10-24T00:00:00Z";
-/// Three times four incidents, four in each file; each lasts a second longer than the one before.
+/// Four incidents in each of three files; each lasts a second longer than the previous one.
 const INCIDENTS: usize = 12;
 const SHORTEST_S: usize = 60;
 
-/// What an edit does to a state folder, and what must follow.
+/// An edit of a state folder, and its expected effects.
 struct Row {
     name: &'static str,
     edit: fn(&Edited<'_>),
-    /// What `journal verify` names; nothing where all is as it was written.
+    /// Text that `journal verify` must print; `None` if the journal counts as intact.
     named: Option<&'static str>,
-    /// The incidents that the edit itself has destroyed.
+    /// The indexes of the incidents that the edit destroys.
     lost: &'static [usize],
-    /// What every command says is not shown.
+    /// What every command must say about records that are not shown.
     not_shown: Option<&'static str>,
 }
 
@@ -55,7 +55,7 @@ const CHANGED: &str = "this record was changed after record";
 const SEQUENCE: &str = "here should be record";
 const NO_RECORD: &str = "this line is not a record";
 
-/// The lines of the current file: four incidents of two lines each, a gap, an hour, and those of the agent.
+/// The current file has four incidents of two lines each, a gap, an hour, and the lines of the agent's run.
 const ROWS: &[Row] = &[
     harmless("nothing", |_| {}),
     damage("a line deleted", SEQUENCE, |it| it.lines(CURRENT, |lines| drop(lines.remove(2)))),
@@ -81,7 +81,7 @@ const ROWS: &[Row] = &[
         it.change(CURRENT, 2, "1.1.1.1", "1.1.1.7");
     }),
     Row {
-        // Its opening stays, and tells as much here.
+        // Its opening record remains and is as informative here.
         ..damage("a digit changed in a closed incident", CHANGED, |it| {
             it.change(CURRENT, 3, "\"downtime_ms\":69000", "\"downtime_ms\":99000");
             it.change(CURRENT, 3, "\"ended\":{", "\"ended\":{\"more\":9,");
@@ -144,7 +144,7 @@ const ROWS: &[Row] = &[
     },
     damage("60 zeros at the beginning", NO_RECORD, |it| it.zeros(CURRENT, |_| 0)),
     Row {
-        // They lie across the two lines of one incident.
+        // They overlap both lines of one incident.
         lost: &[10],
         ..damage("60 zeros in the middle", NO_RECORD, |it| {
             it.zeros(CURRENT, |bytes| line_start(bytes, 5) - 30);
@@ -153,7 +153,7 @@ const ROWS: &[Row] = &[
     damage("60 zeros at the end", "the newest records are missing", |it| {
         it.zeros(CURRENT, |bytes| bytes.len() - 60);
     }),
-    harmless("60 zeros behind the end", |it| {
+    harmless("60 zeros after the end", |it| {
         it.bytes(CURRENT, |bytes| bytes.extend_from_slice(&[0; 60]));
     }),
     damage("line ends of another system", "ends with a carriage return", |it| {
@@ -168,7 +168,7 @@ const ROWS: &[Row] = &[
             lines.push(forged(&lines[3], seq));
         });
     }),
-    damage("a forged line in the place of a record to come", "no other record confirms", |it| {
+    damage("a forged line instead of a record to come", "no other record confirms", |it| {
         it.lines(CURRENT, |lines| {
             let seq = seq(lines.last().expect("lines")) + 7;
             lines.push(forged(&lines[3], seq));
@@ -183,39 +183,39 @@ const ROWS: &[Row] = &[
     Row {
         not_shown: Some("1 record of kind \"moon_phase\" comes from a newer version"),
         ..harmless("a kind of a newer version", |it| {
-            it.written_so(9, "\"kind\":\"hour\"", "\"kind\":\"moon_phase\"");
+            it.write_consistently(9, "\"kind\":\"hour\"", "\"kind\":\"moon_phase\"");
         })
     },
     Row {
         lost: &[9],
         not_shown: Some("with the word \\\"solar_flare\\\""),
         ..harmless("a cause of a newer version", |it| {
-            it.written_so(2, "\"cause\":\"isp\"", "\"cause\":\"solar_flare\"");
-            it.written_so(3, "\"cause\":\"isp\"", "\"cause\":\"solar_flare\"");
+            it.write_consistently(2, "\"cause\":\"isp\"", "\"cause\":\"solar_flare\"");
+            it.write_consistently(3, "\"cause\":\"isp\"", "\"cause\":\"solar_flare\"");
         })
     },
     harmless("a kind of probe of a newer version", |it| {
-        it.written_so(2, "\"probe\":\"gateway\"", "\"probe\":\"telepathy\"");
+        it.write_consistently(2, "\"probe\":\"gateway\"", "\"probe\":\"telepathy\"");
     }),
     harmless("a field of a newer version", |it| {
-        it.written_so(3, "\"kind\":", "\"mood\":{\"of\":[\"day\"]},\"kind\":");
+        it.write_consistently(3, "\"kind\":", "\"mood\":{\"of\":[\"day\"]},\"kind\":");
     }),
     Row {
         lost: &[4, 5, 6, 7],
         ..damage("a file deleted from the middle", SEQUENCE, |it| {
-            fs::remove_file(it.at(SECOND)).expect("it is there");
+            fs::remove_file(it.at(SECOND)).expect("the file exists");
         })
     },
     harmless("a file with another name", |it| {
-        fs::rename(it.at(SECOND), it.at("journal.000000000999.ndjson")).expect("it is there");
+        fs::rename(it.at(SECOND), it.at("journal.000000000999.ndjson")).expect("the file exists");
     }),
     harmless("two files with the names of each other", |it| {
-        fs::rename(it.at(FIRST), it.at("journal.7.ndjson")).expect("it is there");
-        fs::rename(it.at(SECOND), it.at(FIRST)).expect("it is there");
-        fs::rename(it.at("journal.7.ndjson"), it.at(SECOND)).expect("it is there");
+        fs::rename(it.at(FIRST), it.at("journal.7.ndjson")).expect("the file exists");
+        fs::rename(it.at(SECOND), it.at(FIRST)).expect("the file exists");
+        fs::rename(it.at("journal.7.ndjson"), it.at(SECOND)).expect("the file exists");
     }),
     damage("a file that is there twice", "this file repeats the records of", |it| {
-        fs::copy(it.at(SECOND), it.at("journal.000000000012.ndjson")).expect("it is there");
+        fs::copy(it.at(SECOND), it.at("journal.000000000012.ndjson")).expect("the file exists");
     }),
     Row {
         lost: &[8, 9, 10, 11],
@@ -231,37 +231,33 @@ const ROWS: &[Row] = &[
     },
     Row {
         lost: &[8, 9, 10, 11],
-        ..damage(
-            "a folder in the place of the current file",
-            "not a regular file but a folder",
-            |it| {
-                fs::remove_file(it.at(CURRENT)).expect("it is there");
-                fs::create_dir(it.at(CURRENT)).expect("it is free");
-            },
-        )
+        ..damage("a folder instead of the current file", "not a regular file but a folder", |it| {
+            fs::remove_file(it.at(CURRENT)).expect("the file exists");
+            fs::create_dir(it.at(CURRENT)).expect("the path is free");
+        })
     },
     Row {
         lost: &[8, 9, 10, 11],
-        ..damage("a pipe in the place of the current file", "not a regular file but a pipe", |it| {
+        ..damage("a pipe instead of the current file", "not a regular file but a pipe", |it| {
             it.pipe(CURRENT);
         })
     },
     Row {
         lost: &[4, 5, 6, 7],
-        ..damage("a pipe in the place of a full file", "not a regular file but a pipe", |it| {
+        ..damage("a pipe instead of a full file", "not a regular file but a pipe", |it| {
             it.pipe(SECOND);
         })
     },
     Row {
         lost: &[8, 9, 10, 11],
-        ..damage("a link in the place of the current file", "but a symbolic link", |it| {
-            fs::rename(it.at(CURRENT), it.at("elsewhere")).expect("it is there");
-            symlink("elsewhere", it.at(CURRENT)).expect("it is free");
+        ..damage("a link instead of the current file", "but a symbolic link", |it| {
+            fs::rename(it.at(CURRENT), it.at("elsewhere")).expect("the file exists");
+            symlink("elsewhere", it.at(CURRENT)).expect("the path is free");
         })
     },
-    harmless("a pipe in the place of the sign of life", |it| it.pipe("alive")),
-    harmless("a socket in the place of the position of the outbox", |it| {
-        drop(UnixListener::bind(it.at("handed-over.json")).expect("it is free"));
+    harmless("a pipe instead of the alive file", |it| it.pipe("alive")),
+    harmless("a socket instead of the position of the outbox", |it| {
+        drop(UnixListener::bind(it.at("handed-over.json")).expect("the path is free"));
     }),
     damage("the first line cut", NO_RECORD, |it| {
         it.lines(CURRENT, |lines| drop(lines[0].drain(..40)));
@@ -278,16 +274,17 @@ const ROWS: &[Row] = &[
     damage("a line that is too long", "this line is longer than 1048576 bytes", |it| {
         it.lines(CURRENT, |lines| lines.insert(4, "x".repeat(1_100_000)));
     }),
-    damage("a number that is too large for a computer", NO_RECORD, |it| {
+    damage("a number that is too large for 64 bits", NO_RECORD, |it| {
         it.change(CURRENT, 4, "\"seq\":23", "\"seq\":18446744073709551616");
     }),
     damage("a file with the largest number of all", "has the number 18446744073709551615", |it| {
         let line = it.line(FIRST, 0).replacen("\"seq\":1,", "\"seq\":18446744073709551615,", 1);
-        fs::write(it.at("journal.18446744073709551615.ndjson"), line + "\n").expect("it is free");
+        fs::write(it.at("journal.18446744073709551615.ndjson"), line + "\n")
+            .expect("the path is free");
     }),
 ];
 
-/// A state folder and how it can be edited.
+/// A state folder to edit.
 struct Edited<'a> {
     state: &'a Path,
 }
@@ -298,16 +295,16 @@ impl Edited<'_> {
     }
 
     fn bytes(&self, name: &str, edit: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = fs::read(self.at(name)).expect("it is there");
+        let mut bytes = fs::read(self.at(name)).expect("the file exists");
         let before = bytes.clone();
         edit(&mut bytes);
         assert_ne!(bytes, before, "the edit changes something");
-        fs::write(self.at(name), bytes).expect("it is ours");
+        fs::write(self.at(name), bytes).expect("the file is written");
     }
 
     fn lines(&self, name: &str, edit: impl FnOnce(&mut Vec<String>)) {
         self.bytes(name, |bytes| {
-            let text = String::from_utf8(bytes.clone()).expect("it is text");
+            let text = String::from_utf8(bytes.clone()).expect("the journal is UTF-8");
             let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
             edit(&mut lines);
             *bytes = (lines.join("\n") + "\n").into_bytes();
@@ -315,7 +312,7 @@ impl Edited<'_> {
     }
 
     fn line(&self, name: &str, index: usize) -> String {
-        let text = fs::read_to_string(self.at(name)).expect("it is text");
+        let text = fs::read_to_string(self.at(name)).expect("the journal is UTF-8");
         text.lines().nth(index).expect("a line").to_owned()
     }
 
@@ -327,7 +324,8 @@ impl Edited<'_> {
     }
 
     fn change_last(&self, from: &str, to: &str) {
-        let last = fs::read_to_string(self.at(CURRENT)).expect("it is text").lines().count() - 1;
+        let last =
+            fs::read_to_string(self.at(CURRENT)).expect("the journal is UTF-8").lines().count() - 1;
         self.change(CURRENT, last, from, to);
     }
 
@@ -338,9 +336,9 @@ impl Edited<'_> {
         });
     }
 
-    /// As if the agent had written the line so: the hashes behind it are right, and the sign of life is
-    /// older.
-    fn written_so(&self, index: usize, from: &str, to: &str) {
+    /// Changes a line as if the agent had written it so: the hashes after it are right, and no `alive`
+    /// file contradicts it.
+    fn write_consistently(&self, index: usize, from: &str, to: &str) {
         self.lines(CURRENT, |lines| {
             assert!(lines[index].contains(from), "{from} in {}", lines[index]);
             lines[index] = lines[index].replace(from, to);
@@ -355,18 +353,18 @@ impl Edited<'_> {
 
     fn pipe(&self, name: &str) {
         let _ = fs::remove_file(self.at(name));
-        let made = Command::new("mkfifo").arg(self.at(name)).status().expect("it starts");
+        let made = Command::new("mkfifo").arg(self.at(name)).status().expect("mkfifo starts");
         assert!(made.success(), "a pipe");
     }
 }
 
 fn line_start(bytes: &[u8], line: usize) -> usize {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    ends.map(|(place, _)| place + 1).nth(line - 1).expect("so many lines")
+    ends.map(|(index, _)| index + 1).nth(line - 1).expect("the file has that many lines")
 }
 
 fn seq(line: &str) -> u64 {
-    let record: Value = serde_json::from_str(line).expect("it is JSON");
+    let record: Value = serde_json::from_str(line).expect("valid JSON");
     record["seq"].as_u64().expect("a number")
 }
 
@@ -382,44 +380,44 @@ fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-/// A state folder with three files, in which the real agent has run once, and its incidents: how long
-/// each lasted.
+/// A state folder with three files, in which the real agent has run once; and the id and length of each
+/// incident, in seconds.
 fn base() -> (TempDir, Vec<(String, f64)>) {
-    let place = tempfile::tempdir().expect("a folder");
-    let state = place.path().join("state");
-    let mut record = Maker::begin(1, "dl-home", BEGIN);
+    let root = tempfile::tempdir().expect("a folder");
+    let state = root.path().join("state");
+    let mut journal = Maker::begin(1, "dl-home", BEGIN);
     let mut incidents = Vec::new();
     for index in 0..INCIDENTS {
         let seconds = (SHORTEST_S + index) as u64;
         let from = time(BEGIN) + Duration::from_hours(index as u64 + 1);
         let causes = [(Cause::Isp, seconds)];
         let party = Some(Party::Provider);
-        let id = record.incident(Scope::Internet, Cause::Isp, party, from, &causes);
+        let id = journal.incident(Scope::Internet, Cause::Isp, party, from, &causes);
         incidents.push((id.to_string(), seconds as f64));
     }
     let from = time(BEGIN) + Duration::from_hours(20);
-    record.uncertain_gap(GapCause::Suspended, from, from + Duration::from_hours(1), 7);
-    record.hour(from + Duration::from_hours(1));
-    record.write(&state);
-    let text = fs::read_to_string(state.join(CURRENT)).expect("it is text");
+    journal.uncertain_gap(GapCause::Suspended, from, from + Duration::from_hours(1), 7);
+    journal.hour(from + Duration::from_hours(1));
+    journal.write(&state);
+    let text = fs::read_to_string(state.join(CURRENT)).expect("the journal is UTF-8");
     let lines: Vec<_> = text.split_inclusive('\n').collect();
     fs::write(state.join(FIRST), lines[..10].concat()).expect("a file");
     fs::write(state.join(SECOND), lines[10..18].concat()).expect("a file");
     fs::write(state.join(CURRENT), lines[18..].concat()).expect("a file");
     run(&state);
-    (place, incidents)
+    (root, incidents)
 }
 
-/// Runs the agent until its start is in the record, and stops it.
+/// Runs the agent until its start is in the journal, then stops it.
 pub(crate) fn run(state: &Path) {
     let folder = Folder::with("device = \"dl-home\"\n");
     let mut command = folder.command(["run"]);
     command.env("ISPMON_STATE_DIR", state);
     let before = starts(state);
     let agent = Agent::spawn(&mut command);
-    let begun = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     while starts(state) == before {
-        assert!(begun.elapsed() < PATIENCE, "it does not start in {}", state.display());
+        assert!(start.elapsed() < PATIENCE, "the agent does not start in {}", state.display());
         std::thread::sleep(Duration::from_millis(5));
     }
     agent.signal(rustix::process::Signal::TERM);
@@ -427,12 +425,12 @@ pub(crate) fn run(state: &Path) {
     assert!(status.success(), "{log}");
 }
 
-/// How many starts of an agent stand in the files of a folder.
+/// The number of agent starts in the journal files of a folder.
 pub(crate) fn starts(state: &Path) -> usize {
     let entries = fs::read_dir(state).expect("a folder").map(|entry| entry.expect("an entry"));
     let files = entries.filter(|entry| {
         let name = entry.file_name();
-        // A file may get another name at any time.
+        // The agent may rename a file at any time.
         name.to_string_lossy().ends_with(".ndjson")
             && entry.file_type().is_ok_and(|kind| kind.is_file())
     });
@@ -445,7 +443,7 @@ pub(crate) fn starts(state: &Path) -> usize {
 pub(crate) fn ispmon(state: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ispmon-agent"));
     command.env_clear().env("TZ", "UTC").current_dir("/").args(arguments);
-    let output = command.arg("--state-dir").arg(state).output().expect("it starts");
+    let output = command.arg("--state-dir").arg(state).output().expect("the program starts");
     let text = String::from_utf8(output.stdout).expect("the program writes text");
     (output.status.code(), text + &String::from_utf8_lossy(&output.stderr))
 }
@@ -454,14 +452,14 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");
-        if entry.metadata().expect("it is there").is_file() {
+        if entry.metadata().expect("the file exists").is_file() {
             fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
         }
     }
 }
 
 impl Row {
-    /// Edits a copy of the folder, and has the agent start on it.
+    /// Edits a copy of the folder and checks it before and after a run of the agent.
     fn play(&self, base: &Path, state: &Path, incidents: &[(String, f64)]) {
         copy(base, state);
         (self.edit)(&Edited { state });
@@ -470,10 +468,10 @@ impl Row {
         run(state);
         self.check(state, incidents, "after a restart");
         let after = newest(state);
-        assert!(after > before, "{}: record {before} goes on with {after}", self.name);
+        assert!(after > before, "{}: record {before} is followed by {after}", self.name);
     }
 
-    /// Checks what the commands say.
+    /// Checks the output of the commands.
     fn check(&self, state: &Path, incidents: &[(String, f64)], when: &str) {
         let name = format!("{}, {when}", self.name);
         let (code, output) = ispmon(state, &["journal", "verify"]);
@@ -499,7 +497,7 @@ impl Row {
                 assert!(output.contains(&plain), "{name}: {command:?}: {output}");
             }
         }
-        let outages: Value = serde_json::from_str(&outages).expect("it is JSON");
+        let outages: Value = serde_json::from_str(&outages).expect("valid JSON");
         let shown = outages["incidents"].as_array().expect("a list").iter();
         let shown: BTreeMap<_, _> = shown
             .map(|it| (it["id"].as_str().expect("an id"), it["duration_s"].as_f64().expect("s")))
@@ -510,21 +508,21 @@ impl Row {
             .filter(|(index, _)| !self.lost.contains(index))
             .map(|(_, (id, seconds))| (id.as_str(), *seconds))
             .collect();
-        assert_eq!(shown, wanted, "{name}: nothing good is lost, and nothing bad is believed");
+        assert_eq!(shown, wanted, "{name}: all intact incidents are shown, and no others");
     }
 }
 
-/// The number of the newest record.
+/// The sequence number of the newest record.
 fn newest(state: &Path) -> u64 {
     let (_, outages) = ispmon(state, &["outages", "--json"]);
-    let outages: Value = serde_json::from_str(&outages).expect("it is JSON");
+    let outages: Value = serde_json::from_str(&outages).expect("valid JSON");
     outages["chain"]["seq"].as_u64().unwrap_or_default()
 }
 
 #[test]
-fn what_somebody_has_edited_is_named_and_costs_nothing_else() {
-    let (place, incidents) = base();
-    let base = place.path().join("state");
+fn every_edit_is_reported_and_costs_no_other_record() {
+    let (root, incidents) = base();
+    let base = root.path().join("state");
     assert!(ROWS.len() > 36);
     let only = std::env::var("ISPMON_TEST_ROW").unwrap_or_default();
     let failed: Vec<_> = ROWS
@@ -532,7 +530,7 @@ fn what_somebody_has_edited_is_named_and_costs_nothing_else() {
         .enumerate()
         .filter(|(_, row)| row.name.contains(&only))
         .filter(|(number, row)| {
-            let state = place.path().join(number.to_string());
+            let state = root.path().join(number.to_string());
             let play = || row.play(&base, &state, &incidents);
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(play)).is_err()
         })
@@ -542,9 +540,9 @@ fn what_somebody_has_edited_is_named_and_costs_nothing_else() {
 }
 
 #[test]
-fn no_prepared_link_leads_the_agent_to_a_file_of_somebody_else() {
-    let place = tempfile::tempdir().expect("a folder");
-    let target = place.path().join("target");
+fn the_agent_follows_no_symbolic_link_in_its_state_folder() {
+    let root = tempfile::tempdir().expect("a folder");
+    let target = root.path().join("target");
     fs::write(&target, "precious").expect("a file");
     let names = [
         CURRENT,
@@ -558,15 +556,15 @@ fn no_prepared_link_leads_the_agent_to_a_file_of_somebody_else() {
         FIRST,
     ];
     for (leads_somewhere, folder) in [(true, "one"), (false, "other")] {
-        let state = place.path().join(folder);
+        let state = root.path().join(folder);
         fs::create_dir(&state).expect("a folder");
-        let absent = place.path().join("absent");
+        let absent = root.path().join("absent");
         for name in names {
             let to = if leads_somewhere { &target } else { &absent };
             symlink(to, state.join(name)).expect("a link");
         }
         run(&state);
-        assert_eq!(fs::read(&target).expect("it is there"), b"precious");
+        assert_eq!(fs::read(&target).expect("the file exists"), b"precious");
         assert!(!absent.exists());
         let (code, outages) = ispmon(&state, &["outages"]);
         assert_eq!(code, Some(0), "{outages}");
@@ -574,9 +572,9 @@ fn no_prepared_link_leads_the_agent_to_a_file_of_somebody_else() {
 }
 
 #[test]
-fn no_command_waits_for_the_other_end_of_a_pipe() {
-    let place = tempfile::tempdir().expect("a folder");
-    let state = place.path();
+fn no_command_blocks_on_a_named_pipe() {
+    let root = tempfile::tempdir().expect("a folder");
+    let state = root.path();
     let edited = Edited { state };
     for name in [CURRENT, FIRST, "alive", "lock", "status.json", "handed-over.json"] {
         edited.pipe(name);

@@ -1,4 +1,4 @@
-//! A year to read.
+//! Reading a journal of one year.
 
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
@@ -15,15 +15,15 @@ const HOURS: u64 = 8_760;
 const INCIDENTS: u64 = 2_000;
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A year with an incident now and then, in one file: how it is cut does not matter here.
+/// Writes a year with an incident now and then into one file; the split into files does not matter here.
 fn write_year(folder: &Path) {
     let mut text = String::new();
     let mut last = (0, Digest::none());
     let mut add = |at: Stamp, entry: Entry| {
         let record = Record { seq: last.0 + 1, prev: last.1.clone(), at, entry };
-        let line = serde_json::to_string(&record).expect("it is JSON");
+        let line = serde_json::to_string(&record).expect("records serialize");
         last = (record.seq, Digest::of(line.as_bytes()));
-        writeln!(text, "{line}").expect("it is memory");
+        writeln!(text, "{line}").expect("writing to memory succeeds");
     };
     let device = "dl-home".to_owned();
     let (reason, set_aside, after) = (None, Vec::new(), None);
@@ -40,7 +40,7 @@ fn write_year(folder: &Path) {
         }
         add(from.later(HOUR), Entry::Hour { summary: summary(from) });
     }
-    fs::write(folder.join("journal.ndjson"), text).expect("the disk takes it");
+    fs::write(folder.join("journal.ndjson"), text).expect("the journal is written");
 }
 
 fn incident(number: u64, started: Stamp) -> Incident {
@@ -90,20 +90,20 @@ fn summary(from: Stamp) -> Summary {
     }
 }
 
-/// Prints how long it takes; `cargo test --release -p ispmon-agent --test agent year -- --nocapture`.
+/// Prints its duration; `cargo test --release -p ispmon-agent --test agent year -- --nocapture`.
 #[test]
 fn a_year_of_records_is_read_and_every_hash_is_checked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_year(folder.path());
-    let begun = Instant::now();
-    let verified = verify(folder.path()).expect("there is a journal");
-    let took = begun.elapsed();
+    let start = Instant::now();
+    let verified = verify(folder.path()).expect("the journal exists");
+    let took = start.elapsed();
     assert_eq!(verified.problems, 0);
     assert_eq!(verified.records, 1 + HOURS + 2 * verified_incidents());
     println!("{} records of a year read and verified in {took:?}", verified.records);
 }
 
-/// The last hour's incidents come after it.
+/// The number of incidents that `write_year` writes; those of the last hour are not among them.
 fn verified_incidents() -> u64 {
     (0..HOURS).map(|hour| (hour * INCIDENTS).div_ceil(HOURS)).max().unwrap_or_default()
 }

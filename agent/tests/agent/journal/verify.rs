@@ -17,7 +17,7 @@ fn written() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (journal, _) = Journal::open(folder.path(), "dl-home", at(0)).expect("it opens");
+    let (journal, _) = Journal::open(folder.path(), "dl-home", at(0)).expect("the journal opens");
     runtime.block_on(async {
         for (text, seconds) in [("SIGTERM", 60), ("SIGINT", 3_600)] {
             let entry = Entry::AgentStopped { reason: text.to_owned() };
@@ -37,7 +37,8 @@ fn verify(folder: &Path) -> (Option<i32>, String, String) {
         "verify",
         "--state-dir",
     ]);
-    let Output { status, stdout, stderr } = command.arg(folder).output().expect("it starts");
+    let Output { status, stdout, stderr } =
+        command.arg(folder).output().expect("the program starts");
     let text = |bytes: Vec<u8>| {
         let text = String::from_utf8(bytes).expect("the program writes text");
         text.replace(&folder.display().to_string(), "[folder]")
@@ -46,7 +47,7 @@ fn verify(folder: &Path) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn a_whole_record_is_shown_with_its_head() {
+fn an_intact_journal_is_shown_with_its_newest_hash() {
     let (code, output, errors) = verify(written().path());
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     insta::assert_snapshot!(output, @r"
@@ -61,23 +62,23 @@ fn a_whole_record_is_shown_with_its_head() {
 fn the_first_changed_record_is_named() {
     let folder = written();
     let path = folder.path().join("journal.ndjson");
-    let text = fs::read_to_string(&path).expect("it is there");
-    fs::write(&path, text.replace("SIGTERM", "SIGKILL")).expect("it is ours");
+    let text = fs::read_to_string(&path).expect("the journal exists");
+    fs::write(&path, text.replace("SIGTERM", "SIGKILL")).expect("the journal is written");
     let (code, output, errors) = verify(folder.path());
     assert_eq!((code, errors.as_str()), (Some(1), ""));
-    // The two hashes are in the line itself; what matters is which record is named.
+    // The two hashes are in the message too; what matters is which record it names.
     let named =
         "DAMAGED: journal.ndjson, line 2 (record 2): this record was changed after record 3";
     assert!(output.contains(named), "{output}");
 }
 
 #[test]
-fn that_the_newest_records_were_taken_away_is_known_from_the_sign_of_life() {
+fn missing_newest_records_are_detected_by_the_alive_file() {
     let folder = written();
     let path = folder.path().join("journal.ndjson");
-    let text = fs::read_to_string(&path).expect("it is there");
+    let text = fs::read_to_string(&path).expect("the journal exists");
     let lines: Vec<_> = text.split_inclusive('\n').collect();
-    fs::write(&path, lines[..2].concat()).expect("it is ours");
+    fs::write(&path, lines[..2].concat()).expect("the journal is written");
     let (code, output, errors) = verify(folder.path());
     assert_eq!((code, errors.as_str()), (Some(1), ""));
     let named = "DAMAGED: the newest records are missing: 3 were written, and the last here is 2";
@@ -88,8 +89,8 @@ fn that_the_newest_records_were_taken_away_is_known_from_the_sign_of_life() {
 fn the_last_line_of_a_running_agent_may_be_incomplete() {
     let folder = written();
     let path = folder.path().join("journal.ndjson");
-    let text = fs::read_to_string(&path).expect("it is there");
-    fs::write(&path, text + "{\"seq\":4,\"pre").expect("it is ours");
+    let text = fs::read_to_string(&path).expect("the journal exists");
+    fs::write(&path, text + "{\"seq\":4,\"pre").expect("the journal is written");
     assert_eq!(verify(folder.path()).0, Some(0));
 }
 

@@ -17,74 +17,74 @@ fn interface(device: &TestHost) -> Interface {
     })
 }
 
-fn ask(device: &TestHost, interface: &Interface, router: &str) -> (RouterOutcome, String) {
+fn probe_router(device: &TestHost, interface: &Interface, router: &str) -> (RouterOutcome, String) {
     let router: IpAddr = router.parse().expect("an address");
-    // Silence is the only answer that takes all of the time.
+    // Only silence takes the whole timeout.
     let (answer, observation) = on(device, || gateway::probe(router, interface, SHORT * 5, clock));
     assert_eq!(observation.probe, ProbeKind::Gateway);
     (answer, observation.answer)
 }
 
 #[test]
-fn a_router_is_alive_when_it_refuses_or_accepts_by_any_of_its_addresses() {
+fn a_router_is_alive_if_any_of_its_addresses_refuses_or_accepts() {
     let Some(network) = TestNetwork::build() else { return };
     let interface = interface(&network.device);
     for router in ROUTER {
         let expected = (RouterOutcome::Alive, "refused".to_owned());
-        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+        assert_eq!(probe_router(&network.device, &interface, router), expected, "{router}");
     }
     let _listeners = network
         .router
         .enter(|| [53, 80, 443].map(|port| TcpListener::bind(("::", port)).expect("a free port")));
     for router in ROUTER {
         let expected = (RouterOutcome::Alive, "connected".to_owned());
-        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+        assert_eq!(probe_router(&network.device, &interface, router), expected, "{router}");
     }
 }
 
 #[test]
-fn a_router_that_answers_nothing_is_silent_unless_it_echoes() {
+fn a_router_that_drops_tcp_is_silent_unless_it_answers_an_echo() {
     let Some(network) = TestNetwork::build() else { return };
     let interface = interface(&network.device);
     network.input("meta l4proto tcp drop");
-    // As Debian has it: nobody may send an echo.
-    network.device.set("ipv4/ping_group_range", "1 0").expect("it is set");
+    // As on Debian: no user may send an echo.
+    network.device.set("ipv4/ping_group_range", "1 0").expect("the sysctl is set");
     for router in ROUTER {
         let expected = (RouterOutcome::Silent, "silent".to_owned());
-        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+        assert_eq!(probe_router(&network.device, &interface, router), expected, "{router}");
     }
-    network.device.set("ipv4/ping_group_range", "0 2147483647").expect("it is set");
+    network.device.set("ipv4/ping_group_range", "0 2147483647").expect("the sysctl is set");
     for router in ROUTER {
         let expected = (RouterOutcome::Alive, "echo".to_owned());
-        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+        assert_eq!(probe_router(&network.device, &interface, router), expected, "{router}");
     }
 }
 
 #[test]
-fn a_router_that_nobody_is_any_more_is_gone() {
+fn a_router_without_neighbour_discovery_is_gone() {
     let Some(network) = TestNetwork::build() else { return };
     let interface = interface(&network.device);
-    // What takes seconds by default: ask once and give up after 50 ms.
+    // This takes seconds by default: solicit once and give up after 50 ms.
     for family in ["ipv4", "ipv6"] {
         for (setting, value) in
             [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
         {
             let name = format!("{family}/neigh/eth0/{setting}");
-            network.device.set(&name, value).expect("it is set");
+            network.device.set(&name, value).expect("the sysctl is set");
         }
     }
     network.router.ip("addr flush dev lan").expect("the router loses its addresses");
-    network.device.ip("neigh flush all").expect("the device forgets it");
+    network.device.ip("neigh flush all").expect("the device forgets the router");
     for router in ["192.168.7.1", "fe80::1"] {
         let expected = (RouterOutcome::Gone, "gone".to_owned());
-        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+        assert_eq!(probe_router(&network.device, &interface, router), expected, "{router}");
     }
 }
 
 #[test]
-fn nobody_is_asked_through_an_interface_that_is_gone() {
+fn no_probe_is_sent_through_a_missing_interface() {
     let Some(network) = TestNetwork::build() else { return };
     let gone = Interface { name: "eth9".to_owned(), index: 999 };
     let expected = (RouterOutcome::NotAsked, "not_asked".to_owned());
-    assert_eq!(ask(&network.device, &gone, ROUTER[0]), expected);
+    assert_eq!(probe_router(&network.device, &gone, ROUTER[0]), expected);
 }

@@ -28,7 +28,7 @@ fn route(device: &TestHost, anchor: &str) -> Route {
     link.route().unwrap_or_else(|| panic!("a route to {anchor}, not {link:?}")).clone()
 }
 
-/// Makes a change, and waits for the kernel's word until both links are as expected.
+/// Makes a change and waits for kernel events until both links are as expected.
 fn after(device: &TestHost, change: impl FnOnce() + Send, expected: &[LinkAnswer; 2]) {
     until(device, change, |links| links == expected);
 }
@@ -36,19 +36,19 @@ fn after(device: &TestHost, change: impl FnOnce() + Send, expected: &[LinkAnswer
 fn until(
     device: &TestHost,
     change: impl FnOnce() + Send,
-    is_it: impl Fn(&[LinkAnswer; 2]) -> bool + Send + Sync,
+    is_expected: impl Fn(&[LinkAnswer; 2]) -> bool + Send + Sync,
 ) {
     on(device, || async {
         let mut links = LinkMonitor::new();
-        assert!(links.has_events(), "the kernel tells of changes");
+        assert!(links.has_events(), "kernel events are available");
         change();
-        let look = || ANCHORS.map(|anchor| link_to(address(anchor)));
+        let read = || ANCHORS.map(|anchor| link_to(address(anchor)));
         let seen = async {
-            while !is_it(&look()) {
+            while !is_expected(&read()) {
                 links.changed().await;
             }
         };
-        assert!(timeout(PATIENCE, seen).await.is_ok(), "it stays at {:?}", look());
+        assert!(timeout(PATIENCE, seen).await.is_ok(), "the links stay at {:?}", read());
     });
 }
 
@@ -68,20 +68,20 @@ fn a_route_is_what_the_kernel_would_use_for_that_anchor() {
     let expected =
         Route { source: Some(address("fd00:7::2")), gateway: Some(address("fe80::1")), ..expected };
     assert_eq!(route(&network.device, ANCHORS[1]), expected);
-    // A neighbour is reached without a router, and another uplink by its own.
+    // A neighbour is reached without a router, and another uplink has its own.
     assert_eq!(route(&network.device, "192.168.7.9").gateway, None);
     network.device.ip("route add 203.0.113.1 via 192.168.7.77").expect("ip");
     assert_eq!(route(&network.device, ANCHORS[0]).gateway, Some(address("192.168.7.77")));
 }
 
-/// How anchors of one family are reached from a device.
+/// The paths from a device to anchors of one family.
 fn paths(device: &TestHost, anchors: &[Anchor]) -> FamilyPaths {
     let targets = Targets::new(anchors, None, None, &[], None);
     let paths = device.enter(|| targets.read_paths());
     paths[anchors[0].family()].clone().expect("there are anchors")
 }
 
-/// The hardware address of the router that most anchors are reached by.
+/// The hardware address of the router on the path to an anchor, if the kernel has it.
 fn mac(device: &TestHost, anchor: &str) -> Option<String> {
     let paths = paths(device, &[anchor.parse().expect("an anchor")]);
     let route = paths.link.route().unwrap_or_else(|| panic!("a route to {anchor}: {paths:?}"));
@@ -89,11 +89,11 @@ fn mac(device: &TestHost, anchor: &str) -> Option<String> {
 }
 
 #[test]
-fn the_hardware_address_of_a_router_is_known_once_something_was_sent_to_it() {
+fn the_hardware_address_of_a_router_is_known_after_a_packet_to_it() {
     let Some(network) = TestNetwork::build() else { return };
     let (device, router) = (&network.device, &network.router);
     router.ip("link set lan address 52:54:00:00:00:01").expect("ip");
-    // The kernels have met when the network was built.
+    // Building the network has filled the neighbour table.
     device.ip("neigh flush dev eth0").expect("ip");
     for anchor in ["203.0.113.1:9", "[fd00:113::1]:9"] {
         assert_eq!(mac(device, anchor), None, "{anchor}");
@@ -113,7 +113,7 @@ fn the_hardware_address_of_a_router_is_known_once_something_was_sent_to_it() {
 }
 
 #[test]
-fn what_is_missing_is_told_when_it_happens_and_when_it_is_back() {
+fn losing_and_regaining_a_route_address_or_carrier_is_reported() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let whole = links(device);
@@ -147,7 +147,7 @@ fn what_is_missing_is_told_when_it_happens_and_when_it_is_back() {
 }
 
 #[test]
-fn a_policy_rule_that_prohibits_is_told_and_so_is_its_end() {
+fn adding_and_deleting_a_prohibiting_rule_is_reported() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let [v4, v6] = links(device);
@@ -172,12 +172,12 @@ fn a_policy_rule_that_prohibits_is_told_and_so_is_its_end() {
 }
 
 #[test]
-fn an_anchor_with_a_route_of_its_own_is_told_from_the_family() {
+fn an_anchor_with_its_own_route_is_distinguished_from_its_family() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let anchors = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "192.168.7.9"]
         .map(|anchor| anchor.parse::<Anchor>().expect("an anchor"));
-    let look = |anchors: &[Anchor]| {
+    let read = |anchors: &[Anchor]| {
         let paths = paths(device, anchors);
         let gateway = paths.link.route().and_then(|route| route.gateway);
         let each: Vec<_> =
@@ -185,20 +185,20 @@ fn an_anchor_with_a_route_of_its_own_is_told_from_the_family() {
         (gateway.map(|gateway| gateway.to_string()), each)
     };
     let home = Some("192.168.7.1".to_owned());
-    assert_eq!(look(&anchors[..3]), (home.clone(), vec![(false, false); 3]));
+    assert_eq!(read(&anchors[..3]), (home.clone(), vec![(false, false); 3]));
     device.ip("route add 203.0.113.2 via 192.168.7.77").expect("ip");
     let one = [(false, false), (true, false), (false, false), (true, true)];
-    assert_eq!(look(&anchors), (home, one.to_vec()));
+    assert_eq!(read(&anchors), (home, one.to_vec()));
     device.ip("route add 203.0.113.3 via 192.168.7.77").expect("ip");
     let others = vec![(true, false), (false, false), (false, false)];
-    assert_eq!(look(&anchors[..3]), (Some("192.168.7.77".to_owned()), others));
+    assert_eq!(read(&anchors[..3]), (Some("192.168.7.77".to_owned()), others));
     // The default route is gone, and the route of a single anchor is left.
     device.ip("route del default\nroute del 203.0.113.3").expect("ip");
-    assert_eq!(look(&anchors[..3]), (None, vec![(false, false), (true, false), (false, false)]));
+    assert_eq!(read(&anchors[..3]), (None, vec![(false, false), (true, false), (false, false)]));
 }
 
 #[test]
-fn a_line_without_a_router_is_no_neighbourhood_when_it_has_only_another_end() {
+fn only_the_peer_of_a_point_to_point_link_is_on_link() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let path = |target: &str| {
@@ -206,7 +206,7 @@ fn a_line_without_a_router_is_no_neighbourhood_when_it_has_only_another_end() {
         let route = path.link.route().unwrap_or_else(|| panic!("{target}: {path:?}"));
         (route.interface.clone(), route.gateway.is_some(), path.on_link)
     };
-    // A modem has no router to name, and nobody whose hardware address could be asked for.
+    // A modem has neither a router address nor neighbours with hardware addresses.
     device
         .ip("link add wwan0 type veth peer name tower\n\
              link set tower up\n\
@@ -220,25 +220,25 @@ fn a_line_without_a_router_is_no_neighbourhood_when_it_has_only_another_end() {
     let wwan = |on_link| ("wwan0".to_owned(), false, on_link);
     assert_eq!(path(ANCHORS[0]), wwan(false), "the internet is beyond it");
     assert_eq!(path(ANCHORS[1]), wwan(false));
-    assert_eq!(path("10.64.0.1"), wwan(true), "the other end is not");
+    assert_eq!(path("10.64.0.1"), wwan(true), "the peer is on-link");
     let eth = |has_router, on_link| ("eth0".to_owned(), has_router, on_link);
     assert_eq!(path("192.168.7.9"), eth(false, true));
     assert_eq!(path("fd00:7::9"), eth(false, true));
     assert_eq!(path("198.51.100.1"), eth(true, false));
-    // On Ethernet somebody has to answer for whoever is reached without a router.
+    // On Ethernet, a target without a router must answer neighbour discovery.
     device.ip("route add 198.51.100.0/24 dev eth0").expect("ip");
     assert_eq!(path("198.51.100.1"), eth(false, true));
-    // But a default route without a router has one all the same, which answers for everybody (proxy ARP, and
-    // containers that know no gateway).
+    // But a default route without a router still leads to one, which answers for all addresses (proxy ARP,
+    // and containers without a gateway).
     device.ip("route del default\nroute add default dev eth0").expect("ip");
     assert_eq!(path("8.8.4.4"), eth(false, false), "the internet is beyond it");
     assert_eq!(path("198.51.100.1"), eth(false, true));
     let own = path("192.168.7.2");
-    assert_eq!(own, ("lo".to_owned(), false, true), "and this device itself is no internet");
+    assert_eq!(own, ("lo".to_owned(), false, true), "this device itself is not the internet");
 }
 
 #[test]
-fn beneath_a_tunnel_that_carries_ipv6_over_ipv4_is_the_line_of_ipv4() {
+fn the_underlay_of_an_ipv6_over_ipv4_tunnel_is_the_ipv4_uplink() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     device
@@ -248,24 +248,24 @@ fn beneath_a_tunnel_that_carries_ipv6_over_ipv4_is_the_line_of_ipv4() {
              addr add fd08::2/64 dev sit1\n\
              route add ::/0 dev sit1\n")
         .expect("ip");
-    let line = route(device, ANCHORS[0]);
+    let uplink = route(device, ANCHORS[0]);
     let route = route(device, ANCHORS[1]);
     assert!(route.tunnel && route.interface == "sit1", "{route:?}");
-    let beneath = |anchor: &str| device.enter(|| underlay(&route, address(anchor)));
-    assert_eq!(beneath(ANCHORS[1]), None, "there is no other way for IPv6");
-    let found = beneath(ANCHORS[0]).expect("the line of IPv4");
-    assert_eq!((&*found.interface.name, found.router), ("eth0", line.gateway));
+    let underlay_for = |anchor: &str| device.enter(|| underlay(&route, address(anchor)));
+    assert_eq!(underlay_for(ANCHORS[1]), None, "IPv6 has no other path");
+    let found = underlay_for(ANCHORS[0]).expect("the IPv4 uplink");
+    assert_eq!((&*found.interface.name, found.router), ("eth0", uplink.gateway));
 }
 
 #[test]
-fn a_router_is_known_by_all_of_its_addresses() {
+fn a_router_is_recognized_by_all_its_addresses() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     let routes = [route(device, ANCHORS[0]), route(device, ANCHORS[1])];
     let routes: Vec<&Route> = routes.iter().collect();
     let is_routers = |text: &str| device.enter(|| is_router(address(text), &routes));
     assert!(is_routers("192.168.7.1") && is_routers("fe80::1"), "by the routes");
-    // The name server that it announces is another address of its own.
+    // The announced name server is another address of the router.
     device
         .ip("neigh replace fe80::1 lladdr 02:00:00:00:00:01 dev eth0 nud reachable\n\
              neigh replace fd00:7::1 lladdr 02:00:00:00:00:01 dev eth0 nud reachable\n\
@@ -273,13 +273,13 @@ fn a_router_is_known_by_all_of_its_addresses() {
         .expect("ip");
     assert!(is_routers("fd00:7::1"), "by its hardware address");
     assert!(!is_routers("fd00:7::53"), "another device");
-    assert!(!is_routers("fd00:7::99"), "nobody knows");
+    assert!(!is_routers("fd00:7::99"), "not in the neighbour table");
 }
 
 #[test]
-fn a_container_that_runs_does_not_hide_a_pulled_cable() {
+fn a_running_container_does_not_hide_a_pulled_cable() {
     let Some(network) = TestNetwork::build() else { return };
-    let container = TestHost::new("container").expect("there is room for one more");
+    let container = TestHost::new("container").expect("another host can be created");
     network
         .device
         .ip(&format!(
@@ -303,10 +303,10 @@ fn a_container_that_runs_does_not_hide_a_pulled_cable() {
 #[test]
 fn a_virtual_machine_on_the_same_bridge_does_not_hide_a_pulled_cable() {
     let Some(network) = TestNetwork::build() else { return };
-    let machine = TestHost::new("machine").expect("there is room for one more");
+    let machine = TestHost::new("machine").expect("another host can be created");
     let device = &network.device;
-    // The network's own `eth0` is an end of a pair, which on a bridge counts as a machine's; one that
-    // passes everything through to it counts as a card.
+    // The network's own `eth0` is one end of a veth pair, which on a bridge counts as a virtual machine's;
+    // a passthru macvlan on top of it counts as a network card.
     let lines = format!(
         "link add br0 type bridge forward_delay 0\n\
          link add veth1 type veth peer name eth0 netns {}\n\
@@ -341,10 +341,10 @@ fn a_virtual_machine_on_the_same_bridge_does_not_hide_a_pulled_cable() {
 }
 
 #[test]
-fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
+fn the_underlay_is_found_for_every_way_a_tunnel_takes_the_routes() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
-    let below = |expected: Option<&str>| {
+    let assert_underlay = |expected: Option<&str>| {
         for anchor in ANCHORS {
             let route = route(device, anchor);
             assert!(route.tunnel, "{route:?}");
@@ -364,8 +364,8 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
              route add ::/1 dev tun0\n\
              route add 8000::/1 dev tun0\n")
         .expect("ip");
-    below(Some("eth0"));
-    // As wg-quick does it: a table of its own for all that the tunnel itself has not marked.
+    assert_underlay(Some("eth0"));
+    // Like wg-quick: a table of its own for all packets without the tunnel's mark.
     device
         .ip("route del 0.0.0.0/1 dev tun0\n\
              route del 128.0.0.0/1 dev tun0\n\
@@ -378,8 +378,8 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
                  rule add table main suppress_prefixlength 0\n";
     device.ip(rules).expect("ip");
     device.ip_v6(rules).expect("ip");
-    below(Some("eth0"));
-    // Of two lines, the one that the kernel prefers.
+    assert_underlay(Some("eth0"));
+    // Of two uplinks, the one that the kernel prefers.
     device
         .ip("link add wlan0 type veth peer name air\n\
              link set air up\n\
@@ -389,7 +389,7 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
              route add default via 192.168.8.1 metric 600\n\
              route add default via fd00:8::1 dev wlan0 metric 2000\n")
         .expect("ip");
-    below(Some("eth0"));
+    assert_underlay(Some("eth0"));
     network.router.ip("link set lan down").expect("the cable is pulled");
     on(device, || async {
         let mut links = LinkMonitor::new();
@@ -402,9 +402,9 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
                 links.changed().await;
             }
         };
-        timeout(PATIENCE, moved).await.expect("the other line is found");
+        timeout(PATIENCE, moved).await.expect("the other uplink is found");
     });
-    // With nothing beneath it, a tunnel leads nowhere.
+    // A tunnel without an underlay has no carrier.
     after(
         device,
         || device.ip("link set wlan0 down").expect("ip"),
@@ -413,28 +413,28 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
 }
 
 #[test]
-fn a_change_is_not_lost_when_nobody_waits_just_then() {
+fn a_change_is_not_lost_while_no_caller_waits() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     on(device, || async {
         let mut links = LinkMonitor::new();
-        // The building of the network has its echoes.
-        let mut echoes = 0;
+        // Building the network causes late events.
+        let mut late_events = 0;
         while timeout(SHORT, links.changed()).await.is_ok() {
-            echoes += 1;
-            assert!(echoes < 100, "the network does not come to rest");
+            late_events += 1;
+            assert!(late_events < 100, "the events do not stop");
         }
         device.ip("route add 198.51.100.0/24 via 192.168.7.1").expect("ip");
-        // Given up before the runtime has looked, and again in the middle of the burst.
+        // Cancelled before the runtime has polled the socket, and again in the middle of the burst.
         assert!(timeout(Duration::ZERO, links.changed()).await.is_err(), "before");
         sleep(Duration::from_millis(1)).await;
         assert!(timeout(Duration::ZERO, links.changed()).await.is_err(), "in the middle");
-        timeout(PATIENCE, links.changed()).await.expect("it is told all the same");
+        timeout(PATIENCE, links.changed()).await.expect("the change is still reported");
     });
 }
 
 #[test]
-fn more_changes_than_the_kernel_can_keep_are_a_change() {
+fn an_overflow_of_kernel_events_counts_as_a_change() {
     let Some(network) = TestNetwork::build() else { return };
     let device = &network.device;
     on(device, || async {
@@ -443,15 +443,15 @@ fn more_changes_than_the_kernel_can_keep_are_a_change() {
             .map(|n| format!("route add 10.{}.{}.0/24 via 192.168.7.1", n / 256, n % 256))
             .collect();
         device.ip(&add.join("\n")).expect("ip");
-        timeout(PATIENCE, links.changed()).await.expect("it is told");
+        timeout(PATIENCE, links.changed()).await.expect("the overflow is reported");
         device.ip("route del default").expect("ip");
         let seen = async {
             while link_to(address(ANCHORS[0])) != LinkAnswer::NoRoute {
                 links.changed().await;
             }
         };
-        timeout(PATIENCE, seen).await.expect("and so is what comes later");
-        assert!(links.has_events(), "an overflow is no reason to give the socket up");
+        timeout(PATIENCE, seen).await.expect("later changes are reported");
+        assert!(links.has_events(), "the socket stays open after an overflow");
     });
 }
 
@@ -462,7 +462,7 @@ fn the_neighbour_table_is_read() {
     let index = route(device, ANCHORS[0]).index;
     let state = |gateway: &str| device.enter(|| neighbour(address(gateway), index));
     assert_eq!(state("192.168.7.9"), Neighbour::Unknown);
-    for (kernels, expected) in [
+    for (nud, expected) in [
         ("reachable", Neighbour::Known),
         ("stale", Neighbour::Known),
         ("permanent", Neighbour::Known),
@@ -470,11 +470,9 @@ fn the_neighbour_table_is_read() {
     ] {
         for gateway in ["192.168.7.9", "fe80::9"] {
             device
-                .ip(&format!(
-                    "neigh replace {gateway} lladdr 02:00:00:00:00:09 dev eth0 nud {kernels}"
-                ))
+                .ip(&format!("neigh replace {gateway} lladdr 02:00:00:00:00:09 dev eth0 nud {nud}"))
                 .expect("ip");
-            assert_eq!(state(gateway), expected, "{gateway} {kernels}");
+            assert_eq!(state(gateway), expected, "{gateway} {nud}");
         }
     }
 }

@@ -19,8 +19,8 @@ const GENUINE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 const LOGIN: &str = "HTTP/1.1 302 Found\r\nLocation: http://192.168.7.1/login\r\n\
                      Content-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Gives the same answer to every request, on an address and a port of the internet's, until the
-/// program ends; what it was asked comes out of the receiver.
+/// Gives every request the same response, on an address and a port of the internet host, until the
+/// process exits. The receiver yields the requests.
 fn serve(
     network: &TestNetwork,
     address: &str,
@@ -52,7 +52,7 @@ fn serve_at(
     receiver
 }
 
-fn ask_all(network: &TestNetwork, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
+fn check_all(network: &TestNetwork, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
     let urls: Vec<_> = urls.iter().map(|url| url.parse().expect("a URL")).collect();
     let resolver = Arc::new(network.device.enter(Resolver::new));
     let routers: [std::net::IpAddr; 2] =
@@ -61,12 +61,12 @@ fn ask_all(network: &TestNetwork, urls: &[String], limit: std::time::Duration) -
     on(&network.device, || portal::check(&urls, &resolver, &is_router, limit, &clock))
 }
 
-fn ask(
+fn check(
     network: &TestNetwork,
     urls: &[String],
     limit: std::time::Duration,
 ) -> (PortalOutcome, Observation) {
-    let answer = ask_all(network, urls, limit);
+    let answer = check_all(network, urls, limit);
     (answer.portal, answer.observation)
 }
 
@@ -79,7 +79,7 @@ fn url(address: &str, port: u16) -> String {
 }
 
 #[test]
-fn only_a_whole_answer_that_is_not_the_genuine_one_is_a_portal() {
+fn only_a_complete_unexpected_response_is_a_portal() {
     let Some(network) = TestNetwork::build() else { return };
     for (port, (answer, expected)) in (1..).zip([
         (GENUINE, PortalOutcome::Genuine),
@@ -99,8 +99,8 @@ fn only_a_whole_answer_that_is_not_the_genuine_one_is_a_portal() {
         ("", PortalOutcome::NoAnswer),
     ]) {
         for address in SERVER {
-            let _asked = serve(&network, address, port, answer);
-            let (found, observation) = ask(&network, &[url(address, port)], PATIENCE);
+            let _requests = serve(&network, address, port, answer);
+            let (found, observation) = check(&network, &[url(address, port)], PATIENCE);
             assert_eq!(found, expected, "{answer:?} from {address}");
             assert_eq!(observation.answer, expected.as_str());
         }
@@ -108,19 +108,19 @@ fn only_a_whole_answer_that_is_not_the_genuine_one_is_a_portal() {
 }
 
 #[test]
-fn the_genuine_server_is_asked_as_a_browser_would_but_with_a_nonce() {
+fn the_request_is_like_a_browsers_but_has_a_nonce() {
     let Some(network) = TestNetwork::build() else { return };
-    let asked = serve(&network, SERVER[0], 80, GENUINE);
+    let requests = serve(&network, SERVER[0], 80, GENUINE);
     let servers = [format!("http://{}/generate_204", SERVER[0])];
-    assert_eq!(ask(&network, &servers, PATIENCE).0, PortalOutcome::Genuine);
-    let request = asked.recv().expect("it was asked");
+    assert_eq!(check(&network, &servers, PATIENCE).0, PortalOutcome::Genuine);
+    let request = requests.recv().expect("a request arrived");
     assert!(request.starts_with("GET /generate_204?ispmon="), "{request}");
     assert!(request.contains(&format!("host: {}\r\n", SERVER[0])), "{request}");
     assert!(!request.to_lowercase().contains("keep-alive"), "{request}");
 }
 
 #[test]
-fn a_network_that_lets_one_page_through_is_not_closed() {
+fn one_genuine_response_means_no_portal() {
     let Some(network) = TestNetwork::build() else { return };
     let _genuine = serve(&network, SERVER[0], 80, GENUINE);
     let _login = serve(&network, SERVER[0], 81, LOGIN);
@@ -134,12 +134,12 @@ fn a_network_that_lets_one_page_through_is_not_closed() {
         (vec![closed], PortalOutcome::NoAnswer),
         (vec![], PortalOutcome::NoAnswer),
     ] {
-        assert_eq!(ask(&network, &servers, PATIENCE).0, expected, "{servers:?}");
+        assert_eq!(check(&network, &servers, PATIENCE).0, expected, "{servers:?}");
     }
 }
 
 #[test]
-fn a_page_of_the_routers_own_is_known_by_its_address() {
+fn a_page_of_the_router_is_recognized_by_its_address() {
     const ELSEWHERE: &str = "HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\
                              Content-Length: 0\r\nConnection: close\r\n\r\n";
     let Some(network) = TestNetwork::build() else { return };
@@ -149,23 +149,28 @@ fn a_page_of_the_routers_own_is_known_by_its_address() {
     let _genuine = serve_at(&network.router, "192.168.7.1", 83, GENUINE);
     for (what, address, port, expected) in [
         ("from its own address", "192.168.7.1", 80, (PortalOutcome::Intercepted, true)),
-        ("in another's name, and sends there", SERVER[0], 81, (PortalOutcome::Intercepted, true)),
+        (
+            "from another address, redirects to the router",
+            SERVER[0],
+            81,
+            (PortalOutcome::Intercepted, true),
+        ),
         ("a login page elsewhere", SERVER[0], 82, (PortalOutcome::Intercepted, false)),
         ("nothing is intercepted", "192.168.7.1", 83, (PortalOutcome::Genuine, false)),
     ] {
-        let answer = ask_all(&network, &[url(address, port)], PATIENCE);
+        let answer = check_all(&network, &[url(address, port)], PATIENCE);
         assert_eq!((answer.portal, answer.from_router), expected, "{what}");
     }
 }
 
 #[test]
-fn a_dead_line_is_no_portal() {
+fn a_dead_connection_is_no_portal() {
     let Some(network) = TestNetwork::build() else { return };
     let servers = [url(SERVER[0], 80), url(SERVER[1], 80)];
     for verdict in ["drop", "reject", "meta l4proto tcp reject with tcp reset"] {
         network.forward(verdict);
-        assert_eq!(ask(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "{verdict}");
+        assert_eq!(check(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "{verdict}");
     }
     network.device.ip("link set eth0 down").expect("ip");
-    assert_eq!(ask(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "no network");
+    assert_eq!(check(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "no network");
 }

@@ -24,39 +24,39 @@ use super::{PATIENCE, SHORT, clock, on};
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const YEARS: std::ops::Range<i32> = 2020..2060;
 
-/// What an anchor does with a connection once it has accepted it.
+/// What an anchor does after it has accepted a connection.
 #[derive(Clone)]
-enum Does {
+enum Behaviour {
     /// TLS with this certificate.
     Tls(Arc<ServerConfig>),
-    /// Nothing at all, until the other side leaves.
+    /// Sends nothing until the client closes the connection.
     Nothing,
-    /// Closes it at once.
+    /// Closes the connection at once.
     Close,
-    /// Answers as a plain HTTP server does.
+    /// Responds like a plain HTTP server.
     Http,
     /// Reads the first message and resets the connection.
     Reset,
 }
 
-/// Serves on one port of both addresses until the program ends; counts full and resumed handshakes.
-fn serve(network: &TestNetwork, port: u16, does: &Does) -> Arc<[AtomicUsize; 2]> {
+/// Serves on one port of both addresses until the process exits; counts full and resumed handshakes.
+fn serve(network: &TestNetwork, port: u16, behaviour: &Behaviour) -> Arc<[AtomicUsize; 2]> {
     let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     for server in SERVER {
         let listener =
             network.internet.enter(|| TcpListener::bind((server, port)).expect("a free port"));
-        let (does, counts) = (does.clone(), Arc::clone(&counts));
+        let (behaviour, counts) = (behaviour.clone(), Arc::clone(&counts));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (does, counts) = (does.clone(), Arc::clone(&counts));
-                thread::spawn(move || does.answer(stream, &counts));
+                let (behaviour, counts) = (behaviour.clone(), Arc::clone(&counts));
+                thread::spawn(move || behaviour.answer(stream, &counts));
             }
         });
     }
     counts
 }
 
-impl Does {
+impl Behaviour {
     fn answer(&self, mut stream: TcpStream, counts: &[AtomicUsize; 2]) {
         let mut buffer = [0; 1_500];
         match self {
@@ -81,7 +81,7 @@ impl Does {
                 }
                 let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
                 counts[usize::from(is_resumed)].fetch_add(1, Ordering::SeqCst);
-                // The tickets go out, then the other side leaves.
+                // Sends the tickets and waits until the client closes the connection.
                 let _ = connection.complete_io(&mut stream);
             }
         }
@@ -100,8 +100,8 @@ fn anchor(server: &str, port: u16) -> Anchor {
     Anchor::with_tls(SocketAddr::new(server.parse().expect("an address"), port))
 }
 
-/// Asks as the agent would: by the path that the kernel names.
-fn ask(network: &TestNetwork, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
+/// Probes like the agent: on the path that the route lookup gives.
+fn probe(network: &TestNetwork, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
     on(&network.device, || async move {
         let paths = Targets::new(&[anchor], None, None, &[], None).read_paths();
         let paths = paths[anchor.family()].as_ref().expect("an anchor");
@@ -110,70 +110,78 @@ fn ask(network: &TestNetwork, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
 }
 
 #[test]
-fn only_a_certificate_that_names_the_address_is_proof() {
+fn only_a_certificate_for_the_address_is_proof() {
     let Some(network) = TestNetwork::build() else { return };
     let (authority, stranger) = (Authority::new("trusted"), Authority::new("unknown"));
     let prover = prover(&authority);
     for (index, server) in SERVER.into_iter().enumerate() {
         let ports = 1000 * (index as u16 + 1)..;
         let cases = [
-            ("its own", Does::Tls(authority.server(server, YEARS)), AnchorEnd::Proved),
-            ("another's", Does::Tls(authority.server("192.0.2.9", YEARS)), AnchorEnd::Unproved),
-            ("a name's", Does::Tls(authority.server("one.example", YEARS)), AnchorEnd::Unproved),
-            ("untrusted", Does::Tls(stranger.server(server, YEARS)), AnchorEnd::Unproved),
+            ("its own", Behaviour::Tls(authority.server(server, YEARS)), AnchorEnd::Proved),
+            (
+                "another's",
+                Behaviour::Tls(authority.server("192.0.2.9", YEARS)),
+                AnchorEnd::Unproved,
+            ),
+            (
+                "a name's",
+                Behaviour::Tls(authority.server("one.example", YEARS)),
+                AnchorEnd::Unproved,
+            ),
+            ("untrusted", Behaviour::Tls(stranger.server(server, YEARS)), AnchorEnd::Unproved),
             (
                 "expired by this clock",
-                Does::Tls(authority.server(server, 2020..2021)),
+                Behaviour::Tls(authority.server(server, 2020..2021)),
                 AnchorEnd::Proved,
             ),
             (
                 "not yet by this clock",
-                Does::Tls(authority.server(server, 2058..2060)),
+                Behaviour::Tls(authority.server(server, 2058..2060)),
                 AnchorEnd::Proved,
             ),
-            ("an acceptor that closes", Does::Close, AnchorEnd::Unproved),
-            ("an acceptor that says nothing", Does::Nothing, AnchorEnd::Unproved),
-            ("a plain web server", Does::Http, AnchorEnd::Unproved),
-            ("reset in TLS", Does::Reset, AnchorEnd::Unproved),
+            ("a server that closes", Behaviour::Close, AnchorEnd::Unproved),
+            ("a server that sends nothing", Behaviour::Nothing, AnchorEnd::Unproved),
+            ("a plain web server", Behaviour::Http, AnchorEnd::Unproved),
+            ("reset in TLS", Behaviour::Reset, AnchorEnd::Unproved),
         ];
-        for (port, (what, does, expected)) in ports.zip(cases) {
-            let _counts = serve(&network, port, &does);
-            let answer = ask(&network, &prover, anchor(server, port));
+        for (port, (what, behaviour, expected)) in ports.zip(cases) {
+            let _counts = serve(&network, port, &behaviour);
+            let answer = probe(&network, &prover, anchor(server, port));
             assert_eq!(answer.end, expected, "{what}, {server}");
             let target = SocketAddr::new(server.parse().expect("an address"), port);
             assert_eq!((answer.anchor, answer.own_path), (target, false));
-            let contact = ask(&network, &prover, Anchor::without_tls(target));
+            let contact = probe(&network, &prover, Anchor::without_tls(target));
             assert_eq!(contact.end, AnchorEnd::Contact, "{what} without TLS");
         }
     }
 }
 
 #[test]
-fn what_does_not_connect_keeps_its_reason() {
+fn a_failed_connect_keeps_its_reason() {
     let Some(network) = TestNetwork::build() else { return };
     let prover = prover(&Authority::new("trusted"));
     let target = anchor(SERVER[0], 443);
-    assert_eq!(ask(&network, &prover, target).end, AnchorEnd::Refused);
+    assert_eq!(probe(&network, &prover, target).end, AnchorEnd::Refused);
     network.forward("reject with icmpx type admin-prohibited");
-    let answer = ask(&network, &prover, target);
+    let answer = probe(&network, &prover, target);
     assert_eq!(answer.end, AnchorEnd::Unreachable);
     assert_eq!(answer.from.map(|from| from.to_string()).as_deref(), Some("192.168.7.1"));
     network.forward("drop");
-    assert_eq!(ask(&network, &prover, target).end, AnchorEnd::TimedOut);
+    assert_eq!(probe(&network, &prover, target).end, AnchorEnd::TimedOut);
 }
 
 #[test]
-fn an_anchor_in_the_own_network_proves_nothing_and_is_not_asked() {
+fn an_on_link_anchor_is_not_probed() {
     let Some(network) = TestNetwork::build() else { return };
     let prover = prover(&Authority::new("trusted"));
     for neighbour in ["192.168.7.1", "192.168.7.9", "fd00:7::9"] {
-        let answer = ask(&network, &prover, anchor(neighbour, 443));
+        let answer = probe(&network, &prover, anchor(neighbour, 443));
         assert_eq!(answer.end, AnchorEnd::OnLink, "{neighbour}");
     }
-    // Whatever its address: what counts is that the kernel would look for it itself.
+    // The address does not matter: what counts is that the route has no router.
     network.device.ip("route add 203.0.113.0/24 dev eth0").expect("ip");
-    assert_eq!(ask(&network, &prover, anchor(SERVER[0], 443)).end, AnchorEnd::OnLink);
-    // What is behind a tunnel is no neighbour, although there is no router either.
+    assert_eq!(probe(&network, &prover, anchor(SERVER[0], 443)).end, AnchorEnd::OnLink);
+    // A target behind a tunnel is not on-link, although its route has no router either.
     network
         .device
         .ip("route del 203.0.113.0/24 dev eth0\n\
@@ -182,17 +190,17 @@ fn an_anchor_in_the_own_network_proves_nothing_and_is_not_asked() {
              addr add 10.8.0.2/24 dev tun0\n\
              route add 203.0.113.0/24 dev tun0\n")
         .expect("ip");
-    assert_eq!(ask(&network, &prover, anchor(SERVER[0], 443)).end, AnchorEnd::TimedOut);
+    assert_eq!(probe(&network, &prover, anchor(SERVER[0], 443)).end, AnchorEnd::TimedOut);
 }
 
 #[test]
-fn a_round_is_decided_by_one_that_proves_itself_and_else_by_all() {
+fn one_proof_decides_a_round_and_otherwise_all_answers_do() {
     let Some(network) = TestNetwork::build() else { return };
     let authority = Authority::new("trusted");
     let prover = prover(&authority);
-    let _proves = serve(&network, 443, &Does::Tls(authority.server(SERVER[0], YEARS)));
-    let _impostor = serve(&network, 444, &Does::Close);
-    let _silent = serve(&network, 445, &Does::Nothing);
+    let _proves = serve(&network, 443, &Behaviour::Tls(authority.server(SERVER[0], YEARS)));
+    let _impostor = serve(&network, 444, &Behaviour::Close);
+    let _silent = serve(&network, 445, &Behaviour::Nothing);
     let round = |anchors: &[Anchor], own_path: &[bool]| {
         let anchors: Vec<_> = anchors
             .iter()
@@ -215,28 +223,28 @@ fn a_round_is_decided_by_one_that_proves_itself_and_else_by_all() {
     let [honest, impostor, silent, closed] =
         [443, 444, 445, 446].map(|port| anchor(SERVER[0], port));
     let decided = round(&[silent, honest], &[false; 2]);
-    assert_eq!(decided, [(443, AnchorEnd::Proved)], "the one that hangs is given up");
+    assert_eq!(decided, [(443, AnchorEnd::Proved)], "the hanging probe is cancelled");
     let all = round(&[impostor, silent, closed], &[false; 3]);
     let expected =
         [(444, AnchorEnd::Unproved), (445, AnchorEnd::Unproved), (446, AnchorEnd::Refused)];
     assert_eq!(all, expected);
     let own = round(&[honest, silent], &[true, false]);
     let expected = [(443, AnchorEnd::Proved), (445, AnchorEnd::Unproved)];
-    assert_eq!(own, expected, "a path of its own does not decide");
+    assert_eq!(own, expected, "an anchor with its own path does not decide");
     let plain = |anchor: Anchor| Anchor::without_tls(anchor.address);
     let contact = round(&[plain(impostor), closed], &[false; 2]);
     let expected = [(444, AnchorEnd::Contact), (446, AnchorEnd::Refused)];
-    assert_eq!(contact, expected, "contact decides when no other can prove itself");
+    assert_eq!(contact, expected, "contact decides if no other anchor can give proof");
 }
 
 #[test]
-fn the_next_proof_resumes_the_session_and_both_are_cheap() {
+fn the_second_proof_resumes_the_session_and_both_use_little_traffic() {
     let Some(network) = TestNetwork::build() else { return };
     let authority = Authority::new("trusted");
     for server in SERVER {
         let prover = prover(&authority);
         let port = if server == SERVER[0] { 443 } else { 444 };
-        let counts = serve(&network, port, &Does::Tls(authority.server(server, YEARS)));
+        let counts = serve(&network, port, &Behaviour::Tls(authority.server(server, YEARS)));
         let (full, resumed) = on(&network.device, || async {
             let path = AnchorPath { anchor: anchor(server, port), on_link: false, own_path: false };
             let mut used = Vec::new();
@@ -244,8 +252,10 @@ fn the_next_proof_resumes_the_session_and_both_are_cheap() {
                 let before = traffic();
                 let answer = prove(&path, Handshake::Resumed, &prover, None, &clock).await;
                 assert_eq!(answer.end, AnchorEnd::Proved);
-                // The tickets come, and the connection is reset.
-                tokio::time::timeout(PATIENCE, until_quiet(server)).await.expect("it is closed");
+                // Receives the tickets, then resets the connection.
+                tokio::time::timeout(PATIENCE, until_quiet(server))
+                    .await
+                    .expect("the connection is closed");
                 let after = traffic();
                 used.push((after.0 - before.0, after.1 - before.1));
             }
@@ -262,7 +272,7 @@ fn the_next_proof_resumes_the_session_and_both_are_cheap() {
     }
 }
 
-/// The bytes and packets that have passed `eth0` of this computer, both ways, with Ethernet's headers.
+/// Bytes and packets on `eth0` of this host, both directions, with Ethernet headers.
 fn traffic() -> (u64, u64) {
     let text = std::fs::read_to_string("/proc/thread-self/net/dev").expect("the counters");
     let line = text.lines().find_map(|line| line.trim().strip_prefix("eth0:")).expect("eth0");
@@ -271,7 +281,7 @@ fn traffic() -> (u64, u64) {
     (values[0] + values[8], values[1] + values[9])
 }
 
-/// Waits until this computer has no connection with `server` any more.
+/// Waits until this host has no connection to `server` any more.
 async fn until_quiet(server: &str) {
     let table = if server.contains(':') { "tcp6" } else { "tcp" };
     loop {

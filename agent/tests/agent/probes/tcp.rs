@@ -24,47 +24,51 @@ fn server(index: usize, port: u16) -> SocketAddr {
 }
 
 fn connected(network: &TestNetwork, target: SocketAddr, via: Option<&Interface>) -> ConnectAnswer {
-    // Silence is the only answer that takes all of the time.
+    // Only silence takes the whole timeout.
     on(&network.device, || connect(target, SHORT * 10, via, &clock))
 }
 
-fn ask(network: &TestNetwork, target: SocketAddr, via: Option<&Interface>) -> ConnectEnd {
+fn connect_end(network: &TestNetwork, target: SocketAddr, via: Option<&Interface>) -> ConnectEnd {
     connected(network, target, via).end
 }
 
-/// How it ended, and who said so.
-fn told(network: &TestNetwork, index: usize) -> (ConnectEnd, Option<String>) {
+/// The outcome, and the sender of the ICMP error that caused it.
+fn end_and_sender(network: &TestNetwork, index: usize) -> (ConnectEnd, Option<String>) {
     let connected = connected(network, server(index, 443), None);
     (connected.end, connected.from.map(|from| from.to_string()))
 }
 
 #[test]
-fn a_handshake_and_a_reset_are_told_apart() {
+fn a_handshake_and_a_reset_are_distinguished() {
     let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     for index in [0, 1] {
-        assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Connected, "{index}");
-        assert_eq!(ask(&network, server(index, 444), None), ConnectEnd::Refused, "{index}");
+        assert_eq!(
+            connect_end(&network, server(index, 443), None),
+            ConnectEnd::Connected,
+            "{index}"
+        );
+        assert_eq!(connect_end(&network, server(index, 444), None), ConnectEnd::Refused, "{index}");
     }
 }
 
 #[test]
-fn a_connection_is_closed_by_a_reset_in_three_packets() {
+fn a_probe_takes_three_packets_and_closes_with_a_reset() {
     let Some(network) = TestNetwork::build() else { return };
     let listeners = listen(&network);
     for (index, listener) in listeners.iter().enumerate() {
         network.device_output("tcp dport 443 counter name sent");
-        assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Connected);
-        // The request and the reset; the third is the server's, whose program is not bothered by any of it.
+        assert_eq!(connect_end(&network, server(index, 443), None), ConnectEnd::Connected);
+        // SYN and RST; the third packet is the server's. The server's program never sees the connection.
         assert_eq!(network.device_sent(), 2, "{index}");
-        listener.set_nonblocking(true).expect("it can be asked");
-        let error = listener.accept().expect_err("it was reset before it was confirmed");
+        listener.set_nonblocking(true).expect("the listener can be non-blocking");
+        let error = listener.accept().expect_err("the reset came before the end of the handshake");
         assert_eq!(error.kind(), ErrorKind::WouldBlock, "{index}");
     }
 }
 
 #[test]
-fn what_a_router_answers_in_the_servers_name_is_never_alive_and_names_the_router() {
+fn an_error_from_a_router_is_never_contact_and_names_the_router() {
     let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     for (verdict, expected) in [
@@ -76,7 +80,11 @@ fn what_a_router_answers_in_the_servers_name_is_never_alive_and_names_the_router
         ("reject with icmp type port-unreachable", ConnectEnd::Refused),
     ] {
         network.forward(verdict);
-        assert_eq!(told(&network, 0), (expected, Some(ROUTER[0].to_owned())), "{verdict}");
+        assert_eq!(
+            end_and_sender(&network, 0),
+            (expected, Some(ROUTER[0].to_owned())),
+            "{verdict}"
+        );
     }
     for (verdict, expected) in [
         ("reject with icmpv6 type no-route", ConnectEnd::Unreachable),
@@ -87,44 +95,48 @@ fn what_a_router_answers_in_the_servers_name_is_never_alive_and_names_the_router
         ("reject with icmpv6 type port-unreachable", ConnectEnd::Refused),
     ] {
         network.forward(verdict);
-        assert_eq!(told(&network, 1), (expected, Some(ROUTER[1].to_owned())), "{verdict}");
+        assert_eq!(
+            end_and_sender(&network, 1),
+            (expected, Some(ROUTER[1].to_owned())),
+            "{verdict}"
+        );
     }
-    // A reset has no sender of its own, and silence has none at all.
+    // The sender of a reset is unknown, and silence has none.
     for (verdict, expected) in [
         ("meta l4proto tcp reject with tcp reset", ConnectEnd::Refused),
         ("drop", ConnectEnd::TimedOut),
     ] {
         network.forward(verdict);
         for index in [0, 1] {
-            assert_eq!(told(&network, index), (expected, None), "{verdict}");
+            assert_eq!(end_and_sender(&network, index), (expected, None), "{verdict}");
         }
     }
 }
 
 #[test]
-fn the_firewall_of_the_device_itself_is_not_the_line() {
+fn the_devices_own_firewall_is_distinguished_from_the_connection() {
     let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     for verdict in ["reject", "reject with icmpx type admin-prohibited"] {
         network.device_output(&format!("oif lo accept\n{verdict}"));
         for index in [0, 1] {
             let expected = (ConnectEnd::Forbidden, Some(DEVICE[index].to_owned()));
-            assert_eq!(told(&network, index), expected, "{verdict}");
+            assert_eq!(end_and_sender(&network, index), expected, "{verdict}");
         }
     }
-    // A chain that bars loopback as well swallows its own message.
+    // A chain that blocks loopback too drops its own ICMP error.
     for verdict in ["drop", "reject"] {
         network.device_output(verdict);
         for index in [0, 1] {
-            assert_eq!(told(&network, index), (ConnectEnd::Forbidden, None), "{verdict}");
+            assert_eq!(end_and_sender(&network, index), (ConnectEnd::Forbidden, None), "{verdict}");
         }
     }
-    // One that lets the connects pass does not speak for a dead line beyond it.
+    // A chain that lets the connects pass does not explain a dead connection beyond it.
     network.device_output("meta l4proto tcp accept\ndrop");
     network.forward("drop");
     for index in [0, 1] {
         assert_eq!(
-            told(&network, index),
+            end_and_sender(&network, index),
             (ConnectEnd::TimedOut, None),
             "only datagrams are dropped"
         );
@@ -134,31 +146,35 @@ fn the_firewall_of_the_device_itself_is_not_the_line() {
 #[test]
 fn a_router_that_answers_no_neighbour_discovery_is_no_firewall() {
     let Some(network) = TestNetwork::build() else { return };
-    // What takes seconds by default: ask once and give up after 50 ms.
+    // This takes seconds by default: solicit once and give up after 50 ms.
     for family in ["ipv4", "ipv6"] {
         for (setting, value) in
             [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
         {
             let name = format!("{family}/neigh/eth0/{setting}");
-            network.device.set(&name, value).expect("it is set");
+            network.device.set(&name, value).expect("the sysctl is set");
         }
     }
     network.router.ip("addr flush dev lan").expect("the router loses its addresses");
-    network.device.ip("neigh flush all").expect("the device forgets it");
+    network.device.ip("neigh flush all").expect("the device forgets the router");
     for index in [0, 1] {
-        assert_eq!(told(&network, index).0, ConnectEnd::Unreachable, "{index}");
+        assert_eq!(end_and_sender(&network, index).0, ConnectEnd::Unreachable, "{index}");
     }
 }
 
 #[test]
-fn what_the_device_itself_cannot_or_will_not_do_is_said_at_once() {
+fn local_routing_failures_are_reported_at_once() {
     let Some(network) = TestNetwork::build() else { return };
     network
         .device
         .ip("route add prohibit 203.0.113.1\nroute add prohibit fd00:113::1")
         .expect("ip");
     for index in [0, 1] {
-        assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Forbidden, "{index}");
+        assert_eq!(
+            connect_end(&network, server(index, 443), None),
+            ConnectEnd::Forbidden,
+            "{index}"
+        );
     }
     network
         .device
@@ -166,30 +182,34 @@ fn what_the_device_itself_cannot_or_will_not_do_is_said_at_once() {
              route add blackhole 203.0.113.1\nroute add blackhole fd00:113::1")
         .expect("ip");
     for index in [0, 1] {
-        assert_eq!(ask(&network, server(index, 443), None), ConnectEnd::Unreachable, "{index}");
+        assert_eq!(
+            connect_end(&network, server(index, 443), None),
+            ConnectEnd::Unreachable,
+            "{index}"
+        );
     }
     network.device.ip("route del default\nroute del ::/0 via fe80::1 dev eth0").expect("ip");
     for target in ["198.51.100.1:443", "[fd00:99::1]:443"] {
         let target = target.parse().expect("an address");
-        assert_eq!(ask(&network, target, None), ConnectEnd::Unreachable, "{target}");
+        assert_eq!(connect_end(&network, target, None), ConnectEnd::Unreachable, "{target}");
     }
     network.device.ip("addr flush dev eth0").expect("the device loses its addresses");
     network.device.ip("route add default dev eth0\nroute add ::/0 dev eth0").expect("ip");
     for index in [0, 1] {
-        let end = ask(&network, server(index, 443), None);
+        let end = connect_end(&network, server(index, 443), None);
         assert!(matches!(end, ConnectEnd::Unreachable | ConnectEnd::TimedOut), "{index}: {end}");
     }
 }
 
 #[test]
-fn a_device_without_a_free_port_has_not_asked() {
+fn without_a_free_port_no_probe_is_sent() {
     let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
-    network.device.set("ipv4/ip_local_port_range", "50000 50001").expect("it is set");
+    network.device.set("ipv4/ip_local_port_range", "50000 50001").expect("the sysctl is set");
     let expected = ConnectEnd::NotAsked(LocalFailure::NoPort);
     for index in [0, 1] {
         let ends = on(&network.device, || async move {
-            // Ports are used up for each target.
+            // The kernel allocates ports per target.
             let taken: Vec<_> = (0..2)
                 .map(|_| std::net::TcpStream::connect(server(index, 443)).expect("a free port"))
                 .collect();
@@ -201,7 +221,7 @@ fn a_device_without_a_free_port_has_not_asked() {
     }
 }
 
-/// The name by which this program runs the next test's other half in a process of its own.
+/// The variable that makes this executable run the child's half of the next test.
 const WITHOUT_DESCRIPTORS: &str = "ISPMON_TEST_WITHOUT_DESCRIPTORS";
 
 #[test]
@@ -220,15 +240,11 @@ fn a_device_without_free_descriptors_has_not_asked() {
         });
         let (end, link) = end.expect("a runtime");
         assert_eq!(end, ConnectEnd::NotAsked(LocalFailure::NoDescriptors));
-        assert_eq!(
-            link,
-            ispmon_agent::probe::LinkAnswer::Unknown,
-            "and nothing is known of the route"
-        );
+        assert_eq!(link, ispmon_agent::probe::LinkAnswer::Unknown, "the route is unknown");
         return;
     }
-    // Limits belong to a process, and other tests run in this one.
-    let this = std::env::current_exe().expect("this program");
+    // The limit applies to a whole process, and other tests run in this one.
+    let this = std::env::current_exe().expect("the path of this executable");
     let name = "probes::tcp::a_device_without_free_descriptors_has_not_asked";
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
@@ -237,14 +253,14 @@ fn a_device_without_free_descriptors_has_not_asked() {
         .env(WITHOUT_DESCRIPTORS, "yes")
         .stdin(Stdio::null())
         .output()
-        .expect("it runs");
+        .expect("the child runs");
     let shown = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && shown.contains("1 passed"), "{shown}\n{errors}");
 }
 
 #[test]
-fn a_socket_that_is_bound_beneath_a_tunnel_reaches_what_the_tunnel_swallows() {
+fn a_socket_bound_to_the_underlay_bypasses_the_tunnel() {
     let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     network
@@ -256,22 +272,22 @@ fn a_socket_that_is_bound_beneath_a_tunnel_reaches_what_the_tunnel_swallows() {
              route add 128.0.0.0/1 dev tun0\n")
         .expect("a tunnel");
     let target = server(0, 443);
-    let beneath = network.device.enter(|| {
+    let underlay = network.device.enter(|| {
         let link = link::link_to(target.ip());
         link::underlay(link.route().expect("a route"), target.ip())
     });
-    let beneath = beneath.expect("eth0 is beneath the tunnel");
+    let underlay = underlay.expect("eth0 is the underlay of the tunnel");
     assert_eq!(
         on(&network.device, || connect(target, SHORT, None, &clock)).end,
         ConnectEnd::TimedOut
     );
-    assert_eq!(ask(&network, target, Some(&beneath.interface)), ConnectEnd::Connected);
+    assert_eq!(connect_end(&network, target, Some(&underlay.interface)), ConnectEnd::Connected);
 }
 
 #[test]
-fn an_interface_that_is_gone_fails_and_says_nothing_of_the_line() {
+fn a_missing_interface_is_a_local_failure() {
     let Some(network) = TestNetwork::build() else { return };
     let gone = Interface { name: "eth9".to_owned(), index: 999 };
-    let end = ask(&network, server(0, 443), Some(&gone));
+    let end = connect_end(&network, server(0, 443), Some(&gone));
     assert_eq!(end, ConnectEnd::NotAsked(LocalFailure::Other));
 }

@@ -1,4 +1,4 @@
-//! A record that has waited for a long time, and is handed over at last.
+//! Hand-over of a journal that has grown for a long time.
 
 use std::collections::HashSet;
 
@@ -12,34 +12,36 @@ use crate::{process::Folder, record::Maker};
 
 const INCIDENTS: i64 = 1_234;
 
-/// The record of a machine that ran for some weeks without telling anybody.
-fn record() -> Maker {
+/// The journal of a machine that ran for some weeks without a hand-over.
+fn journal() -> Maker {
     let begin: Timestamp = "2026-09-01T00:00:00Z".parse().expect("a time");
-    let mut record = Maker::begin(7, "dl-home", &begin.to_string());
+    let mut journal = Maker::begin(7, "dl-home", &begin.to_string());
     for number in 1..=INCIDENTS {
         let from = begin + jiff::SignedDuration::from_mins(30 * number);
         let provider = Some(Party::Provider);
-        record.incident(Scope::Internet, Cause::Isp, provider, from, &[(Cause::Isp, 60)]);
+        journal.incident(Scope::Internet, Cause::Isp, provider, from, &[(Cause::Isp, 60)]);
     }
-    record
+    journal
 }
 
 #[test]
-fn a_long_record_is_handed_over_whole_in_few_requests() {
+fn a_long_journal_is_handed_over_completely_in_few_requests() {
     let server = Server::start(OK);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
-    record().write(&folder.path().join("state"));
+    journal().write(&folder.path().join("state"));
     let mut agent = folder.run();
     let (mut ids, mut newest, mut requests) = (HashSet::new(), None, 0);
     while ids.len() < INCIDENTS as usize {
         let report = server.report();
         requests += 1;
         assert!(report.incidents.len() <= limits::INCIDENTS, "{}", report.incidents.len());
-        for told in report.incidents.iter().filter(|told| told.kind == IncidentKind::Incident) {
-            assert!(ids.insert(told.id), "{} was sent twice", told.id);
-            assert!(newest < Some(told.started), "{} is out of order", told.started);
-            newest = Some(told.started);
+        for incident in
+            report.incidents.iter().filter(|incident| incident.kind == IncidentKind::Incident)
+        {
+            assert!(ids.insert(incident.id), "{} was sent twice", incident.id);
+            assert!(newest < Some(incident.started), "{} is out of order", incident.started);
+            newest = Some(incident.started);
         }
     }
     assert_eq!(requests, INCIDENTS as usize / limits::INCIDENTS + 1);
@@ -48,10 +50,10 @@ fn a_long_record_is_handed_over_whole_in_few_requests() {
     let (status, log) = agent.end();
     assert!(status.success(), "{status}: {log}");
 
-    // Nothing of it is sent again; what the new run has to tell is the time between.
+    // None of it is sent again; the new run reports only the gap between the runs.
     let agent = folder.run();
     let report = server.report();
-    assert!(report.incidents.iter().all(|told| !ids.contains(&told.id)), "{report:?}");
+    assert!(report.incidents.iter().all(|incident| !ids.contains(&incident.id)), "{report:?}");
     agent.signal(Signal::TERM);
     agent.end();
 }

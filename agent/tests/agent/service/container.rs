@@ -1,7 +1,7 @@
 //! A booted Debian with systemd, journald and logind in a container.
 //!
-//! It needs root, `systemd-nspawn`, `nsenter` and, the first time, `debootstrap` and a mirror; the tree is kept
-//! for the next run. It is mounted beneath an overlay, so that no run changes it.
+//! It needs root, `systemd-nspawn`, `nsenter` and, the first time, `debootstrap` and a mirror; the root file
+//! system is kept for the next run. An overlay keeps each run from changing it.
 
 use std::{
     env, fs,
@@ -13,20 +13,20 @@ use std::{
 
 use crate::process::PATIENCE;
 
-/// How long to wait between two looks at something that takes its time; what is waited for is a state.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long to sleep between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A running container; dropped, it is killed.
+/// A running container, killed on drop.
 pub(crate) struct Container {
     nspawn: Child,
     init: u32,
 }
 
 impl Container {
-    /// Boots one called `name`, in which each first path of the host can be read as the second one. It has
-    /// the host's network, so that a server on loopback can be reached.
+    /// Boots a container called `name`. `shared` lists read-only bind mounts: path on the host, path inside.
+    /// The container has the host's network, so that it reaches servers on loopback.
     ///
-    /// `None` after a line that says what is missing.
+    /// Prints what is missing and returns `None` if no container can be booted.
     pub(crate) fn boot(name: &str, shared: &[(&Path, &str)]) -> Option<Self> {
         let tree = match tree() {
             Ok(tree) => tree,
@@ -46,10 +46,10 @@ impl Container {
             command.arg(format!("--bind-ro={}:{inside}", host.display()));
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let nspawn = command.spawn().expect("it was there a moment ago");
+        let nspawn = command.spawn().expect("systemd-nspawn starts");
         let mut container = Self { nspawn, init: 0 };
         wait_for("the end of the boot", || {
-            // nspawn's first child is not yet init, but one that makes it and ends.
+            // nspawn's first child is not init yet, but a process that starts init and exits.
             container.init = container.find_init()?;
             let state = container.run(["systemctl", "is-system-running"]);
             let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
@@ -58,7 +58,7 @@ impl Container {
         Some(container)
     }
 
-    /// Runs a command in it.
+    /// Runs a command in the container.
     pub(crate) fn run<const N: usize>(&self, command: [&str; N]) -> Output {
         Command::new("nsenter")
             .arg(format!("--target={}", self.init))
@@ -66,14 +66,14 @@ impl Container {
             .args(command)
             .stdin(Stdio::null())
             .output()
-            .expect("nsenter is there")
+            .expect("nsenter starts")
     }
 
-    /// What a command prints that must succeed.
+    /// The output of a command that must succeed.
     pub(crate) fn output<const N: usize>(&self, command: [&str; N]) -> String {
         let output = self.run(command);
         assert!(output.status.success(), "{command:?}: {output:?}");
-        String::from_utf8(output.stdout).expect("it is UTF-8")
+        String::from_utf8(output.stdout).expect("valid UTF-8")
     }
 
     fn find_init(&self) -> Option<u32> {
@@ -86,27 +86,27 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         if self.init != 0 {
-            // init takes this for the wish to halt, and the kernel ends everything beneath it.
+            // Killing init stops the container: the kernel kills all processes in it.
             let _ = Command::new("kill").args(["-KILL", &self.init.to_string()]).status();
         }
         let _ = self.nspawn.wait();
     }
 }
 
-/// Waits until `look` finds something.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let mut looks = PATIENCE.as_millis() / LOOK.as_millis();
+/// Calls `poll` until it returns a value.
+pub(crate) fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let mut polls = PATIENCE.as_millis() / POLL_INTERVAL.as_millis();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
-        assert!(looks > 0, "{what} did not come");
-        looks -= 1;
-        thread::sleep(LOOK);
+        assert!(polls > 0, "{what}: timed out");
+        polls -= 1;
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// The tree of a small Debian, made when there is none yet; `Err` says what is missing.
+/// The root file system of a small Debian, created on first use; `Err` says what is missing.
 fn tree() -> Result<PathBuf, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("a container needs root".to_owned());
@@ -134,7 +134,7 @@ fn tree() -> Result<PathBuf, String> {
         .stdin(Stdio::null())
         .output();
     let is_made = made.is_ok_and(|made| made.status.success());
-    // Whoever was faster has made the same.
+    // If another process was faster, it has made the same tree.
     if is_made && (fs::rename(&unfinished, &tree).is_ok() || tree.exists()) {
         return Ok(tree);
     }

@@ -1,4 +1,4 @@
-//! What counts as handed over, and what becomes of what the cloud does not take.
+//! When incidents count as handed over, and what happens to those that the cloud does not accept.
 
 use std::{collections::HashSet, fs, process::Output};
 
@@ -18,19 +18,19 @@ use crate::{
     record::Maker,
 };
 
-/// A folder with a record of so many outages, and their ids.
+/// A folder with a journal of this many outages, and their ids.
 fn folder(server: &Server, outages: i64) -> (Folder, Vec<Uuid>) {
     let folder = Folder::with("");
     configure(&folder, server);
     let begin: Timestamp = "2026-11-01T00:00:00Z".parse().expect("a time");
-    let mut record = Maker::begin(7, "dl-home", &begin.to_string());
+    let mut journal = Maker::begin(7, "dl-home", &begin.to_string());
     let ids = (1..=outages).map(|number| {
         let from = begin + SignedDuration::from_mins(30 * number);
         let provider = Some(Party::Provider);
-        record.incident(Scope::Internet, Cause::Isp, provider, from, &[(Cause::Isp, 60)]).0
+        journal.incident(Scope::Internet, Cause::Isp, provider, from, &[(Cause::Isp, 60)]).0
     });
     let ids = ids.collect();
-    record.write(&folder.path().join("state"));
+    journal.write(&folder.path().join("state"));
     (folder, ids)
 }
 
@@ -48,26 +48,26 @@ fn stop(agent: Agent) -> String {
     log
 }
 
-/// Receives reports until all of these ids have come; the ids in the order in which they came.
+/// Receives reports until all of these ids have arrived; returns all received ids in order.
 fn receive(server: &Server, ids: &[Uuid]) -> Vec<Uuid> {
-    let (mut waiting, mut came) = (ids.iter().copied().collect::<HashSet<_>>(), Vec::new());
-    while !waiting.is_empty() {
+    let (mut missing, mut received) = (ids.iter().copied().collect::<HashSet<_>>(), Vec::new());
+    while !missing.is_empty() {
         for id in ids_in(&server.report()) {
-            waiting.remove(&id);
-            came.push(id);
+            missing.remove(&id);
+            received.push(id);
         }
     }
-    came
+    received
 }
 
-/// Which of the two times an incident is handed over.
+/// The first or the second hand-over of an incident.
 #[derive(Clone, Copy, PartialEq)]
 enum Time {
     First,
     Second,
 }
 
-/// Waits until the log says that so many were accepted at this time.
+/// Waits until the log shows that `count` incidents were accepted, for the first or the second time.
 fn logged_accepted(agent: &mut Agent, count: usize, time: Time) {
     let mut accepted = 0;
     while accepted < count {
@@ -81,31 +81,31 @@ fn logged_accepted(agent: &mut Agent, count: usize, time: Time) {
 }
 
 fn ids_in(report: &OutageReport) -> Vec<Uuid> {
-    report.incidents.iter().map(|told| told.id).collect()
+    report.incidents.iter().map(|incident| incident.id).collect()
 }
 
-/// Makes the second round due, as if minutes had passed.
+/// Makes the second hand-over due, as if minutes had passed.
 fn let_minutes_pass(folder: &Folder) {
     let path = folder.path().join("state/handed-over.json");
     let mut noted: Value =
-        serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
+        serde_json::from_slice(&fs::read(&path).expect("the file exists")).expect("valid JSON");
     let since: Stamp = serde_json::from_value(noted["due"]["since"].clone()).expect("a stamp");
     let earlier = Stamp { boot_ms: 0, wall: since.wall - SignedDuration::from_hours(1), ..since };
-    noted["due"]["since"] = serde_json::to_value(earlier).expect("it is JSON");
-    fs::write(&path, noted.to_string()).expect("it is ours");
+    noted["due"]["since"] = serde_json::to_value(earlier).expect("valid JSON");
+    fs::write(&path, noted.to_string()).expect("the file is written");
 }
 
-fn ask(folder: &Folder, arguments: &[&str]) -> Output {
+fn run_command(folder: &Folder, arguments: &[&str]) -> Output {
     folder.command(arguments).output().expect("the command runs")
 }
 
-/// What the status says of the hand-over, once it says that something is wrong.
-#[allow(clippy::disallowed_methods, reason = "it only ends a test that hangs")]
+/// The hand-over row of the status, once it shows a failure.
+#[allow(clippy::disallowed_methods, reason = "it only limits a test that hangs")]
 fn row_of_status(folder: &Folder) -> String {
     let start = std::time::Instant::now();
     loop {
-        let shown = ask(folder, &["status"]);
-        let shown = String::from_utf8(shown.stdout).expect("it is UTF-8");
+        let shown = run_command(folder, &["status"]);
+        let shown = String::from_utf8(shown.stdout).expect("valid UTF-8");
         let row = shown.lines().find(|row| row.starts_with("Hand-over")).unwrap_or_default();
         if row.contains("the last try failed") {
             return row.to_owned();
@@ -116,7 +116,7 @@ fn row_of_status(folder: &Folder) -> String {
 }
 
 #[test]
-fn everything_goes_twice_over_restarts_and_no_third_time() {
+fn every_incident_is_handed_over_exactly_twice_across_restarts() {
     let server = Server::start(OK);
     let (folder, ids) = folder(&server, 130);
     let mut agent = folder.run();
@@ -124,7 +124,7 @@ fn everything_goes_twice_over_restarts_and_no_third_time() {
     logged_accepted(&mut agent, 130, Time::First);
     stop(agent);
 
-    // Not before its time.
+    // The second hand-over is not due yet.
     let mut agent = folder.run();
     agent.logged("The cloud has accepted 1 recorded incident.");
     stop(agent);
@@ -132,7 +132,7 @@ fn everything_goes_twice_over_restarts_and_no_third_time() {
         assert!(ids_in(&report).iter().all(|id| !ids.contains(id)), "{report:?}");
     }
 
-    // What came while the first hundred were on their way has a round of its own.
+    // The thirty incidents after the first hundred have a second hand-over of their own.
     for again in [&ids[..100], &ids[100..]] {
         let_minutes_pass(&folder);
         let mut agent = folder.run();
@@ -153,7 +153,7 @@ fn everything_goes_twice_over_restarts_and_no_third_time() {
 }
 
 #[test]
-fn only_the_answer_of_the_function_hands_something_over() {
+fn only_the_answer_of_the_function_counts_as_hand_over() {
     for (status, body, words) in [
         (
             "200 OK",
@@ -176,26 +176,26 @@ fn only_the_answer_of_the_function_hands_something_over() {
         ("404 Not Found", "", "404 Not Found. Heartbeats arrive, but"),
         ("429 Too Many Requests", "", "429 Too Many Requests."),
         ("500 Internal Server Error", "", "500 Internal Server Error."),
-        // The function takes an empty report: who refuses that is somebody else.
+        // The function accepts an empty report, so the refusal of one comes from another server.
         ("400 Bad Request", "", "400 Bad Request. Heartbeats arrive, but"),
         ("413 Content Too Large", "", "413 Payload Too Large."),
     ] {
         let server = Server::start_taking(move |_| Some((status, body)));
         let (folder, ids) = folder(&server, 12);
         let mut agent = folder.run();
-        let told = agent.logged("Recorded incidents could not be handed over: the answer was");
+        let logged = agent.logged("Recorded incidents could not be handed over: the answer was");
         let sizes: Vec<_> =
             server.pending_reports().iter().map(|one| one.incidents.len()).collect();
         let is_refusal = status.starts_with("400") || status.starts_with("413");
-        // With the time before this run, if the record had it in time.
+        // Includes the gap before this run if it was in the journal in time.
         assert!([12, 13].contains(&sizes[0]), "{sizes:?}");
         let expected = if is_refusal { &[0][..] } else { &[] };
-        assert_eq!(&sizes[1..], expected, "nothing is halved: {status} {body}");
-        assert!(told.contains(&words.replace("SENT", &sizes[0].to_string())), "{told}");
+        assert_eq!(&sizes[1..], expected, "no report is split: {status} {body}");
+        assert!(logged.contains(&words.replace("SENT", &sizes[0].to_string())), "{logged}");
         let row = row_of_status(&folder);
         assert!(row.contains("outages and gaps wait") && row.contains(&status[..3]), "{row}");
-        let doctor = ask(&folder, &["doctor"]);
-        let doctor = String::from_utf8(doctor.stdout).expect("it is UTF-8");
+        let doctor = run_command(&folder, &["doctor"]);
+        let doctor = String::from_utf8(doctor.stdout).expect("valid UTF-8");
         let row = doctor.lines().find(|row| row.contains("hand-over")).unwrap_or_default();
         assert!(row.starts_with("FAIL") && row.contains(&status[..3]), "{doctor}");
         stop(agent);
@@ -209,28 +209,27 @@ fn only_the_answer_of_the_function_hands_something_over() {
 }
 
 #[test]
-fn a_bad_incident_is_found_logged_and_passed_over_for_good() {
+fn a_refused_incident_is_found_logged_and_skipped_for_good() {
     let bad = std::sync::Arc::new(std::sync::OnceLock::<Uuid>::new());
     let known = bad.clone();
     let server = Server::start_taking(move |report| {
-        let is_bad =
-            ids_in(report).contains(known.get().expect("it is known before the agent runs"));
+        let is_bad = ids_in(report).contains(known.get().expect("set before the agent runs"));
         is_bad.then_some(("400 Bad Request", "The incident ends before it starts."))
     });
     let (folder, ids) = folder(&server, 12);
-    bad.set(ids[7]).expect("it is set once");
+    bad.set(ids[7]).expect("set only once");
     let mut agent = folder.run();
-    let told = agent.logged("It is passed over");
-    assert!(told.contains(&ids[7].to_string()) && told.contains("400 Bad Request"), "{told}");
+    let logged = agent.logged("It is passed over");
+    assert!(logged.contains(&ids[7].to_string()) && logged.contains("400 Bad Request"), "{logged}");
     let others: Vec<Uuid> = ids.iter().copied().filter(|id| *id != ids[7]).collect();
     receive(&server, &others);
     agent.logged("The cloud has accepted");
     stop(agent);
-    let listed = ask(&folder, &["outages", "--json", "--since", "2026-10-01"]);
-    let listed = String::from_utf8(listed.stdout).expect("it is UTF-8");
-    assert!(listed.contains(&ids[7].to_string()), "it stays in the record: {listed}");
+    let listed = run_command(&folder, &["outages", "--json", "--since", "2026-10-01"]);
+    let listed = String::from_utf8(listed.stdout).expect("valid UTF-8");
+    assert!(listed.contains(&ids[7].to_string()), "it stays in the journal: {listed}");
 
-    // Neither the next run nor a second round sends it again.
+    // Neither the next run nor a second hand-over sends it again.
     drop(server.pending_reports());
     let mut taken = HashSet::new();
     for _ in 0..3 {
@@ -245,7 +244,7 @@ fn a_bad_incident_is_found_logged_and_passed_over_for_good() {
 }
 
 #[test]
-fn what_is_too_large_goes_in_parts() {
+fn a_report_that_is_too_large_is_split() {
     let server = Server::start_taking(|report| {
         (report.incidents.len() > 5).then_some(("413 Content Too Large", ""))
     });

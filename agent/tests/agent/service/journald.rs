@@ -16,16 +16,16 @@ ExecReload=sh -c 'kill -HUP $MAINPID'
 StateDirectory=ispmon
 ";
 
-/// More than the log's queue and the socket of a stopped journald hold together.
+/// More log lines than the log's queue and the socket of a stopped journald hold together.
 const HEARTBEATS: u64 = 2_500;
 
-/// The entries of the agent of one kind, as `journalctl -o json` shows them.
+/// The agent's entries with one event, as `journalctl -o json` shows them.
 fn entries(container: &Container, event: &str) -> Vec<Value> {
     let matching = format!("ISPMON_EVENT={event}");
     let command = ["journalctl", "--quiet", "--output=json", "-t", "ispmon-agent", &matching];
     let lines = container.run(command).stdout;
-    let lines = String::from_utf8(lines).expect("it is UTF-8");
-    lines.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect()
+    let lines = String::from_utf8(lines).expect("valid UTF-8");
+    lines.lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect()
 }
 
 fn first_entry(container: &Container, event: &str) -> Value {
@@ -33,13 +33,13 @@ fn first_entry(container: &Container, event: &str) -> Value {
 }
 
 #[test]
-fn journald_gets_fields_priorities_and_ids_that_its_catalog_explains_and_may_stop() {
-    // Each heartbeat fails and is followed by the next within 10 ms, and each is a line at this level.
+fn journald_gets_fields_priorities_and_catalog_ids_and_may_stop_reading() {
+    // Each heartbeat fails, the next follows within 10 ms, and each is a log line at this level.
     let server = Server::start(Behaviour::Close);
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
-        fs::write(&path, text).expect("it is written");
+        fs::write(&path, text).expect("the file is written");
         path
     };
     let configuration = file(
@@ -85,14 +85,14 @@ fn journald_gets_fields_priorities_and_ids_that_its_catalog_explains_and_may_sto
     assert!(explained.contains(sentence), "{explained}");
     assert!(explained.contains("When they stop, the cloud mails the owner."), "{explained}");
 
-    // logind is as real, and waits for the agent before the machine sleeps.
+    // logind is real too, and waits for the agent before the machine sleeps.
     wait_for("the lock on sleep", || {
         let locks = container.output(["systemd-inhibit", "--list", "--no-pager"]);
         let is_ours = |lock: &str| lock.contains("ispmon-agent") && lock.contains("delay");
         locks.lines().any(is_ours).then_some(())
     });
 
-    fs::write(&configuration, "nonsense = 1\n").expect("it is written");
+    fs::write(&configuration, "nonsense = 1\n").expect("the file is written");
     container.output(["systemctl", "reload", "ispmon-agent"]);
     assert_eq!(first_entry(&container, "reload_refused")["PRIORITY"], "3");
 
@@ -109,7 +109,7 @@ fn journald_gets_fields_priorities_and_ids_that_its_catalog_explains_and_may_sto
     let mut last = sequence();
     for _ in 0..HEARTBEATS {
         let next = sequence();
-        assert_eq!(next, last + 1, "no heartbeat is lost, whoever reads the log");
+        assert_eq!(next, last + 1, "no heartbeat is lost while the log is not read");
         last = next;
     }
     container.output(["sh", "-c", &format!("kill -CONT {journald}")]);

@@ -1,4 +1,4 @@
-//! The log when its reader misbehaves, and how it looks.
+//! The log with a reader that stalls or is gone, and its colours.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::server::{Behaviour, OK, Server};
 use crate::process::{Agent, Folder, PATIENCE, lines};
 
-/// A pipe that is full, so that whoever writes to it waits until somebody reads.
+/// A full pipe: a write blocks until the other end is read.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = io::pipe().expect("a pipe");
     ioctl_fionbio(&writer, true).expect("the pipe stops blocking");
@@ -39,10 +39,10 @@ fn spawn_with(folder: &Folder, log: PipeWriter) -> Agent {
 }
 
 #[test]
-fn a_reader_that_stops_reading_costs_lines_but_no_heartbeat() {
-    // More than the log's queue holds.
+fn a_stalled_reader_costs_log_lines_but_no_heartbeat() {
+    // More log lines than the log's queue holds.
     const HEARTBEATS: u64 = 1_500;
-    // Each fails and is followed by the next within 10 ms, and each is a line at this level.
+    // Each fails, the next follows within 10 ms, and each is a log line at this level.
     let server = Server::start(Behaviour::Close);
     let folder = Folder::with(&format!(
         "device = 'dl-home'\n[heartbeat]\nurl = '{}'\nbackoff_base = '10ms'\nbackoff_cap = '10ms'\n\
@@ -60,7 +60,7 @@ fn a_reader_that_stops_reading_costs_lines_but_no_heartbeat() {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = lines.recv_timeout(left).expect("a line of the log");
+            let line = lines.recv_timeout(left).expect("a log line");
             if line.contains(text) {
                 return line;
             }
@@ -74,7 +74,7 @@ fn a_reader_that_stops_reading_costs_lines_but_no_heartbeat() {
 }
 
 #[test]
-fn a_reader_that_stops_reading_does_not_keep_the_agent_from_leaving() {
+fn a_stalled_reader_does_not_keep_the_agent_from_stopping() {
     let server = Server::start(OK);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
@@ -91,7 +91,7 @@ fn a_reader_that_stops_reading_does_not_keep_the_agent_from_leaving() {
 }
 
 #[test]
-fn a_reader_that_is_gone_does_not_end_the_agent() {
+fn a_closed_log_does_not_stop_the_agent() {
     let server = Server::start(OK);
     let folder = Folder::with(&format!(
         "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1s'\n[log]\nlevel = 'debug'\n",
@@ -121,22 +121,22 @@ fn a_file_gets_no_colour_and_standard_output_stays_empty() {
     agent.signal(Signal::TERM);
     let (_, log) = agent.end();
     assert!(!log.contains('\u{1b}'), "{log:?}");
-    assert_eq!(std::fs::read_to_string(folder.path().join("stdout")).expect("it is there"), "");
+    assert_eq!(std::fs::read_to_string(folder.path().join("stdout")).expect("the file exists"), "");
 }
 
 /// Both ends of a new terminal: what is written to the second one can be read from the first.
 fn terminal() -> (File, File) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let controller = openpt(flags).expect("a pseudo-terminal");
-    grantpt(&controller).expect("it is granted");
-    unlockpt(&controller).expect("it is unlocked");
-    let name = ptsname(&controller, Vec::new()).expect("it has a name");
+    grantpt(&controller).expect("the terminal is granted");
+    unlockpt(&controller).expect("the terminal is unlocked");
+    let name = ptsname(&controller, Vec::new()).expect("the terminal has a name");
     let path = Path::new(name.to_str().expect("a path is UTF-8"));
-    let terminal = File::options().read(true).write(true).open(path).expect("it opens");
+    let terminal = File::options().read(true).write(true).open(path).expect("the terminal opens");
     (controller.into(), terminal)
 }
 
-/// The first line that the agent writes to a terminal.
+/// The first log line that the agent writes to a terminal.
 fn first_line_in_a_terminal(variables: &[(&str, &str)]) -> String {
     let server = Server::start(OK);
     let folder =
@@ -145,13 +145,13 @@ fn first_line_in_a_terminal(variables: &[(&str, &str)]) -> String {
     let mut command = folder.command(["run"]);
     command.envs(variables.iter().copied()).stderr(Stdio::from(terminal));
     let agent = Agent::spawn(&mut command);
-    let line = lines(controller).recv_timeout(PATIENCE).expect("a line of the log");
+    let line = lines(controller).recv_timeout(PATIENCE).expect("a log line");
     agent.signal(Signal::TERM);
     line
 }
 
 #[test]
-fn a_terminal_gets_colour_unless_its_user_wants_none() {
+fn a_terminal_gets_colour_unless_the_environment_disables_it() {
     let coloured = first_line_in_a_terminal(&[("TERM", "xterm-256color")]);
     assert!(coloured.contains("\u{1b}[32mINFO "), "{coloured:?}");
     for variables in

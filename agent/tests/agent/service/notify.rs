@@ -1,4 +1,4 @@
-//! What the service manager is told: a socket as systemd has it, and the real program.
+//! Notifications to the service manager: a socket like systemd's, and the real program.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -13,16 +13,16 @@ use tokio::time::Instant;
 use super::server::{OK, Server};
 use crate::process::{Agent, Folder, PATIENCE};
 
-/// A manager that wants a sign of life within this time.
+/// The watchdog timeout of the service manager.
 const WATCHDOG: Duration = Duration::from_secs(1);
 
-/// A manager's end of the socket.
+/// The service manager's end of the socket.
 struct Manager {
     socket: UnixDatagram,
 }
 
 impl Manager {
-    /// Starts `ispmon-agent run` in `folder` for a manager.
+    /// Starts `ispmon-agent run` in `folder` with a manager.
     fn start(folder: &Folder) -> (Self, Agent) {
         let path = folder.path().join("notify");
         let _ = fs::remove_file(&path);
@@ -33,7 +33,7 @@ impl Manager {
         (Self { socket }, Agent::spawn(&mut command))
     }
 
-    /// The next message that arrives within `limit`, its assignments joined by blanks.
+    /// The next message that arrives within `limit`, its assignments joined by spaces.
     fn message_within(&self, limit: Duration) -> Option<String> {
         self.socket.set_read_timeout(Some(limit)).expect("a limit");
         let mut buffer = [0; 4_096];
@@ -47,21 +47,21 @@ impl Manager {
         }
     }
 
-    /// Waits for a message that contains `text`; returns it and all before it but signs of life.
-    fn told(&self, text: &str) -> Vec<String> {
-        let mut told = Vec::new();
+    /// Waits for a message that contains `text`; returns it and all earlier ones except watchdog pings.
+    fn messages_until(&self, text: &str) -> Vec<String> {
+        let mut messages = Vec::new();
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // A zero would be no limit at all.
+            // Zero would mean no timeout.
             let left = deadline.saturating_duration_since(Instant::now());
             let message = self.message_within(left.max(Duration::from_millis(1)));
-            let message = message.unwrap_or_else(|| panic!("no {text:?} after {told:#?}"));
+            let message = message.unwrap_or_else(|| panic!("no {text:?} after {messages:#?}"));
             let is_found = message.contains(text);
             if is_found || message != "WATCHDOG=1" {
-                told.push(message);
+                messages.push(message);
             }
             if is_found {
-                return told;
+                return messages;
             }
         }
     }
@@ -72,24 +72,24 @@ fn configuration(server: &Server, device: &str) -> String {
 }
 
 #[test]
-fn it_is_ready_says_how_it_is_and_that_it_stops() {
+fn readiness_status_and_stop_are_notified() {
     let server = Server::start(OK);
     let folder = Folder::with(&configuration(&server, "dl-home"));
     let (manager, agent) = Manager::start(&folder);
-    let told = manager.told("READY=1");
-    let [opening, ready] = &told[..] else { panic!("{told:#?}") };
+    let messages = manager.messages_until("READY=1");
+    let [opening, ready] = &messages[..] else { panic!("{messages:#?}") };
     let state = folder.path().join("state");
     assert_eq!(
         *opening,
         format!("EXTEND_TIMEOUT_USEC=20000000 STATUS=Opening the journal in {}.", state.display())
     );
     assert!(ready.starts_with("READY=1 STATUS="), "{ready}");
-    // The first record may come later; nobody else may write from here on.
+    // The first record may come later, but from here on no other process may write.
     let lock = File::open(state.join("lock")).expect("the journal is open");
     assert!(matches!(lock.try_lock(), Err(TryLockError::WouldBlock)), "the journal is open");
-    manager.told("; last heartbeat ");
+    manager.messages_until("; last heartbeat ");
     agent.signal(Signal::TERM);
-    let stopping = manager.told("STOPPING=1");
+    let stopping = manager.messages_until("STOPPING=1");
     assert_eq!(
         stopping.last().map(String::as_str),
         Some("STOPPING=1 STATUS=Stopping because of SIGTERM.")
@@ -99,11 +99,11 @@ fn it_is_ready_says_how_it_is_and_that_it_stops() {
 }
 
 #[test]
-fn a_reload_begins_and_ends_whatever_comes_of_it() {
+fn start_and_end_of_every_reload_are_notified() {
     let server = Server::start(OK);
     let folder = Folder::with(&configuration(&server, "dl-home"));
     let (manager, mut agent) = Manager::start(&folder);
-    manager.told("READY=1");
+    manager.messages_until("READY=1");
     // The file is refused, then another one is used, then the same once more.
     for (file, is_refused) in [
         ("nonsense = 1\n".to_owned(), true),
@@ -112,51 +112,52 @@ fn a_reload_begins_and_ends_whatever_comes_of_it() {
     ] {
         folder.configure(&file);
         agent.signal(Signal::HUP);
-        let begun = manager.told("RELOADING=1").pop().expect("it is the last");
-        let time = begun.strip_prefix("RELOADING=1 MONOTONIC_USEC=").expect("its time");
-        assert!(time.parse::<u64>().is_ok_and(|time| time > 0), "{begun}");
-        let ended = manager.told("READY=1").pop().expect("it is the last");
+        let reloading = manager.messages_until("RELOADING=1").pop().expect("the last message");
+        let time =
+            reloading.strip_prefix("RELOADING=1 MONOTONIC_USEC=").expect("the time of the reload");
+        assert!(time.parse::<u64>().is_ok_and(|time| time > 0), "{reloading}");
+        let ended = manager.messages_until("READY=1").pop().expect("the last message");
         assert_eq!(ended.contains("was refused, see the log; the old one is in use."), is_refused);
     }
     agent.logged("nothing in it has changed");
 }
 
 #[test]
-fn a_start_that_fails_says_why() {
+fn the_reason_of_a_failed_start_is_notified() {
     let folder = Folder::with("nonsense = 1\n[heartbeat]\ninterval = '1ms'\n");
     let (manager, agent) = Manager::start(&folder);
-    let told = manager.told("STATUS=").pop().expect("it is the last");
-    assert!(told.starts_with("STATUS=Not started: "), "{told}");
-    assert!(told.contains("nonsense") && told.ends_with(" (1 more in the log)"), "{told}");
+    let message = manager.messages_until("STATUS=").pop().expect("the last message");
+    assert!(message.starts_with("STATUS=Not started: "), "{message}");
+    assert!(message.contains("nonsense") && message.ends_with(" (1 more in the log)"), "{message}");
     assert_eq!(agent.end().0.code(), Some(78));
 
     folder.configure("device = 'dl-home'\n");
     let (first, _running) = Manager::start(&folder);
-    first.told("READY=1");
+    first.messages_until("READY=1");
     let (second, agent) = Manager::start(&folder);
-    let told = second.told("Not started").pop().expect("it is the last");
-    assert!(told.contains("another agent"), "{told}");
+    let message = second.messages_until("Not started").pop().expect("the last message");
+    assert!(message.contains("another agent"), "{message}");
     assert_eq!(agent.end().0.code(), Some(1));
 }
 
 #[test]
-fn the_watchdog_is_fed_as_long_as_the_agent_works() {
+fn watchdog_pings_stop_while_the_agent_hangs() {
     let folder = Folder::with("device = 'dl-home'\n");
     let (manager, agent) = Manager::start(&folder);
-    manager.told("READY=1");
+    manager.messages_until("READY=1");
     for _ in 0..3 {
-        manager.told("WATCHDOG=1");
+        manager.messages_until("WATCHDOG=1");
     }
     agent.signal(Signal::STOP);
-    // What was sent before it stopped; after that nothing comes for twice the time.
+    // Messages from before the stop may still arrive; after that none for twice the timeout.
     let mut late = 0;
     while manager.message_within(2 * WATCHDOG).is_some() {
         late += 1;
         assert!(late < 10, "a stopped process sends nothing");
     }
     agent.signal(Signal::CONT);
-    manager.told("WATCHDOG=1");
+    manager.messages_until("WATCHDOG=1");
     agent.signal(Signal::TERM);
-    manager.told("STOPPING=1");
+    manager.messages_until("STOPPING=1");
     assert!(agent.end().0.success());
 }

@@ -1,5 +1,5 @@
-//! An outage from its beginning to its hand-over, with anchors on this machine that refuse while the
-//! line is cut: a reset is no sign of life.
+//! An outage from its start to its hand-over. The anchors are on this machine and refuse connections
+//! during the outage: a reset does not count as contact.
 
 use std::{
     net::SocketAddr,
@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use super::server::{OK, Server};
 use crate::process::{Agent, Folder, PATIENCE, PAUSE};
 
-/// Anchors that answer as long as they are not cut.
+/// Anchors that accept connections until they are cut.
 struct Anchors {
     ports: Vec<HeldPort>,
     listening: Vec<Listening>,
@@ -47,10 +47,10 @@ impl Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         let _ = self.end.send(());
-        // The thread waits for a connection, and looks for the end then.
+        // The thread waits for a connection and then checks the channel.
         let _ = std::net::TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
-            thread.join().expect("it ends");
+            thread.join().expect("the thread ends");
         }
     }
 }
@@ -87,45 +87,48 @@ fn folder(anchors: &Anchors, heartbeat: &str) -> Folder {
 
 fn run(folder: &Folder) -> Agent {
     let mut command = folder.command(["run"]);
-    // The file's, not those that keep other tests from the internet.
+    // Use the anchors in the file, not those that keep other tests off the internet.
     command.env_remove("ISPMON_PROBE_ANCHORS");
     Agent::spawn(&mut command)
 }
 
-fn ask(folder: &Folder, arguments: &[&str]) -> Output {
+fn run_command(folder: &Folder, arguments: &[&str]) -> Output {
     let mut command: Command = folder.command(arguments);
     command.output().expect("the command runs")
 }
 
-/// What a command has printed; null while it has printed nothing.
+/// The JSON that a command has printed; null if it has printed none.
 fn json(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
-/// Waits until the status says that the line works.
-#[allow(clippy::disallowed_methods, reason = "it only ends a test that hangs")]
+/// Waits until the status shows that the connection is up.
+#[allow(clippy::disallowed_methods, reason = "it only limits a test that hangs")]
 fn wait_until_up(folder: &Folder) {
     let start = std::time::Instant::now();
-    while json(&ask(folder, &["status", "--json"]))["status"]["condition"] != "up" {
-        assert!(start.elapsed() < PATIENCE, "the line does not come up");
+    while json(&run_command(folder, &["status", "--json"]))["status"]["condition"] != "up" {
+        assert!(start.elapsed() < PATIENCE, "the connection does not come up");
         thread::sleep(PAUSE);
     }
 }
 
 fn only(report: &OutageReport) -> &ispmon_wire::ReportedIncident {
-    let incidents: Vec<_> =
-        report.incidents.iter().filter(|told| told.kind == IncidentKind::Incident).collect();
+    let incidents: Vec<_> = report
+        .incidents
+        .iter()
+        .filter(|incident| incident.kind == IncidentKind::Incident)
+        .collect();
     assert_eq!(incidents.len(), 1, "{report:?}");
     incidents[0]
 }
 
 #[test]
-fn an_outage_is_noticed_recorded_told_and_handed_over() {
+fn an_outage_is_detected_recorded_logged_and_handed_over() {
     let (server, mut anchors) = (Server::start(OK), Anchors::open());
     let folder = folder(&anchors, &format!("url = '{}'\ninterval = '200ms'", server.url()));
     let mut agent = run(&folder);
     agent.logged("The first heartbeat reached");
-    // A heartbeat that passes says that the line works, whatever the anchors say.
+    // Stop the server, because a delivered heartbeat counts as contact even if all anchors fail.
     drop(server);
     anchors.cut();
     let opened = agent.logged("Internet outage since");
@@ -136,7 +139,7 @@ fn an_outage_is_noticed_recorded_told_and_handed_over() {
     agent.signal(Signal::TERM);
     let (status, log) = agent.end();
     assert!(status.success(), "{status}: {log}");
-    // It is handed over by the next run, for nobody was there to take it.
+    // The next run hands it over, because there was no server to receive it.
     let server = Server::start(OK);
     folder.configure(&format!(
         "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '200ms'\n",
@@ -144,33 +147,33 @@ fn an_outage_is_noticed_recorded_told_and_handed_over() {
     ));
     let mut agent = folder.run();
     let mut report = server.report();
-    let told = only(&report).clone();
-    assert_eq!((told.cause.as_str(), told.party.as_deref()), ("isp", Some("provider")));
-    assert!(told.downtime_s >= 1 && told.ended > told.started, "{told:?}");
-    // The gap between the two runs may be recorded after the first hand-over, and comes with the next then.
-    while !report.incidents.iter().any(|told| told.kind == IncidentKind::Gap) {
+    let incident = only(&report).clone();
+    assert_eq!((incident.cause.as_str(), incident.party.as_deref()), ("isp", Some("provider")));
+    assert!(incident.downtime_s >= 1 && incident.ended > incident.started, "{incident:?}");
+    // The gap between the runs may be recorded after the first hand-over; the next one then includes it.
+    while !report.incidents.iter().any(|incident| incident.kind == IncidentKind::Gap) {
         report = server.report();
     }
     agent.logged("The cloud has accepted");
-    // The heartbeat names the record that the cloud may witness.
+    // The heartbeat contains the hash of the newest record, which the cloud stores as a witness.
     let heartbeat = server.heartbeat_that_is(AgentState::Running);
     assert!(heartbeat.journal.is_some_and(|journal| journal.head.len() == 64));
     agent.signal(Signal::TERM);
     agent.end();
-    let verified = ask(&folder, &["journal", "verify"]);
+    let verified = run_command(&folder, &["journal", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
-    let listed = ask(&folder, &["outages", "--json"]);
-    let listed = String::from_utf8(listed.stdout).expect("it is UTF-8");
-    assert!(listed.contains(&told.id.to_string()), "{listed}");
+    let listed = run_command(&folder, &["outages", "--json"]);
+    let listed = String::from_utf8(listed.stdout).expect("valid UTF-8");
+    assert!(listed.contains(&incident.id.to_string()), "{listed}");
 }
 
 #[test]
-fn an_outage_outlives_the_agent_that_was_killed_in_it() {
+fn an_outage_continues_after_the_agent_was_killed() {
     let mut anchors = Anchors::open();
     let folder = folder(&anchors, "");
     let mut agent = run(&folder);
     agent.logged("monitors dl-home locally");
-    // Nothing is known of a line that never worked while the agent ran.
+    // The agent cannot judge a connection that has never worked while it ran.
     wait_until_up(&folder);
     anchors.cut();
     agent.logged("Internet outage since");
@@ -183,7 +186,7 @@ fn an_outage_outlives_the_agent_that_was_killed_in_it() {
     assert!(over.contains("cause: ISP"), "{over}");
     agent.signal(Signal::TERM);
     agent.end();
-    let listed = json(&ask(&folder, &["outages", "--json"]));
+    let listed = json(&run_command(&folder, &["outages", "--json"]));
     let incidents = listed["incidents"].as_array().expect("a list");
     assert_eq!(incidents.len(), 1, "{listed}");
     assert_eq!((&incidents[0]["cause"], &incidents[0]["open"]), (&"isp".into(), &false.into()));

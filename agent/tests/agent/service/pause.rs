@@ -1,4 +1,4 @@
-//! A pause, and what the cloud hears of it.
+//! A pause and the heartbeats that announce it.
 
 use ispmon_wire::AgentState;
 use rustix::process::Signal;
@@ -20,7 +20,7 @@ fn a_pause_is_announced_twice_and_then_nothing_is_sent_until_it_ends() {
     let first = server.heartbeat_that_is(AgentState::Paused).agent.expect("agent");
     let second = server.heartbeat().agent.expect("agent");
     assert_eq!((second.state, second.seq), (AgentState::Paused, first.seq + 1));
-    // Both name the same end; some seconds are for a busy machine.
+    // Both announce the same end; the tolerance is for a busy machine.
     assert!((7_140..=7_200).contains(&first.quiet_s), "{}", first.quiet_s);
     assert!((7_080..=first.quiet_s).contains(&second.quiet_s), "{}", second.quiet_s);
     let resumed = folder.command(["resume"]).output().expect("the command runs");

@@ -9,7 +9,7 @@ use super::server::{OK, Server};
 use crate::process::{Agent, Folder};
 
 #[test]
-fn a_good_file_changes_device_and_address_and_the_count_goes_on() {
+fn a_valid_file_changes_device_and_url_and_the_sequence_continues() {
     let (old, new) = (Server::start(OK), Server::start(OK));
     let folder = Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", old.url()));
     let mut agent = folder.run();
@@ -26,7 +26,7 @@ fn a_good_file_changes_device_and_address_and_the_count_goes_on() {
 }
 
 #[test]
-fn a_good_file_changes_the_interval() {
+fn a_valid_file_changes_the_interval() {
     let server = Server::start(OK);
     let configuration = |interval: &str| {
         format!(
@@ -40,14 +40,14 @@ fn a_good_file_changes_the_interval() {
     agent.logged("The first heartbeat reached");
     folder.configure(&configuration("1s"));
     agent.signal(Signal::HUP);
-    // At one heartbeat an hour these would not come while the test is patient.
+    // At one heartbeat per hour these would not come before the test times out.
     for _ in 0..3 {
         server.heartbeat();
     }
 }
 
 #[test]
-fn a_bad_file_keeps_the_old_configuration_and_every_problem_is_logged() {
+fn an_invalid_file_keeps_the_old_configuration_and_every_problem_is_logged() {
     let server = Server::start(OK);
     let folder = Folder::with(&format!(
         "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1s'\n",
@@ -72,8 +72,8 @@ fn a_bad_file_keeps_the_old_configuration_and_every_problem_is_logged() {
     }
 }
 
-/// The heartbeat that announces the stop is the second one: no other went out before its time.
-fn assert_rhythm_kept(agent: Agent, server: &Server, first: u64) {
+/// Asserts that the heartbeat that announces the stop is the second one, so that none was sent early.
+fn assert_no_early_heartbeat(agent: Agent, server: &Server, first: u64) {
     agent.signal(Signal::TERM);
     let last = server.heartbeat().agent.expect("agent");
     assert_eq!((last.seq, last.state), (first + 1, AgentState::Stopping));
@@ -81,7 +81,7 @@ fn assert_rhythm_kept(agent: Agent, server: &Server, first: u64) {
 }
 
 #[test]
-fn a_file_that_does_not_differ_changes_nothing() {
+fn an_unchanged_file_changes_nothing() {
     let server = Server::start(OK);
     let folder = Folder::with(&format!(
         "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1h'\n",
@@ -92,11 +92,11 @@ fn a_file_that_does_not_differ_changes_nothing() {
     agent.logged("The first heartbeat reached");
     agent.signal(Signal::HUP);
     agent.logged("nothing in it has changed");
-    assert_rhythm_kept(agent, &server, first);
+    assert_no_early_heartbeat(agent, &server, first);
 }
 
 #[test]
-fn the_level_of_the_log_changes_and_heartbeats_keep_their_rhythm() {
+fn a_new_log_level_does_not_disturb_the_heartbeats() {
     let server = Server::start(OK);
     let configuration = |level: &str| {
         format!(
@@ -110,11 +110,11 @@ fn the_level_of_the_log_changes_and_heartbeats_keep_their_rhythm() {
     folder.configure(&configuration("info"));
     agent.signal(Signal::HUP);
     agent.logged("The new configuration is in use.");
-    assert_rhythm_kept(agent, &server, first);
+    assert_no_early_heartbeat(agent, &server, first);
 }
 
 #[test]
-fn another_state_folder_is_advised_about_and_the_one_in_use_is_not() {
+fn only_a_changed_state_folder_is_logged_with_advice() {
     let folder = Folder::with("device = 'dl-home'\n");
     let in_use = folder.path().join("state");
     let configure = |state_dir: &Path| {
@@ -138,7 +138,7 @@ fn another_state_folder_is_advised_about_and_the_one_in_use_is_not() {
 }
 
 #[test]
-fn requests_that_pile_up_end_with_what_was_written_last() {
+fn many_reloads_end_with_the_last_configuration() {
     let server = Server::start(OK);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
@@ -150,5 +150,8 @@ fn requests_that_pile_up_end_with_what_was_written_last() {
         agent.signal(Signal::HUP);
     }
     let mut heartbeats = (0..100).map(|_| server.heartbeat());
-    assert!(heartbeats.any(|heartbeat| heartbeat.device() == Some("dl-19")), "it never comes");
+    assert!(
+        heartbeats.any(|heartbeat| heartbeat.device() == Some("dl-19")),
+        "the last configuration is never used"
+    );
 }

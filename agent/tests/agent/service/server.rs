@@ -1,4 +1,4 @@
-//! A server on loopback that agents report to.
+//! A server on loopback that receives heartbeats and reports of agents.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -12,34 +12,34 @@ use tokio::time::Instant;
 
 use crate::process::PATIENCE;
 
-/// What the server does with a request once it has read it.
+/// What the server does after it has read a request.
 #[derive(Clone, Copy)]
 pub(crate) enum Behaviour {
-    /// Sends this answer, all of it.
+    /// Sends this response.
     Answer(&'static str),
-    /// Says nothing and keeps the connection open.
+    /// Sends nothing and keeps the connection open.
     Hang,
     /// Closes the connection.
     Close,
 }
 
-/// The answer of the function to a device that it knows.
+/// The function's response to a device that an alert rule monitors.
 pub(crate) const OK: Behaviour = Behaviour::Answer(
     "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nconnection: close\r\n\
      x-ispmon-client-ip: 203.0.113.7\r\nx-ispmon-expected: yes\r\n\r\nok",
 );
 
-/// The answer of the function to a device that no rule watches.
+/// The function's response to a device that no alert rule monitors.
 pub(crate) const NOT_EXPECTED: Behaviour = Behaviour::Answer(
     "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\nx-ispmon-expected: no\r\n\r\nok",
 );
 
-/// The answer of the Functions host to a wrong key.
+/// The response of the Functions host to a wrong key.
 pub(crate) const UNAUTHORIZED: Behaviour = Behaviour::Answer(
     "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
 );
 
-/// A server that passes on the heartbeats and the reports that it gets.
+/// A server that passes received heartbeats and reports on to the test.
 pub(crate) struct Server {
     address: SocketAddr,
     heartbeats: Receiver<Heartbeat>,
@@ -52,15 +52,15 @@ impl Server {
         Self::start_with(move |_| behaviour)
     }
 
-    /// Listens too, and behaves as `choose` says for each heartbeat.
+    /// Like [`Self::start`]; `choose` returns the behaviour for each heartbeat.
     pub(crate) fn start_with(
         choose: impl Fn(&Heartbeat) -> Behaviour + Send + Clone + 'static,
     ) -> Self {
         Self::listen(choose, accept)
     }
 
-    /// Listens too, answers heartbeats as the function does, and reports with a status, its name and a body
-    /// as `take` says; nothing stands for what the function says.
+    /// Like [`Self::start`] with [`OK`]; `take` returns status and body of the response to each report, or
+    /// `None` to accept it like the function.
     pub(crate) fn start_taking(
         take: impl Fn(&OutageReport) -> Option<(&'static str, &'static str)> + Send + Clone + 'static,
     ) -> Self {
@@ -75,7 +75,7 @@ impl Server {
         take: impl Fn(&OutageReport) -> String + Send + Clone + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it has an address");
+        let address = listener.local_addr().expect("the socket has an address");
         let (sender, heartbeats) = mpsc::channel();
         let (report_sender, reports) = mpsc::channel();
         thread::spawn(move || {
@@ -88,12 +88,12 @@ impl Server {
         Self { address, heartbeats, reports }
     }
 
-    /// Waits for the next report of outages.
+    /// Waits for the next outage report.
     pub(crate) fn report(&self) -> OutageReport {
         self.reports.recv_timeout(PATIENCE).expect("a report")
     }
 
-    /// Where heartbeats go.
+    /// The heartbeat URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/api/ping", self.address)
     }
@@ -115,18 +115,18 @@ impl Server {
         }
     }
 
-    /// The reports that have come and were not asked for yet.
+    /// The reports that were received and not yet returned.
     pub(crate) fn pending_reports(&self) -> Vec<OutageReport> {
         self.reports.try_iter().collect()
     }
 
-    /// The heartbeats that have come and were not asked for yet.
+    /// The heartbeats that were received and not yet returned.
     pub(crate) fn pending(&self) -> Vec<Heartbeat> {
         self.heartbeats.try_iter().collect()
     }
 }
 
-/// What the function answers to a report that it takes.
+/// The function's response to a report that it accepts.
 fn accept(report: &OutageReport) -> String {
     answer("200 OK", &format!("{{\"accepted\":{}}}", report.incidents.len()))
 }
@@ -147,7 +147,7 @@ fn serve(
     if request.contains(OUTAGES_PATH) {
         let Ok(report) = OutageReport::parse(&body) else { return };
         let answer = take(&report);
-        // Before the answer, so that a test that knows of it finds the report too.
+        // Before the response, so that a test that sees its effect also finds the report.
         let _ = reports.send(report);
         let _ = reader.get_mut().write_all(answer.as_bytes());
         return;
@@ -158,7 +158,7 @@ fn serve(
         return;
     }
     match behaviour {
-        // The agent may be gone when it is answered.
+        // The agent may have exited before the response.
         Behaviour::Answer(answer) => drop(reader.get_mut().write_all(answer.as_bytes())),
         // Until the agent closes it.
         Behaviour::Hang => drop(reader.read_to_end(&mut Vec::new())),

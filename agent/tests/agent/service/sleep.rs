@@ -1,4 +1,4 @@
-//! A machine that goes to sleep, on a real bus on which a stand-in plays logind.
+//! A machine that goes to sleep: a fake logind on a real D-Bus.
 
 use std::{io::Read, time::Duration};
 
@@ -11,7 +11,7 @@ use super::server::{OK, Server};
 use crate::process::{Agent, Folder, PATIENCE};
 
 #[test]
-fn an_announced_sleep_is_not_taken_back_before_the_machine_wakes() {
+fn an_announced_sleep_is_not_revoked_before_the_machine_wakes() {
     let server = Server::start(OK);
     let folder = Folder::with(&format!(
         "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '200ms'\n",
@@ -25,15 +25,15 @@ fn an_announced_sleep_is_not_taken_back_before_the_machine_wakes() {
     command.env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address);
     let agent = Agent::spawn(&mut command);
     let lock = runtime.block_on(async { timeout(PATIENCE, logind.grant_lock()).await });
-    let mut lock = lock.expect("the agent asks for a lock");
+    let mut lock = lock.expect("the agent requests a lock");
     server.heartbeat_that_is(AgentState::Running);
     runtime.block_on(logind.prepare_for_sleep(true));
     let announced = server.heartbeat_that_is(AgentState::Sleeping);
-    let told = announced.agent.expect("it is of an agent");
-    assert_eq!(Duration::from_secs(told.quiet_s.into()), Duration::from_hours(12));
-    let again = server.heartbeat().agent.expect("it is of an agent");
-    assert_eq!((again.state, again.quiet_s), (told.state, told.quiet_s), "it is said twice");
-    assert_eq!(again.seq, told.seq + 1);
+    let first = announced.agent.expect("the heartbeat has the agent's state");
+    assert_eq!(Duration::from_secs(first.quiet_s.into()), Duration::from_hours(12));
+    let again = server.heartbeat().agent.expect("the heartbeat has the agent's state");
+    assert_eq!((again.state, again.quiet_s), (first.state, first.quiet_s), "it is announced twice");
+    assert_eq!(again.seq, first.seq + 1);
     assert_eq!(lock.read(&mut [0]).expect("the pipe is read"), 0, "the machine may sleep now");
     runtime.block_on(logind.prepare_for_sleep(false));
     let state = server.heartbeat().agent.map(|agent| agent.state);

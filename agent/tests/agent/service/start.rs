@@ -1,4 +1,4 @@
-//! Starting: with and without a URL, old flags, foreign files.
+//! Starting: with and without a URL, with an old flag, next to a foreign `.env` file.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::server::{NOT_EXPECTED, OK, Server, UNAUTHORIZED};
 use crate::process::{Agent, Folder};
 
 #[test]
-fn a_start_says_where_heartbeats_go_and_that_the_first_arrived() {
+fn a_start_logs_the_heartbeat_url_and_the_first_delivery() {
     let server = Server::start(OK);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
@@ -27,7 +27,7 @@ fn a_start_says_where_heartbeats_go_and_that_the_first_arrived() {
 }
 
 #[test]
-fn without_a_url_it_stays_says_so_once_and_obeys_signals() {
+fn without_a_url_the_agent_runs_logs_it_once_and_obeys_signals() {
     let folder = Folder::with("device = 'dl-home'\n");
     for signal in [Signal::TERM, Signal::INT] {
         let mut agent = folder.run();
@@ -43,7 +43,7 @@ fn without_a_url_it_stays_says_so_once_and_obeys_signals() {
 }
 
 #[test]
-fn a_url_that_comes_with_a_reload_is_used() {
+fn a_url_added_by_a_reload_is_used() {
     let server = Server::start(OK);
     let folder = Folder::with("device = 'dl-home'\n");
     let mut agent = folder.run();
@@ -55,7 +55,7 @@ fn a_url_that_comes_with_a_reload_is_used() {
 }
 
 #[test]
-fn the_old_daemon_flag_is_answered_and_the_agent_stays_in_the_foreground() {
+fn the_old_daemon_flag_is_explained_and_the_agent_stays_in_the_foreground() {
     let server = Server::start(OK);
     let folder = Folder::with("");
     let url = server.url();
@@ -68,7 +68,7 @@ fn the_old_daemon_flag_is_answered_and_the_agent_stays_in_the_foreground() {
 }
 
 #[test]
-fn a_foreign_env_file_is_ignored_where_there_is_a_configuration_file() {
+fn a_foreign_env_file_is_ignored_if_there_is_a_configuration_file() {
     let (server, foreign) = (Server::start(OK), Server::start(OK));
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
@@ -96,7 +96,7 @@ fn a_bad_configuration_is_refused_with_every_problem_and_status_78() {
 }
 
 #[test]
-fn a_device_that_no_rule_watches_is_warned_about_once() {
+fn a_device_without_an_alert_rule_causes_one_warning() {
     let server = Server::start(NOT_EXPECTED);
     let folder = Folder::with(&format!(
         "device = 'dl-hoem'\n[heartbeat]\nurl = '{}'\ninterval = '1s'\n",
@@ -120,7 +120,7 @@ fn a_refused_key_is_explained_once() {
         server.url()
     ));
     let mut agent = folder.run();
-    // Its port may have these digits too.
+    // Not "401" alone, because the port may contain these digits too.
     let line = agent.logged("the answer was 401");
     assert!(line.contains(" WARN ") && line.contains("key"), "{line}");
     for _ in 0..3 {
@@ -134,11 +134,11 @@ fn a_refused_key_is_explained_once() {
 }
 
 #[test]
-fn ping_says_what_the_cloud_saw() {
+fn ping_prints_what_the_cloud_has_seen() {
     let server = Server::start(OK);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
-    let output = folder.command(["ping"]).output().expect("it runs");
+    let output = folder.command(["ping"]).output().expect("the program runs");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(
@@ -151,9 +151,9 @@ fn ping_says_what_the_cloud_saw() {
 }
 
 #[test]
-fn ping_fails_with_a_sentence() {
+fn ping_reports_a_refused_connection() {
     let folder = Folder::with("device = 'dl-home'\n[heartbeat]\nurl = 'http://127.0.0.1:1/'\n");
-    let output = folder.command(["ping"]).output().expect("it runs");
+    let output = folder.command(["ping"]).output().expect("the program runs");
     let text = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(output.stdout.is_empty());
@@ -161,9 +161,9 @@ fn ping_fails_with_a_sentence() {
 }
 
 #[test]
-fn ping_without_a_url_is_a_question_of_configuration() {
+fn ping_without_a_url_is_a_configuration_error() {
     let folder = Folder::with("device = 'dl-home'\n");
-    let output = folder.command(["ping"]).output().expect("it runs");
+    let output = folder.command(["ping"]).output().expect("the program runs");
     assert_eq!(output.status.code(), Some(78));
     let text = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(text.contains("heartbeat.url"), "{text}");

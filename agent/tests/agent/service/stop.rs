@@ -1,4 +1,4 @@
-//! Leaving on SIGTERM and SIGINT.
+//! Stopping on SIGTERM and SIGINT.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -19,17 +19,17 @@ use super::{
 };
 use crate::process::{Agent, Folder};
 
-/// What the agent promises is two seconds; the rest is for a machine that is busy with other tests.
-/// Whatever hangs in these tests hangs for 30 seconds and more.
-const LEAVE_LIMIT: Duration = Duration::from_secs(2 + 8);
+/// The agent guarantees two seconds; the rest is for a machine that is busy with other tests. What
+/// hangs in these tests hangs for at least 30 seconds.
+const STOP_LIMIT: Duration = Duration::from_secs(2 + 8);
 
 #[allow(clippy::disallowed_methods, reason = "the time of another process is measured")]
-fn leave(agent: Agent, signal: Signal) -> (ExitStatus, String) {
+fn stop(agent: Agent, signal: Signal) -> (ExitStatus, String) {
     let start = Instant::now();
     agent.signal(signal);
     let (status, log) = agent.end();
     let took = start.elapsed();
-    assert!(took < LEAVE_LIMIT, "it took {took:?} to leave; the log:\n{log}");
+    assert!(took < STOP_LIMIT, "the stop took {took:?}; the log:\n{log}");
     (status, log)
 }
 
@@ -43,12 +43,16 @@ fn a_clean_stop_announces_its_silence() {
     let mut agent = folder.run();
     let first = server.heartbeat();
     agent.logged("The first heartbeat reached");
-    let (status, log) = leave(agent, Signal::TERM);
+    let (status, log) = stop(agent, Signal::TERM);
     let first = first.agent.expect("agent");
     assert_eq!(first.state, AgentState::Running);
     for number in [1, 2] {
         let last = server.heartbeat().agent.expect("agent");
-        assert_eq!((last.state, last.quiet_s), (AgentState::Stopping, 1_200), "it is said twice");
+        assert_eq!(
+            (last.state, last.quiet_s),
+            (AgentState::Stopping, 1_200),
+            "it is announced twice"
+        );
         assert_eq!(last.seq, first.seq + number);
         assert_eq!(last.boot, first.boot);
     }
@@ -58,8 +62,8 @@ fn a_clean_stop_announces_its_silence() {
     assert!(log.contains("dl-home stops, and raises no alarm for 20 min."), "{log}");
 }
 
-/// Stops an agent whose server behaves so at one of the announcements, counted from 0.
-fn leave_with(odd: u32, behaviour: Behaviour) -> (ExitStatus, String) {
+/// Stops an agent whose server behaves like this at the announcement with this number, from 0.
+fn stop_with(odd: u32, behaviour: Behaviour) -> (ExitStatus, String) {
     let tries = Arc::new(AtomicU32::new(0));
     let server = Server::start_with(move |heartbeat| {
         let state = heartbeat.agent.as_ref().map(|agent| agent.state);
@@ -70,27 +74,27 @@ fn leave_with(odd: u32, behaviour: Behaviour) -> (ExitStatus, String) {
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
     let mut agent = folder.run();
     agent.logged("The first heartbeat reached");
-    leave(agent, Signal::TERM)
+    stop(agent, Signal::TERM)
 }
 
 #[test]
-fn a_stop_that_could_not_be_announced_is_tried_once_more() {
-    let (status, log) = leave_with(0, Behaviour::Close);
+fn a_failed_stop_announcement_is_retried() {
+    let (status, log) = stop_with(0, Behaviour::Close);
     assert!(status.success(), "{status}");
     assert!(log.contains("dl-home stops, and raises no alarm for 30 min."), "{log}");
     assert!(!log.contains("could not be told"), "{log}");
 }
 
 #[test]
-fn a_stop_whose_repetition_hangs_is_announced_in_time() {
-    let (status, log) = leave_with(1, Behaviour::Hang);
-    assert_left(status, Signal::TERM);
+fn a_stop_counts_as_announced_if_the_repetition_hangs() {
+    let (status, log) = stop_with(1, Behaviour::Hang);
+    assert_stopped(status, Signal::TERM);
     assert!(log.contains("dl-home stops, and raises no alarm for 30 min."), "{log}");
 }
 
-/// The cloud takes the highest number of a boot for the newest heartbeat.
+/// The cloud treats the highest sequence number of a boot as the newest heartbeat.
 #[test]
-fn heartbeats_of_an_agent_are_numbered_above_those_of_the_one_before() {
+fn sequence_numbers_increase_across_restarts() {
     let server = Server::start(OK);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
@@ -98,7 +102,7 @@ fn heartbeats_of_an_agent_are_numbered_above_those_of_the_one_before() {
     for _ in 0..3 {
         let mut agent = folder.run();
         agent.logged("The first heartbeat reached");
-        leave(agent, Signal::TERM);
+        stop(agent, Signal::TERM);
         for heartbeat in server.pending() {
             let agent = heartbeat.agent.expect("agent");
             assert!(agent.seq > newest, "{} after {newest}", agent.seq);
@@ -108,7 +112,7 @@ fn heartbeats_of_an_agent_are_numbered_above_those_of_the_one_before() {
 }
 
 #[test]
-fn a_stop_without_quiet_time_is_announced_as_such() {
+fn a_stop_without_announced_silence_sets_it_to_zero() {
     let server = Server::start(OK);
     let folder = Folder::with(&format!(
         "device = 'dl-home'\n[heartbeat]\nurl = '{}'\nquiet_after_stop = '0s'\n",
@@ -116,7 +120,7 @@ fn a_stop_without_quiet_time_is_announced_as_such() {
     ));
     let agent = folder.run();
     server.heartbeat();
-    let (status, log) = leave(agent, Signal::INT);
+    let (status, log) = stop(agent, Signal::INT);
     let last = server.heartbeat_that_is(AgentState::Stopping);
     assert_eq!(last.agent.expect("agent").quiet_s, 0);
     assert!(status.success(), "{status}");
@@ -134,25 +138,25 @@ fn a_plain_heartbeat_announces_nothing() {
     let mut agent = folder.run();
     agent.logged("The first heartbeat reached");
     assert_eq!(server.heartbeat(), Heartbeat::default(), "it has no body");
-    let (status, log) = leave(agent, Signal::TERM);
+    let (status, log) = stop(agent, Signal::TERM);
     assert!(status.success(), "{status}");
-    assert!(server.pending().is_empty(), "one more would have been a sign of life");
+    assert!(server.pending().is_empty(), "another one would count as a sign that the agent runs");
     assert!(!log.contains("cloud"), "{log}");
 }
 
-/// The orderly way out was taken to its end, or the limit was enforced.
-fn assert_left(status: ExitStatus, signal: Signal) {
+/// Asserts that the agent stopped cleanly, or that its time limit for stopping was enforced.
+fn assert_stopped(status: ExitStatus, signal: Signal) {
     assert!(status.success() || status.signal() == Some(signal.as_raw()), "{status}");
 }
 
-fn leaves_while_the_server_hangs(signal: Signal) {
+fn stops_while_the_server_hangs(signal: Signal) {
     let server = Server::start(Behaviour::Hang);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
     let agent = folder.run();
     server.heartbeat();
-    let (status, log) = leave(agent, signal);
-    assert_left(status, signal);
+    let (status, log) = stop(agent, signal);
+    assert_stopped(status, signal);
     assert_eq!(
         server.heartbeat().agent.expect("agent").state,
         AgentState::Stopping,
@@ -162,17 +166,17 @@ fn leaves_while_the_server_hangs(signal: Signal) {
 }
 
 #[test]
-fn sigterm_leaves_while_the_server_hangs() {
-    leaves_while_the_server_hangs(Signal::TERM);
+fn sigterm_stops_the_agent_while_the_server_hangs() {
+    stops_while_the_server_hangs(Signal::TERM);
 }
 
 #[test]
-fn sigint_leaves_while_the_server_hangs() {
-    leaves_while_the_server_hangs(Signal::INT);
+fn sigint_stops_the_agent_while_the_server_hangs() {
+    stops_while_the_server_hangs(Signal::INT);
 }
 
 #[test]
-fn a_second_signal_does_not_keep_the_agent_from_announcing_its_silence() {
+fn a_second_signal_does_not_prevent_the_announcement_of_the_stop() {
     let server = Server::start(Behaviour::Hang);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
@@ -181,31 +185,31 @@ fn a_second_signal_does_not_keep_the_agent_from_announcing_its_silence() {
         server.heartbeat();
         agent.signal(Signal::TERM);
         agent.logged("SIGTERM: the agent stops.");
-        let (status, log) = leave(agent, second);
-        assert_left(status, Signal::TERM);
+        let (status, log) = stop(agent, second);
+        assert_stopped(status, Signal::TERM);
         assert_eq!(server.heartbeat().agent.expect("agent").state, AgentState::Stopping);
         assert!(log.contains("This stop could not be announced to the cloud"), "{log}");
     }
 }
 
 #[test]
-fn signals_leave_while_a_name_look_up_hangs() {
+fn signals_stop_the_agent_while_a_name_lookup_hangs() {
     let folder =
         Folder::with("device = 'dl-home'\n[heartbeat]\nurl = 'https://ispmon.example/api/ping'\n");
     for signal in [Signal::TERM, Signal::INT] {
         let mut command = folder.command(["run"]);
         let Some(agent) = silent_resolver::spawn(&folder, &mut command) else { return };
         let agent = silent_resolver::wait_for_look_up(agent);
-        let (status, log) = leave(agent, signal);
-        assert_left(status, signal);
+        let (status, log) = stop(agent, signal);
+        assert_stopped(status, signal);
         assert!(log.contains("This stop could not be announced to the cloud"), "{log}");
     }
 }
 
-/// The trusted roots are read from a pipe here, which nobody writes to.
+/// Here the agent reads its trusted roots from a pipe that no process writes to.
 #[cfg(target_os = "linux")]
 #[test]
-fn whatever_hangs_the_limit_holds() {
+fn the_limit_holds_while_a_file_read_hangs() {
     let folder =
         Folder::with("device = 'dl-home'\n[heartbeat]\nurl = 'https://127.0.0.1:1/api/ping'\n");
     let pipe = folder.path().join("roots");
@@ -221,11 +225,11 @@ fn whatever_hangs_the_limit_holds() {
     }
     let agent = Agent::spawn(folder.command(["run"]).env("SSL_CERT_FILE", &pipe));
     let _writer = writer_once_there_is_a_reader(&pipe);
-    let (status, log) = leave(agent, Signal::TERM);
+    let (status, log) = stop(agent, Signal::TERM);
     assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{status}; the log:\n{log}");
 }
 
-/// The end of a named pipe for writing, which without waiting can be had when the other one is open.
+/// The writing end of a named pipe; a non-blocking open succeeds only once the reading end is open.
 #[cfg(target_os = "linux")]
 fn writer_once_there_is_a_reader(pipe: &std::path::Path) -> std::fs::File {
     use std::os::unix::fs::OpenOptionsExt;
@@ -236,7 +240,7 @@ fn writer_once_there_is_a_reader(pipe: &std::path::Path) -> std::fs::File {
     loop {
         match std::fs::File::options().write(true).custom_flags(without_waiting).open(pipe) {
             Ok(writer) => return writer,
-            Err(error) => assert!(!left.is_zero(), "nobody reads the pipe: {error}"),
+            Err(error) => assert!(!left.is_zero(), "no process reads the pipe: {error}"),
         }
         std::thread::sleep(PAUSE);
         left = left.saturating_sub(PAUSE);

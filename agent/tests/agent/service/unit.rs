@@ -1,4 +1,4 @@
-//! The unit file: it says what the agent expects of it, and systemd's own tools have nothing to say about it.
+//! The unit file: it agrees with the agent, and systemd's own tools report no problem.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
@@ -11,10 +11,10 @@ use ispmon_agent::{
 const UNIT: &str = include_str!("../../../../packaging/systemd/ispmon-agent.service");
 const SYSUSERS: &str = include_str!("../../../../packaging/systemd/ispmon-agent.sysusers");
 
-/// The first systemd whose `systemd-analyze security` judges a file.
-const JUDGES_FILES_SINCE: u32 = 250;
-/// The most exposure that it may find, in tenths.
-const MOST_EXPOSURE: u32 = 15;
+/// The first systemd version whose `systemd-analyze security` accepts a file.
+const OFFLINE_SECURITY_SINCE: u32 = 250;
+/// The maximum exposure level that it may report, in tenths.
+const MAX_EXPOSURE: u32 = 15;
 
 /// The assignments of one section of a unit file.
 fn section<'a>(unit: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
@@ -54,7 +54,7 @@ fn the_unit_agrees_with_the_agent() {
         assert_eq!(value(directory), "ispmon");
         assert_eq!(value(&format!("{directory}Mode")), "0755", "every user may read it");
     }
-    // The places that systemd makes of these names are where the agent's commands look.
+    // The agent's commands look in the folders that systemd creates from these names.
     let state_dirs = state_dir::for_readers(None, &BTreeMap::new(), None);
     assert!(state_dirs.contains(&"/var/lib/ispmon".into()), "{state_dirs:?}");
     let status_dirs = place::folders(None, None, &[]);
@@ -69,7 +69,7 @@ fn the_unit_agrees_with_the_agent() {
     assert!(SYSUSERS.lines().any(|line| line.starts_with("u     ispmon ")), "{SYSUSERS}");
 }
 
-/// The version of systemd's tools; `None` after a line that says that they are missing.
+/// The version of systemd's tools; prints a note and returns `None` if they are missing.
 fn systemd_version() -> Option<u32> {
     let Ok(output) = Command::new("systemd-analyze").arg("--version").output() else {
         println!("SKIPPED: no systemd-analyze on PATH");
@@ -81,22 +81,22 @@ fn systemd_version() -> Option<u32> {
     version
 }
 
-/// The unit in a folder of its own, as `systemd-analyze` takes it, for a program that is there.
+/// The unit in a temporary folder, in a form for `systemd-analyze`: its program exists.
 fn unit_file() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ispmon-agent.service");
     let program = format!("ExecStart={} run", env!("CARGO_BIN_EXE_ispmon-agent"));
     let unit = UNIT.replace("ExecStart=ispmon-agent run", &program);
     assert_ne!(unit, UNIT);
-    // The man pages come with the packages.
+    // Only packages install the man pages.
     let documented = |line: &&str| !line.starts_with("Documentation=");
     let lines: Vec<_> = unit.lines().filter(documented).collect();
-    fs::write(&path, lines.join("\n")).expect("it is written");
+    fs::write(&path, lines.join("\n")).expect("the file is written");
     (folder, path)
 }
 
 #[test]
-fn systemd_understands_every_line_of_the_unit() {
+fn systemd_accepts_every_line_of_the_unit() {
     if systemd_version().is_none() {
         return;
     }
@@ -105,7 +105,7 @@ fn systemd_understands_every_line_of_the_unit() {
         .args(["verify", "--man=no"])
         .arg(path)
         .output()
-        .expect("it runs");
+        .expect("systemd-analyze runs");
     let complaints = String::from_utf8_lossy(&output.stderr);
     // Units of the machine that runs the test are loaded too.
     let ours: Vec<_> = complaints.lines().filter(|line| line.contains("ispmon")).collect();
@@ -113,11 +113,11 @@ fn systemd_understands_every_line_of_the_unit() {
 }
 
 #[test]
-fn the_service_is_exposed_no_more_than_it_has_to_be() {
+fn the_exposure_of_the_service_is_within_the_limit() {
     match systemd_version() {
         None => return,
-        Some(version) if version < JUDGES_FILES_SINCE => {
-            println!("SKIPPED: systemd-analyze {version} judges no files");
+        Some(version) if version < OFFLINE_SECURITY_SINCE => {
+            println!("SKIPPED: systemd-analyze {version} cannot check files");
             return;
         }
         Some(_) => {}
@@ -125,10 +125,10 @@ fn the_service_is_exposed_no_more_than_it_has_to_be() {
     let (_folder, path) = unit_file();
     let output = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--no-pager"])
-        .arg(format!("--threshold={MOST_EXPOSURE}"))
+        .arg(format!("--threshold={MAX_EXPOSURE}"))
         .arg(path)
         .output()
-        .expect("it runs");
+        .expect("systemd-analyze runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("Overall exposure level"), "{output:?}");
     assert!(output.status.success(), "{text}");
