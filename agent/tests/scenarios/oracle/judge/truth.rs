@@ -221,7 +221,7 @@ impl Judge<'_> {
                     && run.from <= fault.from
                     && fault.from <= run.to + MINUTE
             });
-            // A crash is dated by the last liveness mark.
+            // A crash is dated by the alive file.
             let tolerated = 1_500 + if crashed { MINUTE } else { 0 };
             if counted + tolerated < expected {
                 let lines: Vec<_> =
