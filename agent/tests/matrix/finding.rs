@@ -33,7 +33,7 @@ impl Expected {
 
 impl fmt::Display for Expected {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let party = self.party.map_or("nobody's", Party::as_str);
+        let party = self.party.map_or("no party", Party::as_str);
         write!(formatter, "{} ({party}, {})", self.cause, self.scope)
     }
 }

@@ -416,7 +416,7 @@ fn seconds(milliseconds: u64) -> String {
     format!("{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000)
 }
 
-/// All transitions of a run, for whoever fixes the scenario or the machine.
+/// All transitions of a run, for debugging the scenario or the machine.
 fn transcript(outcome: &Outcome, zone: &TimeZone) -> String {
     let mut text = String::new();
     for (at, transition) in &outcome.transitions {

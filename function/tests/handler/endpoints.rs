@@ -331,16 +331,16 @@ fn a_wrong_content_length_affects_only_its_sender() {
 fn expect_100_continue_is_answered_before_the_body() {
     let function = Process::start();
     let mut client = function.connect();
-    let ask = |length: usize| {
+    let head_with_expect = |length: usize| {
         format!(
             "POST /api/ping HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
         )
     };
-    client.send(ask(2).as_bytes()).expect("a head sent");
+    client.send(head_with_expect(2).as_bytes()).expect("a head sent");
     let interim = client.try_receive(false).expect("an interim response");
     assert_eq!(interim.status, 100);
     assert_eq!(client.exchange(b"{}").status, 200);
-    assert_eq!(client.exchange(ask(65_537).as_bytes()).status, 413);
+    assert_eq!(client.exchange(head_with_expect(65_537).as_bytes()).status, 413);
     client.wait_for_close();
     function.end();
 }

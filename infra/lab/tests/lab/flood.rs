@@ -29,7 +29,7 @@ fn minute(minutes: f64) -> Timestamp {
 }
 
 /// Heartbeats of a device in these minutes, as the function logs them.
-fn beats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Trace> {
+fn heartbeats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Trace> {
     minutes.map(move |number| {
         let agent = AgentInfo {
             version: "0.1.0".to_owned(),
@@ -113,7 +113,8 @@ fn outages_in(reports: &[&Notification]) -> usize {
 #[test]
 fn four_hundred_outages_at_once_are_eleven_mails_and_do_not_suppress_a_silence_alert() {
     let devices = names(&["dl-home", "office"]);
-    let mut rows: Vec<_> = beats("dl-home", 0..600).chain(beats("office", 0..20)).collect();
+    let mut rows: Vec<_> =
+        heartbeats("dl-home", 0..600).chain(heartbeats("office", 0..20)).collect();
     rows.extend((0..400).map(|number| Trace {
         timestamp: minute(22.0 + number as f64 / 1_000.0),
         message: outage("dl-home", number, number as f64 / 20.0),
@@ -143,7 +144,7 @@ fn four_hundred_outages_at_once_are_eleven_mails_and_do_not_suppress_a_silence_a
 fn a_backlog_of_three_weeks_over_a_bad_connection_is_few_mails_and_loses_no_outage() {
     let devices = names(&["dl-home"]);
     let outages = 21 * 24 / 4;
-    let mut rows: Vec<_> = beats("dl-home", 0..900).collect();
+    let mut rows: Vec<_> = heartbeats("dl-home", 0..900).collect();
     for number in 0..outages {
         let message = outage("dl-home", number, (outages - number) as f64 * 4.0 - 3.0);
         for again in 0..=number % 5 {
@@ -183,7 +184,7 @@ fn forty_devices_that_flood_for_six_hours_do_not_exhaust_the_mail_limit() {
             )),
         }));
     }
-    rows.extend(beats(&devices[0], 0..200));
+    rows.extend(heartbeats(&devices[0], 0..200));
     let sent = evaluate(&devices, &rows, 480.0);
     let reports = of_rule(&sent, REPORT);
     assert_eq!(outages_in(&reports), 40 * 30);

@@ -35,7 +35,7 @@ fn heartbeat(device: &str, at: f64, quiet: u32) -> Trace {
 }
 
 /// A heartbeat in each of these minutes, half a minute past it.
-fn beats(device: &str, minutes: std::ops::Range<u32>) -> Vec<Trace> {
+fn heartbeats(device: &str, minutes: std::ops::Range<u32>) -> Vec<Trace> {
     minutes.map(|minute| heartbeat(device, f64::from(minute) + 0.5, 0)).collect()
 }
 
@@ -89,8 +89,8 @@ use MonitorCondition::{Fired, Resolved};
 
 #[test]
 fn an_outage_is_an_alert_reminders_and_a_resolved_mail() {
-    let mut rows = beats("dl-home", 0..7);
-    rows.extend(beats("dl-home", 27..60));
+    let mut rows = heartbeats("dl-home", 0..7);
+    rows.extend(heartbeats("dl-home", 27..60));
     let sent = play(&mut engine(&["dl-home"]), &rows, 60.0);
     assert_eq!(
         summary(&sent),
@@ -105,7 +105,7 @@ fn an_outage_is_an_alert_reminders_and_a_resolved_mail() {
 fn silence_is_mailed_after_five_to_ten_minutes() {
     for tenths in 0..50 {
         let last = 10.0 + f64::from(tenths) / 10.0;
-        let mut rows = beats("dl-home", 0..10);
+        let mut rows = heartbeats("dl-home", 0..10);
         rows.push(heartbeat("dl-home", last, 0));
         let sent = play(&mut engine(&["dl-home"]), &rows, 30.0);
         let fired = sent.iter().find(|each| each.rule.name == SILENT).expect("an alert");
@@ -117,8 +117,8 @@ fn silence_is_mailed_after_five_to_ten_minutes() {
 #[test]
 fn a_resolved_mail_comes_with_the_third_healthy_evaluation() {
     for back in [21, 22, 23, 24] {
-        let mut rows = beats("dl-home", 0..3);
-        rows.extend(beats("dl-home", back..60));
+        let mut rows = heartbeats("dl-home", 0..3);
+        rows.extend(heartbeats("dl-home", back..60));
         let sent = play(&mut engine(&["dl-home"]), &rows, 60.0);
         assert_eq!(summary(&sent).last(), Some(&(SILENT, Resolved, 35)), "back in minute {back}");
     }
@@ -126,9 +126,9 @@ fn a_resolved_mail_comes_with_the_third_healthy_evaluation() {
 
 #[test]
 fn announced_silence_is_no_alert_until_it_is_over() {
-    let mut rows = beats("dl-home", 0..4);
+    let mut rows = heartbeats("dl-home", 0..4);
     rows.push(heartbeat("dl-home", 4.2, 30 * 60));
-    let back: Vec<Trace> = rows.iter().cloned().chain(beats("dl-home", 33..60)).collect();
+    let back: Vec<Trace> = rows.iter().cloned().chain(heartbeats("dl-home", 33..60)).collect();
     assert_eq!(play(&mut engine(&["dl-home"]), &back, 60.0), []);
 
     let sent = play(&mut engine(&["dl-home"]), &rows, 50.0);
@@ -137,7 +137,7 @@ fn announced_silence_is_no_alert_until_it_is_over() {
 
 #[test]
 fn a_device_that_never_reported_is_silent_and_an_unexpected_one_is_ignored() {
-    let sent = play(&mut engine(&["dl-home"]), &beats("elsewhere", 0..20), 20.0);
+    let sent = play(&mut engine(&["dl-home"]), &heartbeats("elsewhere", 0..20), 20.0);
     assert_eq!(sent[0].value, Some(2880.0));
     assert_eq!(sent[0].dimensions, [("Computer".to_owned(), "dl-home".to_owned())]);
     assert!(sent.iter().all(|each| each.rule.name == SILENT), "{:?}", summary(&sent));
@@ -147,15 +147,15 @@ fn a_device_that_never_reported_is_silent_and_an_unexpected_one_is_ignored() {
 #[test]
 fn silence_beyond_the_time_range_of_the_query_does_not_resolve() {
     let hours = 80.0;
-    let sent = play(&mut engine(&["dl-home"]), &beats("dl-home", 0..7), hours * 60.0);
+    let sent = play(&mut engine(&["dl-home"]), &heartbeats("dl-home", 0..7), hours * 60.0);
     assert!(sent.iter().all(|each| each.condition == Fired), "{:?}", summary(&sent));
     assert_eq!(sent.iter().filter(|each| each.rule.name == SILENT).count(), 1);
 }
 
 #[test]
 fn two_devices_are_two_alerts_but_one_reminder() {
-    let mut rows = beats("attic", 0..7);
-    rows.extend(beats("Cellar", 0..8));
+    let mut rows = heartbeats("attic", 0..7);
+    rows.extend(heartbeats("Cellar", 0..8));
     let sent = play(&mut engine(&["attic", "cellar"]), &rows, 20.0);
     assert_eq!(summary(&sent), [(SILENT, Fired, 15), (SILENT, Fired, 15), (REMINDER, Fired, 20)]);
     let devices: Vec<&str> = sent.iter().map(|each| each.dimensions[0].1.as_str()).collect();
@@ -164,7 +164,7 @@ fn two_devices_are_two_alerts_but_one_reminder() {
 
 #[test]
 fn an_outage_is_reported_once_in_one_complete_mail() {
-    let mut rows = beats("dl-home", 0..120);
+    let mut rows = heartbeats("dl-home", 0..120);
     rows.push(outage("a", 21.0));
     let sent = play(&mut engine(&["dl-home"]), &rows, 120.0);
     assert_eq!(summary(&sent), [(REPORT, Fired, 25)]);
@@ -206,7 +206,7 @@ fn an_outage_that_is_handed_over_repeatedly_is_reported_once() {
 fn a_log_line_that_is_queryable_late_is_still_reported() {
     for delay in [0.0, 1.0, 3.4, 15.0, 24.0] {
         let mut engine = engine(&["dl-home"]);
-        let rows = beats("dl-home", 0..120);
+        let rows = heartbeats("dl-home", 0..120);
         let late = outage("a", 21.0);
         let mut sent = Vec::new();
         while let Some(at) = engine.next_evaluation().filter(|at| *at <= minute(120.0)) {
@@ -224,7 +224,7 @@ fn a_log_line_that_is_queryable_late_is_still_reported() {
 
 #[test]
 fn outages_of_one_batch_are_a_mail_each() {
-    let mut rows = beats("dl-home", 0..60);
+    let mut rows = heartbeats("dl-home", 0..60);
     rows.extend([outage("a", 21.0), outage("b", 21.0), outage("c", 26.0)]);
     let sent = play(&mut engine(&["dl-home"]), &rows, 60.0);
     assert_eq!(reports(&sent), [(25, "a"), (25, "b"), (30, "c")]);
@@ -232,7 +232,7 @@ fn outages_of_one_batch_are_a_mail_each() {
 
 #[test]
 fn a_late_evaluation_counts_at_its_due_time_and_missed_ones_are_skipped() {
-    let rows = beats("dl-home", 0..7);
+    let rows = heartbeats("dl-home", 0..7);
     let mut engine = engine(&["dl-home"]);
     assert_eq!(engine.evaluate(minute(4.9), &rows), []);
     let sent = engine.evaluate(minute(16.2), &rows);
@@ -258,8 +258,8 @@ fn the_deployed_rules_are_stateful_as_intended_and_send_mail() {
 
 #[test]
 fn deployed_subjects_name_the_device_and_have_no_unresolved_path() {
-    let mut rows = beats("dl-home", 0..7);
-    rows.extend(beats("dl-home", 22..60));
+    let mut rows = heartbeats("dl-home", 0..7);
+    rows.extend(heartbeats("dl-home", 22..60));
     for notification in play(&mut engine(&["dl-home"]), &rows, 60.0) {
         let mail = Mail::about(&notification);
         assert!(mail.subject.contains("dl-home"), "{}", mail.subject);
