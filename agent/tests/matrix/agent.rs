@@ -1,4 +1,4 @@
-//! The agent under test: the real program, without privileges, on the device of a house.
+//! The agent under test: the real program, unprivileged, on the device of a house.
 
 use std::{
     fs::{self, File},
@@ -18,15 +18,15 @@ use serde_json::Value;
 
 use crate::play::{endpoint::KEY, settings::Settings, world::World};
 
-/// The user that it runs as: `nobody`.
+/// The user the agent runs as: `nobody`.
 pub(crate) const USER: u32 = 65_534;
 
-/// Makes the device's world of files and starts the agent in it. Its arguments are the file for
-/// `/etc/resolv.conf`, the folder of the record, the runtime folder, which is in memory as systemd's,
-/// and what goes over the folder of the record: `disk` or a size.
+/// Sets up the mounts of the device and starts the agent there. Its arguments are the file for
+/// `/etc/resolv.conf`, the state directory, the runtime directory (a tmpfs, as systemd's) and the file
+/// system to mount over the state directory: `disk` for none, or the size of a tmpfs.
 ///
-/// `/sys` shows the interfaces of the namespace in which it was mounted. The death of the thread that
-/// started the agent is the agent's own, so none outlives this program.
+/// `/sys` shows the interfaces of the namespace in which it was mounted. `--pdeathsig` kills the agent
+/// when the thread that started it dies, so no agent outlives this program.
 const ENTER: &str = r#"
 set -e
 mount --bind "$0" "$(readlink -f /etc/resolv.conf)"
@@ -40,15 +40,15 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --in
   --no-new-privs --pdeathsig KILL "$@"
 "#;
 
-/// A line of the agent's log.
+/// A log line of the agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Logged {
-    /// When it was read, by the boot-time clock.
+    /// When this program read it, by the boot-time clock.
     pub(crate) at: Duration,
     pub(crate) text: String,
 }
 
-/// A folder in which an agent finds its configuration and keeps its record.
+/// A folder with the configuration, the state directory and the runtime directory of an agent.
 pub(crate) struct Desk {
     folder: PathBuf,
 }
@@ -59,28 +59,28 @@ impl Desk {
         let state = folder.join("state");
         fs::create_dir_all(&state)?;
         fs::create_dir_all(folder.join("runtime"))?;
-        // The row's parent folder is a private one by nature, but the agent is another user.
+        // The row's parent folder is private, but the agent runs as another user.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
         chown(&state, Some(USER), Some(USER))?;
         Ok(Self { folder })
     }
 
-    /// The folder of the record.
+    /// The agent's state directory, which holds the journal.
     pub(crate) fn state(&self) -> PathBuf {
         self.folder.join("state")
     }
 
-    /// The folder of what does not outlive the boot.
+    /// The agent's runtime directory, whose content does not outlive the boot.
     fn runtime(&self) -> PathBuf {
         self.folder.join("runtime")
     }
 
-    /// The path of another file at the desk.
+    /// The path of another file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Writes what the agent reads at its start.
+    /// Writes the files that the agent reads at its start.
     fn furnish(&self, settings: &Settings, world: &World) -> io::Result<()> {
         fs::write(self.folder.join("agent.toml"), settings.toml(&self.state()))?;
         let key = self.folder.join("key");
@@ -97,7 +97,7 @@ impl Desk {
     }
 }
 
-/// A running agent; dropped, it is killed.
+/// A running agent. Dropping it kills the process.
 pub(crate) struct Agent {
     child: Child,
     state: PathBuf,
@@ -106,7 +106,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts `program` (the agent, or what runs it) at the desk.
+    /// Starts `program` (the agent, or a wrapper that runs it) in `desk`.
     pub(crate) fn start(
         program: &[&str],
         desk: &Desk,
@@ -127,19 +127,20 @@ impl Agent {
         command.env("RUNTIME_DIRECTORY", desk.runtime());
         command.current_dir(&desk.folder).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn()?;
-        let stderr = child.stderr.take().expect("it is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
         let log = Arc::new(Mutex::<Vec<Logged>>::default());
         let lines = Arc::clone(&log);
         let mut copy = File::options().create(true).append(true).open(desk.file("agent.log"))?;
         thread::spawn(move || {
             for text in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // The copy is for people who look for a reason; no row reads it.
+                // The copy is for debugging; no row reads it.
                 let _ = writeln!(copy, "{text}");
                 let line = Logged { at: clock::boot_time(), text };
-                lines.lock().expect("nobody panics with it").push(line);
+                lines.lock().expect("the log lock is not poisoned").push(line);
             }
         });
-        // Seen from here, a file system that covers a folder is behind the agent's own root.
+        // From outside, a file system mounted over a folder is reachable only through the agent's own
+        // root.
         let root = Path::new("/proc").join(child.id().to_string()).join("root");
         let inside = |folder: PathBuf| root.join(folder.strip_prefix("/").unwrap_or(&folder));
         let state = if settings.disk.is_some() { inside(desk.state()) } else { desk.state() };
@@ -147,43 +148,48 @@ impl Agent {
         Ok(Self { child, state, status, log })
     }
 
-    /// Its process.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The folder of its record as this program sees it.
+    /// The state directory as this program reaches it.
     pub(crate) fn state(&self) -> &Path {
         &self.state
     }
 
-    /// What its status file says, while it runs.
+    /// Reads the status snapshot, which exists while the agent runs.
     pub(crate) fn read_status(&self) -> Result<Value, String> {
         let path = &self.status;
         let text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// How many failures its status file counts that were too short to be incidents.
+    /// Number of blips in the status snapshot.
     pub(crate) fn blips(&self) -> Result<u64, String> {
         let status = self.read_status()?;
-        status["blips"].as_u64().ok_or_else(|| "the status file counts no blips".to_owned())
+        status["blips"]
+            .as_u64()
+            .ok_or_else(|| "the status snapshot has no count of blips".to_owned())
     }
 
-    /// Its log so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> Vec<Logged> {
-        self.log.lock().expect("nobody panics with it").clone()
+        self.log.lock().expect("the log lock is not poisoned").clone()
     }
 
-    /// Why it has ended, if it has.
+    /// The exit status and the newest log lines if the agent has exited.
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok()??;
         let log = self.log();
         let newest: Vec<_> = log.iter().rev().take(5).map(|line| line.text.as_str()).collect();
-        Some(format!("the agent ended with {status}; its newest lines are: {}", newest.join(" / ")))
+        Some(format!(
+            "the agent exited with {status}; its newest log lines are: {}",
+            newest.join(" / ")
+        ))
     }
 
-    /// Its record so far. A last line that is being written is left out.
+    /// The journal so far, without a last line that is still being written.
     pub(crate) fn journal(&self) -> Result<Vec<Record>, String> {
         let path = self.state.join("journal.ndjson");
         let text = match fs::read_to_string(&path) {
@@ -193,7 +199,7 @@ impl Agent {
         };
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let read = |line: &str| {
-            serde_json::from_str(line).map_err(|error| format!("no record ({error}): {line}"))
+            serde_json::from_str(line).map_err(|error| format!("not a record ({error}): {line}"))
         };
         whole.lines().map(read).collect()
     }
@@ -203,8 +209,8 @@ impl Agent {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
-    /// Sets how many file descriptors it may have. The limits of a process may be set by its own user, and
-    /// root may lack the capability to set them of everybody.
+    /// Sets the limit of file descriptors. It runs as the agent's user, who may set the limits of its
+    /// own processes; root may lack the capability to set them for other users.
     pub(crate) fn limit_descriptors(&self, descriptors: u32) -> io::Result<()> {
         let user = USER.to_string();
         let mut command = Command::new("setpriv");
@@ -218,7 +224,7 @@ impl Agent {
         }
     }
 
-    /// Asks it to leave; an agent that does not within `patience` is killed, which is an error.
+    /// Sends SIGTERM. An agent that does not exit within `patience` is killed, which is an error.
     pub(crate) fn stop(mut self, patience: Duration) -> Result<(), String> {
         self.signal(Signal::TERM).map_err(|error| format!("SIGTERM: {error}"))?;
         let deadline = clock::boot_time() + patience;
@@ -227,18 +233,18 @@ impl Agent {
                 return if status.success() {
                     Ok(())
                 } else {
-                    Err(format!("it ended with {status}"))
+                    Err(format!("the agent exited with {status}"))
                 };
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Err(format!("the agent did not leave within {} s", patience.as_secs()))
+        Err(format!("the agent did not stop within {} s", patience.as_secs()))
     }
 }
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

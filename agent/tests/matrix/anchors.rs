@@ -1,4 +1,4 @@
-//! The anchors: each proves itself by a certificate that names its address.
+//! The anchors. Each proves its identity with a certificate for its IP address.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -8,11 +8,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::play::addresses::ANCHORS;
 
-/// The servers of all organisations.
+/// The anchors of all organisations with their TLS configurations.
 pub(crate) struct Anchors(Vec<([IpAddr; 2], TlsAcceptor)>);
 
 impl Anchors {
-    /// Anchors with certificates of this authority, one for each organisation.
+    /// Creates one anchor per organisation, each with a certificate of this authority.
     pub(crate) fn new(authority: &Authority) -> Self {
         let organisation = |addresses: [&str; 2]| {
             let certificate = authority.server_of(&addresses, 2020..2100);
@@ -21,7 +21,8 @@ impl Anchors {
         Self(ANCHORS.map(organisation).into())
     }
 
-    /// Serves one connection until the caller leaves. What is no anchor's address shows nothing.
+    /// Serves one connection until the client closes it. On an address that belongs to no anchor it
+    /// closes the connection.
     pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream) {
         let Ok(local) = stream.local_addr() else { return };
         let local = local.ip().to_canonical();

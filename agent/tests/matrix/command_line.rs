@@ -1,29 +1,29 @@
-//! What the program is asked for.
+//! The command line of the matrix.
 
 use std::path::PathBuf;
 
 use crate::play::rows::{self, Row};
 
-/// How many rows are played at once. They mostly wait; more would make the start of so many agents and
-/// the making of so many namespaces part of what is measured.
+/// Default number of rows run at once. Rows mostly wait, but more of them would make starting the
+/// agents and creating the namespaces part of what is measured.
 const JOBS: usize = 16;
 
-/// The command line.
+/// The parsed command line.
 pub(crate) struct Arguments {
     pub(crate) task: Task,
-    /// Whether everything takes as long as in life.
+    /// Runs every row at real time scale.
     pub(crate) full: bool,
-    /// How many rows are played at once.
+    /// Number of rows run at once.
     pub(crate) jobs: usize,
-    /// A file for the table.
+    /// File to which the table is written.
     pub(crate) table: Option<PathBuf>,
-    /// Whether a row that failed stays so, in place of being played again and alone.
+    /// Reports a failed row at once instead of running it again, alone.
     pub(crate) once: bool,
-    /// Whether records and logs are left behind.
+    /// Keeps journals and logs.
     pub(crate) keep: bool,
 }
 
-/// What is to be done.
+/// The task to do.
 pub(crate) enum Task {
     Nothing,
     List,
@@ -31,16 +31,16 @@ pub(crate) enum Task {
     Figures,
 }
 
-/// Which rows are to be played.
+/// The selected rows.
 pub(crate) enum Wanted {
     All,
-    /// Those that take a minute at most.
+    /// Rows that take at most a minute.
     Quick,
     These(Vec<String>),
 }
 
 impl Wanted {
-    /// Whether a row is wanted.
+    /// Whether the row is selected.
     pub(crate) fn contains(&self, row: &Row) -> bool {
         match self {
             Self::All => true,
@@ -51,8 +51,8 @@ impl Wanted {
 }
 
 impl Arguments {
-    /// Reads the command line. Other arguments than ours are for other test programs of the same
-    /// `cargo test`.
+    /// Parses the command line. Ignores arguments meant for other test programs of the same `cargo
+    /// test`.
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut parsed = Self {
             task: Task::Nothing,

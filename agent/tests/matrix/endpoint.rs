@@ -1,4 +1,4 @@
-//! The server that heartbeats go to, which does on command what servers do when they are broken.
+//! The heartbeat endpoint, which can fail on command in the ways of real servers.
 
 use std::{
     future,
@@ -19,21 +19,21 @@ use crate::play::{
     http,
 };
 
-/// The key that it asks for.
+/// The function key that it requires.
 pub(crate) const KEY: &str = "matrix-key";
 
-/// What it does with a request.
+/// Its response to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// What the function does.
+    /// The response of the function.
     Genuine,
-    /// An answer with this status.
+    /// A response with this status.
     Status(u16),
-    /// No answer.
+    /// No response.
     Silence,
 }
 
-/// Which certificate it shows.
+/// The certificate that it presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Certificate {
     Valid,
@@ -43,25 +43,25 @@ pub(crate) enum Certificate {
     NotYetValid,
 }
 
-/// A heartbeat that was answered as the function would.
+/// A heartbeat that got a genuine response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Beat {
-    /// When the answer was sent, by the boot-time clock.
+    /// When the response was sent, by the boot-time clock.
     pub(crate) at: Duration,
-    /// Its number.
+    /// Its sequence number.
     pub(crate) sequence: u64,
-    /// What the agent said of itself.
+    /// The state that the agent reported.
     pub(crate) state: AgentState,
 }
 
-/// The server.
+/// The endpoint.
 pub(crate) struct Endpoint {
     configurations: [Arc<ServerConfig>; 5],
     now: Mutex<Now>,
     changed: Condvar,
 }
 
-/// What it does now and has seen so far.
+/// Its current behaviour and what it has received so far.
 struct Now {
     reply: Reply,
     certificate: Certificate,
@@ -69,7 +69,7 @@ struct Now {
 }
 
 impl Endpoint {
-    /// A server that does what it should, with certificates of this authority.
+    /// Creates an endpoint that works, with certificates of this authority.
     pub(crate) fn new(authority: &Authority) -> Self {
         let stranger = Authority::new("Matrix Distrust");
         // In the order of `Certificate`.
@@ -84,27 +84,28 @@ impl Endpoint {
         Self { configurations, now: Mutex::new(now), changed: Condvar::new() }
     }
 
-    /// Answers otherwise from now on.
+    /// Changes the response from now on.
     pub(crate) fn reply_with(&self, reply: Reply) {
         self.lock().reply = reply;
     }
 
-    /// Shows another certificate from now on.
+    /// Changes the certificate from now on.
     pub(crate) fn show(&self, certificate: Certificate) {
         self.lock().certificate = certificate;
     }
 
-    /// The heartbeats so far.
+    /// The heartbeats received so far.
     pub(crate) fn beats(&self) -> Vec<Beat> {
         self.lock().beats.clone()
     }
 
-    /// Waits until a heartbeat was answered after `moment`; `None` when none came within `patience`.
+    /// Waits for a heartbeat that was answered after `moment`; `None` if none arrives within
+    /// `patience`.
     pub(crate) fn wait_for_beat(&self, moment: Duration, patience: Duration) -> Option<Beat> {
         let newest = |now: &Now| now.beats.iter().find(|beat| beat.at > moment).copied();
         let wait =
             self.changed.wait_timeout_while(self.lock(), patience, |now| newest(now).is_none());
-        newest(&wait.expect("no server panicked").0)
+        newest(&wait.expect("no server task panicked").0)
     }
 
     /// Serves one connection.
@@ -129,7 +130,7 @@ impl Endpoint {
         }
     }
 
-    /// Serves one connection without TLS, as a plain dead-man's switch does.
+    /// Serves one connection without TLS, like a plain dead-man's switch.
     pub(crate) async fn serve_plain(mut stream: TcpStream) {
         let Ok(_request) = http::read(&mut stream).await else { return };
         let _ = stream.write_all(http::answer(200, "", "OK").as_bytes()).await;
@@ -146,7 +147,7 @@ impl Endpoint {
     }
 
     fn lock(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().expect("no server panicked")
+        self.now.lock().expect("no server task panicked")
     }
 }
 

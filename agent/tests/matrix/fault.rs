@@ -1,4 +1,4 @@
-//! What can break, how it is broken, and what a plain program on the device sees of it.
+//! The faults, how each is made, and what a plain program on the device observes of it.
 
 mod device;
 mod impostors;
@@ -20,91 +20,92 @@ use crate::play::{
 pub(crate) use device::TakenPorts;
 pub(crate) use question::{Question, Seen};
 
-/// Something that is broken.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
-    /// Somebody pulled the cable.
+    /// The cable is unplugged.
     CablePulled,
-    /// The device lost its addresses, and with them its routes.
+    /// The device loses its addresses, and with them its routes.
     NoAddress,
-    /// The router is dead: it does not even answer for its own address on the wire.
+    /// The router is dead: it does not even answer ARP for its own address.
     RouterDead,
-    /// The router's software is dead, but the neighbour table goes on being confirmed.
+    /// The router's software is dead, but the neighbour table is still confirmed.
     RouterDeadButKnown,
-    /// The router never answers a probe, although it forwards. Not a failure by itself.
+    /// The router answers no probes, although it forwards. Not a failure by itself.
     RouterDeaf,
-    /// The provider swallows everything.
+    /// The provider drops everything.
     IspSilent,
-    /// The provider swallows one address family: `ipv4` or `ipv6`.
+    /// The provider drops one address family: `ipv4` or `ipv6`.
     IspSilentFor(&'static str),
-    /// The provider answers everything with "administratively prohibited".
+    /// The provider rejects everything with "administratively prohibited".
     IspRejects,
-    /// The router answers connects with a reset in the name of whoever was called.
+    /// The router answers TCP connects with a reset from the destination address.
     RouterResets,
     /// The name server does not answer.
     NamesSilent,
-    /// The first of the two name servers that the device knows does not answer.
+    /// The first of the device's two name servers does not answer.
     FirstNameServerSilent,
-    /// The name server gives an address for every name.
+    /// The name server returns an address for every name.
     NamesLie,
-    /// The name of the endpoint does not exist any more.
+    /// The name of the endpoint no longer exists.
     EndpointNameGone,
-    /// A login page answers plain HTTP; the rest is swallowed.
+    /// A login page answers plain HTTP; the rest is dropped.
     Portal,
-    /// A login page accepts every connection.
+    /// A login page accepts every TCP connection.
     PortalAcceptsAll,
-    /// Nobody listens where heartbeats go.
+    /// Nothing listens on the endpoint's port.
     EndpointRefuses,
-    /// The endpoint does something else with each request.
+    /// The endpoint gives another response to each request.
     Endpoint(Reply),
-    /// The endpoint shows another certificate.
+    /// The endpoint presents another certificate.
     EndpointShows(Certificate),
-    /// Somebody on the way keeps the device from the anchors alone. Not a failure by itself.
+    /// Something on the path blocks the anchors alone. Not a failure by itself.
     AnchorsBlocked,
-    /// The line loses or delays packets.
+    /// The connection loses or delays packets.
     Line(Weather),
-    /// The peer of a tunnel that carries this is gone.
+    /// The peer of a tunnel that carries this traffic is gone.
     TunnelDead(Carries),
     /// The provider drops everything above 500 bytes.
     SmallPacketsOnly,
     /// The anchors of one organisation of three are gone. Not a failure by itself.
     OneAnchorDead,
-    /// The router answers in the name of `1.1.1.1`, and the provider swallows everything.
+    /// The router answers as `1.1.1.1`, and the provider drops everything.
     RouterOwnsAnchor,
-    /// The router answers in the name of all anchors with TLS of its own, and the provider swallows
+    /// The router answers as all anchors, with TLS certificates of its own, and the provider drops
     /// everything.
     RouterSpeaksTls,
-    /// A proxy on the router accepts every TCP connection and names are answered, but the line is dead.
+    /// A proxy on the router accepts every TCP connection and lookups are answered, but the internet is
+    /// down.
     ProxyAccepts,
-    /// The router leads every name and every web page to its own page "WAN down", and the provider swallows
-    /// everything.
+    /// The router resolves every name to its own page "WAN down", answers plain HTTP with it, and the
+    /// provider drops everything.
     RouterPage,
-    /// A login page answers plain HTTP with status 200; the rest is swallowed.
+    /// A login page answers plain HTTP with status 200; the rest is dropped.
     PortalSaysOk,
-    /// Whatever is asked by plain HTTP is answered with 403. Not a failure by itself.
+    /// Every plain HTTP request is answered with 403. Not a failure by itself.
     WebForbidden,
-    /// Nothing passes the router but what goes through its proxy. Not a failure by itself.
+    /// Only the router's proxy reaches the internet. Not a failure by itself.
     ProxyOnly,
-    /// The name server fails for every name.
+    /// The name server fails every lookup.
     NamesFail,
-    /// The router does not answer look-ups any more.
+    /// The router no longer answers lookups.
     RouterNamesSilent,
-    /// The name server on the device itself has ended.
+    /// The name server on the device itself has stopped.
     OwnNamesGone,
     /// A policy rule of the device prohibits every destination.
     Prohibited,
-    /// The device's own packet filter refuses what it sends.
+    /// The device's own packet filter rejects outgoing packets.
     FirewallRejects,
-    /// The device's own packet filter drops what it sends.
+    /// The device's own packet filter drops outgoing packets.
     FirewallDrops,
-    /// The device's own packet filter drops what it sends beyond its own network.
+    /// The device's own packet filter drops packets to destinations outside its own network.
     KillSwitch,
-    /// All ports of the device for outgoing connections are taken.
+    /// All ephemeral ports of the device are taken.
     NoFreePort,
 }
 
 impl Fault {
-    /// Breaks it.
+    /// Injects the fault.
     pub(crate) fn strike(self, world: &World) -> io::Result<()> {
         let World { house, servers, .. } = world;
         match self {
@@ -143,11 +144,11 @@ impl Fault {
                 world.forwarder().set(weather);
                 Ok(())
             }
-            _ => self.rules(house).iter().try_for_each(|(place, rules)| place.nft(rules)),
+            _ => self.rules(house).iter().try_for_each(|(namespace, rules)| namespace.nft(rules)),
         }
     }
 
-    /// Repairs it.
+    /// Repairs the fault.
     pub(crate) fn repair(self, world: &World) -> io::Result<()> {
         let World { house, servers, .. } = world;
         match self {
@@ -172,7 +173,9 @@ impl Fault {
                 world.forwarder().set(Weather::default());
                 Ok(())
             }
-            _ => self.rules(house).iter().try_for_each(|(place, _)| place.nft(self.delete())),
+            _ => {
+                self.rules(house).iter().try_for_each(|(namespace, _)| namespace.nft(self.delete()))
+            }
         }
     }
 }

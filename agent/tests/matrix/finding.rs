@@ -1,4 +1,4 @@
-//! What a row expected, what it found, and how that is shown.
+//! The expectation and the result of a row, and the table of results.
 
 use std::{
     fmt::{self, Write as _},
@@ -7,10 +7,10 @@ use std::{
 
 use ispmon_agent::outage::{Cause, Incident, Party, Scope, Segment};
 
-/// What the record should say.
+/// An incident as the journal should record it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
-    /// The cause, as the record spells it.
+    /// The cause, in the journal's spelling.
     pub(crate) cause: &'static str,
     pub(crate) party: Option<Party>,
     pub(crate) scope: Scope,
@@ -21,7 +21,8 @@ impl Expected {
         Self { cause: cause.as_str(), party, scope }
     }
 
-    /// What an incident says: its headline, with the scope of the longest segment of that cause.
+    /// Cause, party and scope of an incident: its headline, with the scope of the longest segment of
+    /// that cause.
     pub(crate) fn of(incident: &Incident) -> Self {
         let named = incident.segments.iter().filter(|segment| segment.cause == incident.cause);
         let longest = named.max_by_key(|segment| segment.length());
@@ -32,12 +33,12 @@ impl Expected {
 
 impl fmt::Display for Expected {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let party = self.party.map_or("nobody's", Party::as_str);
+        let party = self.party.map_or("no party", Party::as_str);
         write!(formatter, "{} ({party}, {})", self.cause, self.scope)
     }
 }
 
-/// What a segment of an incident concerns.
+/// The scope of a segment of an incident.
 pub(crate) fn scope_of(segment: &Segment, incident: &Incident) -> Scope {
     let scope = serde_json::to_value(segment)
         .ok()
@@ -45,7 +46,7 @@ pub(crate) fn scope_of(segment: &Segment, incident: &Incident) -> Scope {
     scope.unwrap_or(incident.scope)
 }
 
-/// A measured time and its limit, both in milliseconds; `None` where there is none.
+/// A measured time and its limit, both in milliseconds; `None` if there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Measure {
     pub(crate) value: Option<i64>,
@@ -55,39 +56,40 @@ pub(crate) struct Measure {
 /// The result of one row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Finding {
-    /// The incident that was to be recorded; `None` when none was.
+    /// The expected incident; `None` if none should be recorded.
     pub(crate) expected: Option<Expected>,
-    /// The one that was; `None` when none was.
+    /// The recorded incident; `None` if none was recorded.
     pub(crate) got: Option<Expected>,
-    /// The time from the fault to the record of it, or from the failed heartbeat that shows it.
+    /// The time from the fault, or from the failed heartbeat that shows it, until the incident is
+    /// recorded.
     pub(crate) detection: Measure,
-    /// How far the recorded start is from the true one.
+    /// Difference of the recorded start from the true one.
     pub(crate) start: Measure,
-    /// How far the recorded end is from the true one.
+    /// Difference of the recorded end from the true one.
     pub(crate) end: Measure,
-    /// What else is worth a word.
+    /// Other observations worth a line under the table.
     pub(crate) notes: Vec<String>,
-    /// Everything that is not as it should be.
+    /// Everything that is wrong.
     pub(crate) failures: Vec<String>,
 }
 
-/// The difference of two moments in milliseconds.
+/// The difference of two times in milliseconds.
 pub(crate) fn difference(later: Duration, earlier: Duration) -> i64 {
     let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     milliseconds(later) - milliseconds(earlier)
 }
 
-/// How much later than allowed a loaded machine may run the agent, or this program; part of every check
-/// and of no figure in the table.
+/// Delay that a loaded machine may cause the agent or this program, in milliseconds. Every check allows
+/// for it; the figures in the table do not include it.
 const SLACK_MS: i64 = 500;
 
 impl Measure {
-    /// A time that may be up to `limit`.
+    /// A measured time with its limit.
     pub(crate) fn of(value: i64, limit: Duration) -> Self {
         Self { value: Some(value), limit: i64::try_from(limit.as_millis()).ok() }
     }
 
-    /// Whether it is neither negative nor above its limit.
+    /// The value is neither negative nor above its limit.
     pub(crate) fn is_kept(self) -> bool {
         match self {
             Self { value: Some(value), limit: Some(limit) } => {
@@ -117,7 +119,7 @@ impl Finding {
         }
     }
 
-    /// Compares everything that can be compared without knowing the row.
+    /// Makes the checks that are common to all rows.
     pub(crate) fn judge(&mut self) {
         if self.expected != self.got {
             self.failures.push(format!(
@@ -136,28 +138,28 @@ impl Finding {
     }
 }
 
-/// What an incident says, in one phrase.
+/// An incident in one phrase.
 fn verdict(of: Option<Expected>) -> String {
     of.map_or("no incident".to_owned(), |expected| expected.to_string())
 }
 
-/// One line of the table.
+/// One row of the table.
 pub(crate) struct Line {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
-    /// How the row differs from life; empty when it does not.
+    /// How the scaled row differs from real time; empty if it does not.
     pub(crate) scaled: &'static str,
     pub(crate) took: Duration,
     pub(crate) result: Result<Finding, String>,
 }
 
 impl Line {
-    /// Whether the row is as it should be.
+    /// The row has no failures.
     pub(crate) fn passed(&self) -> bool {
         self.result.as_ref().is_ok_and(|finding| finding.failures.is_empty())
     }
 
-    /// What is not as it should be.
+    /// The failures of the row.
     pub(crate) fn failures(&self) -> Vec<String> {
         match &self.result {
             Ok(finding) => finding.failures.clone(),

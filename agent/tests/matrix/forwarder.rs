@@ -1,5 +1,5 @@
-//! A piece of line that loses or delays packets: a TUN interface that all traffic of the provider is
-//! routed into, and a task that writes every packet back, or not, or later.
+//! A link that loses or delays packets: a TUN interface into which all traffic of the provider is
+//! routed, and a task that writes every packet back, drops it or delays it.
 
 use std::{
     fmt::Write as _,
@@ -16,27 +16,27 @@ use crate::play::{
     namespace::Namespace,
 };
 
-/// What happens to packets.
+/// Loss and delay on the link.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Weather {
-    /// The part of the packets from the house that is lost, 0 to 1.
+    /// Loss rate of packets from the house, 0 to 1.
     pub(crate) loss: f64,
-    /// The part of the packets to the house that is lost, 0 to 1.
+    /// Loss rate of packets to the house, 0 to 1.
     pub(crate) loss_back: f64,
-    /// How much later each packet arrives, in either direction.
+    /// Added delay of each packet, in either direction.
     pub(crate) delay: Duration,
 }
 
-/// How often it was which way.
+/// Packet counters.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Count {
-    /// Packets that came from the house.
+    /// Packets from the house.
     pub(crate) sent: u32,
-    /// How many of them were lost.
+    /// Packets from the house that were lost.
     pub(crate) lost: u32,
 }
 
-/// The forwarder of a provider.
+/// The forwarder in a provider's network.
 pub(crate) struct Forwarder {
     state: Arc<Mutex<State>>,
 }
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl Forwarder {
-    /// Takes the traffic of the provider's namespace; `seed` decides which packets will be lost.
+    /// Routes the provider's traffic through the forwarder. `seed` determines which packets are lost.
     pub(crate) fn start(isp: &Namespace, seed: u64, runtime: &Handle) -> io::Result<Self> {
         let tun = isp.enter(|| kernel::open_tun("line"))??;
         let mut lines = "link set line up\n".to_owned();
@@ -68,18 +68,18 @@ impl Forwarder {
         Ok(Self { state })
     }
 
-    /// Changes what happens to packets.
+    /// Changes loss and delay.
     pub(crate) fn set(&self, weather: Weather) {
         self.state.lock().expect("no task panicked").weather = weather;
     }
 
-    /// What has happened to packets so far.
+    /// The packet counters so far.
     pub(crate) fn count(&self) -> Count {
         self.state.lock().expect("no task panicked").count
     }
 }
 
-/// Passes packets on for ever.
+/// Forwards packets until the runtime ends.
 async fn forward(tun: Arc<Tun>, state: Arc<Mutex<State>>) {
     let mut buffer = vec![0; 65_536];
     loop {
@@ -99,7 +99,7 @@ async fn forward(tun: Arc<Tun>, state: Arc<Mutex<State>>) {
 }
 
 impl State {
-    /// How much later a packet goes on; `None` when it is lost.
+    /// The delay of a packet; `None` if it is lost.
     fn judge(&mut self, packet: &[u8]) -> Option<Duration> {
         let outward = from_house(packet);
         let loss = if outward { self.weather.loss } else { self.weather.loss_back };
@@ -112,8 +112,8 @@ impl State {
     }
 }
 
-/// Whether a packet comes from the house, by its source address: the router's of IPv4, the network's
-/// of IPv6 (`2a00:7070::/40`).
+/// Whether a packet comes from the house, by its source address: the router's WAN address for IPv4, the
+/// house's network (`2a00:7070::/40`) for IPv6.
 fn from_house(packet: &[u8]) -> bool {
     match packet.first().map(|byte| byte >> 4) {
         Some(4) => packet.get(12..16) == Some(&WAN_V4.octets()),

@@ -1,14 +1,15 @@
-//! A house with its device, its router, its provider and as much of the internet as the agent asks.
+//! A house with its device, its router, its provider, and the part of the internet that the agent
+//! contacts.
 //!
 //! ```text
-//! device ── router ── isp ─┬─ alpha     anchors, the portal check's genuine server, the tunnel's end
+//! device ── router ── isp ─┬─ alpha     anchors, the portal check's genuine server, the remote tunnel end
 //!              │           ├─ beta      anchors of another organisation
 //!            portal        ├─ resolver  the provider's name server
-//!                          └─ endpoint  the server that heartbeats go to
+//!                          └─ endpoint  the heartbeat endpoint
 //! ```
 //!
-//! Each is a network namespace. The device is attached to a bridge in the router, so that a pulled cable
-//! takes the carrier from the device and leaves the router its addresses.
+//! Each is a network namespace. The device is attached to a bridge in the router, so that unplugging
+//! the cable takes the carrier from the device and leaves the router its addresses.
 
 use std::{fmt::Write as _, io};
 
@@ -34,7 +35,7 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Builds it: all is connected, and nobody listens yet.
+    /// Creates and connects the namespaces. No server listens yet.
     pub(crate) fn build() -> io::Result<Self> {
         let house = Self {
             device: Namespace::new("device")?,
@@ -50,7 +51,7 @@ impl House {
             forwarding.set("ipv4/ip_forward", "1")?;
             forwarding.set("ipv6/conf/all/forwarding", "1")?;
         }
-        // The provider tells of each packet that it refuses, not of one in a second.
+        // The provider sends an ICMP error for each rejected packet, without a rate limit.
         house.isp.set("ipv4/icmp_ratemask", "0")?;
         house.isp.set("ipv6/icmp/ratemask", "255")?;
         house.connect_router()?;
@@ -59,8 +60,8 @@ impl House {
         Ok(house)
     }
 
-    /// What `ip` does on the device to join one of the router's two networks: addresses and routes, as
-    /// if they had come by DHCP and router advertisement.
+    /// Commands for `ip` by which the device joins one of the router's two networks: addresses and
+    /// routes, as if assigned by DHCP and router advertisement.
     pub(crate) fn device_addresses(network: usize) -> String {
         format!(
             "addr add {}/24 dev eth0\n\
@@ -71,7 +72,7 @@ impl House {
         )
     }
 
-    /// What `ip` does on the device to lose its own IPv6 addresses and routes.
+    /// Commands for `ip` that remove the device's own IPv6 addresses and routes.
     pub(crate) fn without_own_ipv6() -> String {
         format!("addr del {}/64 dev eth0\nroute del ::/0 dev eth0\n", DEVICE_V6[0])
     }
@@ -108,7 +109,7 @@ impl House {
             isp = self.isp.path().display(),
         );
         self.router.ip(&lines)?;
-        // Like most routers it answers look-ups itself, which here means that it passes them on.
+        // Like most routers it answers lookups itself; here it forwards them.
         self.router.nft(&format!(
             "table inet house {{
                chain in {{

@@ -1,17 +1,17 @@
-//! As much of HTTP/1.1 as the servers need.
+//! The part of HTTP/1.1 that the servers need.
 
 use std::{fmt::Write as _, io};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// A request.
+/// An HTTP request.
 pub(crate) struct Request {
     head: String,
     pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    /// Whether a proxy is asked to connect to a server.
+    /// Whether it asks a proxy to connect to a server.
     pub(crate) fn is_connect(&self) -> bool {
         self.head.starts_with("CONNECT ")
     }
@@ -29,7 +29,7 @@ impl Request {
     }
 }
 
-/// Reads a head and as much of a body as its Content-Length announces.
+/// Reads a head, and a body of the length in its Content-Length.
 pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Request> {
     const LONGEST_HEAD: usize = 16 * 1024;
     let mut head = Vec::new();
@@ -48,7 +48,7 @@ pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Re
     Ok(Request { head, body })
 }
 
-/// An answer with more header lines, each ending in CR LF, that closes the connection.
+/// A response with additional header lines, each ending in CR LF, that closes the connection.
 pub(crate) fn answer(status: u16, headers: &str, body: &str) -> String {
     let mut text = format!("HTTP/1.1 {status} Whatever\r\nConnection: close\r\n{headers}");
     let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());

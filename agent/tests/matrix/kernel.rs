@@ -1,4 +1,4 @@
-//! The requests to the kernel for which no safe wrapper exists.
+//! System calls for which no safe wrapper exists.
 #![allow(unsafe_code, reason = "each use is explained where it stands")]
 
 use std::{
@@ -17,8 +17,8 @@ use tokio::io::unix::AsyncFd;
 
 /// Moves the calling thread into a new, empty network namespace.
 pub(crate) fn leave_network() -> io::Result<()> {
-    // SAFETY: the only danger is UnshareFlags::FILES, which would take this thread's file descriptors
-    // apart from those of the other threads.
+    // SAFETY: the only danger is UnshareFlags::FILES, which would separate this thread's file
+    // descriptors from those of the other threads.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
     Ok(())
 }
@@ -31,18 +31,20 @@ struct InterfaceRequest {
     rest: [u8; 22],
 }
 
-/// A TUN interface: this program takes the packets that are sent to it, and sends packets that come from
-/// it. It goes away when this is dropped.
+/// A TUN interface: this program reads the packets routed into it, and writes packets that it emits.
+/// The interface is removed when this is dropped.
 pub(crate) struct Tun(AsyncFd<File>);
 
 impl Tun {
-    /// Takes a file of [`open_tun`], within the context of the runtime that will wait for it.
+    /// Registers a file of [`open_tun`]. Must be called in the context of the runtime that will poll
+    /// it.
     pub(crate) fn new(file: File) -> io::Result<Self> {
-        // SAFETY: the file keeps its descriptor until it is dropped, and nobody gets at it before.
+        // SAFETY: the file keeps its descriptor until it is dropped, and no other code accesses it
+        // before.
         Ok(Self(unsafe { AsyncFd::register(file) }?))
     }
 
-    /// Waits for a packet, and returns its length.
+    /// Waits for a packet and returns its length.
     pub(crate) async fn take(&self, buffer: &mut [u8]) -> usize {
         loop {
             // The runtime ends before the interface does.
@@ -53,13 +55,13 @@ impl Tun {
         }
     }
 
-    /// Sends a packet; one that the kernel does not take is lost, as packets are.
+    /// Sends a packet. A packet that the kernel rejects is lost.
     pub(crate) fn send(&self, packet: &[u8]) {
         let _ = self.0.get_ref().write(packet);
     }
 }
 
-/// Makes a TUN interface of that name in the namespace of the calling thread.
+/// Creates a TUN interface of that name in the namespace of the calling thread.
 pub(crate) fn open_tun(name: &str) -> io::Result<File> {
     /// `_IOW('T', 202, int)`, `IFF_TUN` and `IFF_NO_PI` of `linux/if_tun.h`.
     const TUNSETIFF: u32 = 0x4004_54ca;

@@ -9,27 +9,27 @@ use crate::play::addresses::{
     CHECK_NAMES, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4, ENDPOINT_V6, v6,
 };
 
-/// The types of records that are asked for, and the one class that there is.
+/// The supported record types. The only class is IN.
 const A: u16 = 1;
 const AAAA: u16 = 28;
-/// The codes of answers without one.
+/// Response codes for a lookup without an answer.
 const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
 
-/// How it answers.
+/// Behaviour of the name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// As it should.
+    /// Returns the right addresses.
     Truth,
-    /// It gives these addresses for every name.
+    /// Returns these addresses for every name.
     Claims([IpAddr; 2]),
-    /// There is no such name as the endpoint's.
+    /// Reports that the endpoint's name does not exist.
     WithoutEndpoint,
-    /// It fails for every name (`SERVFAIL`), as one does that cannot verify what it is told.
+    /// Fails every lookup (`SERVFAIL`), like a validating server whose validation fails.
     Fails,
 }
 
-/// A name server that knows the names of the row.
+/// A name server for the names that the row needs.
 pub(crate) struct NameServer(Mutex<Manner>);
 
 impl NameServer {
@@ -37,14 +37,14 @@ impl NameServer {
         Self(Mutex::new(manner))
     }
 
-    /// Answers otherwise from now on.
+    /// Changes the behaviour from now on.
     pub(crate) fn behave(&self, manner: Manner) {
-        *self.0.lock().expect("nobody panics with it") = manner;
+        *self.0.lock().expect("the lock is not poisoned") = manner;
     }
 
-    /// The addresses of a name, or the code of the answer that it has none.
+    /// The addresses of a name, or the response code.
     fn addresses(&self, name: &str) -> Result<[IpAddr; 2], u8> {
-        let manner = *self.0.lock().expect("nobody panics with it");
+        let manner = *self.0.lock().expect("the lock is not poisoned");
         match (manner, name) {
             (Manner::Fails, _) => Err(SERVFAIL),
             (Manner::Claims(addresses), _) => Ok(addresses),
@@ -57,11 +57,11 @@ impl NameServer {
         }
     }
 
-    /// Answers for ever.
+    /// Answers queries until the runtime ends.
     pub(crate) async fn serve(&self, socket: &UdpSocket) {
         let mut query = [0; 1_500];
         loop {
-            // What is reported here concerns an answer that nobody took.
+            // An error here belongs to an earlier response that could not be delivered.
             let Ok((length, client)) = socket.recv_from(&mut query).await else { continue };
             if let Some(answer) = answer(&query[..length], |name| self.addresses(name)) {
                 let _ = socket.send_to(&answer, client).await;
@@ -70,7 +70,7 @@ impl NameServer {
     }
 }
 
-/// The answer to a query with one question (RFC 1035, section 4.1); `None` when it is none.
+/// The response to a query with one question (RFC 1035, section 4.1); `None` if the query is malformed.
 fn answer(query: &[u8], addresses: impl Fn(&str) -> Result<[IpAddr; 2], u8>) -> Option<Vec<u8>> {
     const HEADER: usize = 12;
     let mut end = HEADER;
@@ -92,7 +92,7 @@ fn answer(query: &[u8], addresses: impl Fn(&str) -> Result<[IpAddr; 2], u8>) -> 
         known.iter().flatten().filter(|address| kind == if address.is_ipv4() { A } else { AAAA });
     let records: Vec<Vec<u8>> = wanted.map(record).collect();
     let mut answer = query.get(..2)?.to_vec();
-    // An answer to a query that wanted recursion and gets it.
+    // A response with "recursion desired" and "recursion available" set.
     answer.extend([0x81, 0x80 | known.err().unwrap_or(0)]);
     answer.extend([0, 1, 0, u8::try_from(records.len()).ok()?, 0, 0, 0, 0]);
     answer.extend(question);
@@ -100,7 +100,7 @@ fn answer(query: &[u8], addresses: impl Fn(&str) -> Result<[IpAddr; 2], u8>) -> 
     Some(answer)
 }
 
-/// A resource record for the name of the question, to be kept for no time at all.
+/// A resource record for the name in the question, with a TTL of 0.
 fn record(address: &IpAddr) -> Vec<u8> {
     let (kind, bytes) = match address {
         IpAddr::V4(address) => (A, address.octets().to_vec()),

@@ -1,4 +1,4 @@
-//! A network namespace: a computer of its own, as far as the network is concerned.
+//! A network namespace.
 
 use std::{
     fs::{self, File},
@@ -21,40 +21,41 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// Makes an empty namespace; `name` is for error messages.
+    /// Creates an empty namespace; `name` is for error messages.
     pub(crate) fn new(name: &'static str) -> io::Result<Self> {
         let make = || {
             kernel::leave_network()?;
-            // As on any device without special wishes, and without the seconds that duplicate address
-            // detection would take each time.
+            // Kernel defaults, except for duplicate address detection, which would take seconds each
+            // time.
             for setting in ["all/accept_dad", "default/accept_dad"] {
                 fs::write(format!("/proc/sys/net/ipv6/conf/{setting}"), "0")?;
             }
             File::open("/proc/thread-self/ns/net")
         };
-        let handle = thread::scope(|scope| scope.spawn(make).join()).expect("it does not panic")?;
+        let handle = thread::scope(|scope| scope.spawn(make).join())
+            .expect("creating the namespace does not panic")?;
         let namespace = Self { name, handle };
         namespace.ip("link set lo up")?;
         Ok(namespace)
     }
 
-    /// Does something in the namespace: sockets that are opened there belong to it for ever.
+    /// Runs a closure in the namespace. Sockets that it opens stay in the namespace.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
         let inside = || {
             let kind = Some(LinkNameSpaceType::Network);
             move_into_link_name_space(self.handle.as_fd(), kind)?;
             Ok(work())
         };
-        // A thread of its own, because every thread has its namespace.
+        // In a thread of its own, because the namespace is a property of the thread.
         thread::scope(|scope| scope.spawn(inside).join()).expect("the work does not panic")
     }
 
-    /// The path by which other programs find it while this one runs.
+    /// The path by which other programs reach the namespace while this one runs.
     pub(crate) fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", process::id(), self.handle.as_raw_fd()).into()
     }
 
-    /// Runs the lines of a batch of `ip`.
+    /// Runs a batch of `ip` commands.
     pub(crate) fn ip(&self, lines: &str) -> io::Result<()> {
         self.feed("ip", &["-batch", "-"], lines)
     }
@@ -69,11 +70,11 @@ impl Namespace {
         self.enter(|| fs::write(format!("/proc/sys/net/{name}"), value))?
     }
 
-    /// What a program prints that runs in the namespace.
+    /// Runs a program in the namespace and returns its output.
     pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> io::Result<String> {
         let output = self.command(program).args(arguments).output()?;
         if !output.status.success() {
-            return Err(self.complaint(program, &output.stderr, ""));
+            return Err(self.error(program, &output.stderr, ""));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -89,16 +90,16 @@ impl Namespace {
         let mut command = self.command(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        // It may have ended already; its own message then says why.
-        let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+        // It may have exited already; its own message then gives the reason.
+        let _ = child.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
         let output = child.wait_with_output()?;
         if !output.status.success() {
-            return Err(self.complaint(program, &output.stderr, input));
+            return Err(self.error(program, &output.stderr, input));
         }
         Ok(())
     }
 
-    fn complaint(&self, program: &str, stderr: &[u8], input: &str) -> io::Error {
+    fn error(&self, program: &str, stderr: &[u8], input: &str) -> io::Error {
         let message = String::from_utf8_lossy(stderr);
         io::Error::other(format!("{program} in {}: {}\n{input}", self.name, message.trim()))
     }

@@ -1,6 +1,6 @@
 /*
- * Runs a program for which there is no netlink, as in a sandbox that forbids the address family (systemd's
- * RestrictAddressFamilies= does it in the same way).
+ * Runs a program that cannot open netlink sockets, as in a sandbox that forbids the address family (systemd's
+ * RestrictAddressFamilies= works the same way).
  *
  *     no_netlink PROGRAM ARGUMENT...
  */
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 int main(int count, char **arguments) {
-    /* The low half of a number of 64 bits, on processors that put it first. */
+    /* args[0] has 64 bits; this loads its low half on little-endian processors. */
     struct sock_filter lines[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),

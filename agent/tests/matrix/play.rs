@@ -1,4 +1,4 @@
-//! Playing the rows that the command line asks for.
+//! Runs the rows that the command line selects.
 
 mod addresses;
 mod agent;
@@ -60,7 +60,9 @@ pub(crate) fn main() -> ExitCode {
     };
     match &arguments.task {
         Task::Nothing => {
-            println!("SKIPPED: the fault matrix needs root and minutes; `-- --rows all` plays it");
+            println!(
+                "SKIPPED: the fault matrix needs root and several minutes; run it with `-- --rows all`"
+            );
             ExitCode::SUCCESS
         }
         Task::List => {
@@ -78,7 +80,7 @@ pub(crate) fn main() -> ExitCode {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => ExitCode::FAILURE,
                 Err(problem) => {
-                    println!("The fault matrix could not be played: {problem}");
+                    println!("The fault matrix could not run: {problem}");
                     ExitCode::FAILURE
                 }
             }
@@ -86,7 +88,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// What is needed and not there.
+/// The missing requirement, if any.
 fn missing() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("root".to_owned());
@@ -104,7 +106,7 @@ fn missing() -> Option<String> {
     (!Path::new("/dev/net/tun").exists()).then(|| "/dev/net/tun".to_owned())
 }
 
-/// Does the work; `false` when something is not as it should be.
+/// Runs the task; `false` if a row failed.
 fn run(arguments: &Arguments) -> io::Result<bool> {
     let folder = tempfile::Builder::new().prefix("ispmon-matrix-").tempdir()?;
     let run = prepare(folder.path(), arguments.full)?;
@@ -128,23 +130,23 @@ fn run(arguments: &Arguments) -> io::Result<bool> {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
         let processors = thread::available_parallelism()?;
         let head = format!(
-            "# The fault matrix, as it was last played\n\n\
+            "# The fault matrix, last run\n\n\
              `cargo test -p ispmon-agent --test matrix -- {command} --table FILE`, on Linux {} with \
-             {processors} processors. The folder of this program says what the rows do.\n\n",
+             {processors} processors. `agent/tests/matrix/rows/` describes the rows.\n\n",
             kernel.trim()
         );
         fs::write(file, format!("{head}{text}\n"))?;
     }
     if arguments.keep {
-        println!("Records and logs are kept in {}.", folder.keep().display());
+        println!("Journals and logs are kept in {}.", folder.keep().display());
     }
     Ok(passed == lines.len())
 }
 
-/// Makes what all rows share.
+/// Prepares what all rows share.
 fn prepare(folder: &Path, full: bool) -> io::Result<Run> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-    // Where this project is built need not be a place where another user may run programs.
+    // The build directory may be inaccessible to other users, so the program is copied.
     let program = folder.join("ispmon-agent");
     fs::copy(env!("CARGO_BIN_EXE_ispmon-agent"), &program)?;
     let compile = |name: &str| {
@@ -166,7 +168,7 @@ fn prepare(folder: &Path, full: bool) -> io::Result<Run> {
     Ok(Run { full, folder: folder.to_owned(), program, no_netlink, shifted_clock, interrupted })
 }
 
-/// Plays the rows, `jobs` at a time, the longest first; the lines are in the order of the rows.
+/// Runs the rows, `jobs` at a time, longest first; the result is in the order of the rows.
 fn play(rows: &[Row], run: &Run, jobs: usize) -> Vec<Line> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(rows[index].duration(run.full)));
@@ -178,7 +180,7 @@ fn play(rows: &[Row], run: &Run, jobs: usize) -> Vec<Line> {
             let (queue, sender) = (&queue, sender.clone());
             scope.spawn(move || {
                 while let Some(index) = next(queue) {
-                    // The receiver lives until all senders are gone.
+                    // The receiver lives until all senders are dropped.
                     let _ = sender.send((index, play_one(&rows[index], run)));
                 }
             });
@@ -196,19 +198,19 @@ fn play(rows: &[Row], run: &Run, jobs: usize) -> Vec<Line> {
     lines.into_iter().flatten().collect()
 }
 
-/// Plays each row that failed once more and alone: on a machine that is short of processors, many rows
-/// at once measure each other. The table says of such a row what it failed with at first. The folder is
-/// another one, so that the agent does not find the record of the first time.
+/// Runs each failed row once more, alone: on a machine with few processors, many rows at once disturb
+/// each other's measurements. The table notes the first failure of such a row. It uses another folder,
+/// so that the agent does not find the journal of the first run.
 fn play_failed_again(rows: &[Row], lines: &mut [Line], run: &Run) -> io::Result<()> {
     let run = &Run { folder: run.folder.join("again"), ..run.clone() };
     fs::create_dir(&run.folder)?;
     fs::set_permissions(&run.folder, fs::Permissions::from_mode(0o755))?;
     for (row, line) in rows.iter().zip(lines).filter(|(_, line)| !line.passed()) {
-        println!("{:<18} is played again, alone", row.name);
+        println!("{:<18} is run again, alone", row.name);
         let mut again = play_one(row, run);
         if let Ok(finding) = &mut again.result {
             let first = line.failures().join("; ");
-            finding.notes.push(format!("played again, alone, after it failed with: {first}"));
+            finding.notes.push(format!("run again, alone, after it failed with: {first}"));
         }
         *line = again;
     }
@@ -216,7 +218,7 @@ fn play_failed_again(rows: &[Row], lines: &mut [Line], run: &Run) -> io::Result<
 }
 
 fn next(queue: &Mutex<VecDeque<usize>>) -> Option<usize> {
-    queue.lock().expect("nobody panics with it").pop_front()
+    queue.lock().expect("the queue lock is not poisoned").pop_front()
 }
 
 fn play_one(row: &Row, run: &Run) -> Line {

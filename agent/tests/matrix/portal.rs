@@ -1,4 +1,4 @@
-//! The login page of a network: it answers in everybody's name.
+//! A captive portal: its login page answers under every address.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::play::http;
 
-/// A port at which any request is answered with the login page, by status 200.
+/// A port that answers every request with the login page, status 200.
 pub(crate) const SHOWS: u16 = 8_200;
-/// A port at which any request is forbidden, by status 403.
+/// A port that answers every request with status 403.
 pub(crate) const FORBIDS: u16 = 8_403;
 
 /// The server of the login page.
@@ -19,29 +19,29 @@ pub(crate) struct Portal {
 }
 
 impl Portal {
-    /// A portal whose certificate nobody trusts, for a name that nobody asked for.
+    /// A portal with an untrusted certificate for another name.
     pub(crate) fn new() -> Self {
         let authority = Authority::new("Hotel Lobby");
         Self { tls: authority.server("login.hotel.example", 2020..2100).into() }
     }
 
-    /// Answers any request with the way to the login page.
+    /// Answers any request with a redirect to the login page.
     pub(crate) async fn redirect(stream: TcpStream) {
         let location = "Location: http://login.hotel.example/welcome\r\n";
-        give(stream, &http::answer(302, location, "<html>Please log in.</html>")).await;
+        respond(stream, &http::answer(302, location, "<html>Please log in.</html>")).await;
     }
 
     /// Answers any request with the login page itself.
     pub(crate) async fn show(stream: TcpStream) {
-        give(stream, &http::answer(200, "", "<html>Please log in.</html>")).await;
+        respond(stream, &http::answer(200, "", "<html>Please log in.</html>")).await;
     }
 
-    /// Answers any request as a network does that lets nobody pass but its own proxy.
+    /// Answers any request like a network that lets only its own proxy out.
     pub(crate) async fn forbid(stream: TcpStream) {
-        give(stream, &http::answer(403, "", "<html>Use the proxy.</html>")).await;
+        respond(stream, &http::answer(403, "", "<html>Use the proxy.</html>")).await;
     }
 
-    /// The same by TLS.
+    /// The login page over TLS.
     pub(crate) async fn serve_tls(self: Arc<Self>, stream: TcpStream) {
         let Ok(mut stream) = self.tls.accept(stream).await else { return };
         let Ok(_request) = http::read(&mut stream).await else { return };
@@ -52,9 +52,9 @@ impl Portal {
 }
 
 /// Answers one request.
-async fn give(mut stream: TcpStream, answer: &str) {
+async fn respond(mut stream: TcpStream, answer: &str) {
     let Ok(_request) = http::read(&mut stream).await else { return };
-    // The caller may be gone, which is no matter.
+    // The client may have closed the connection; the error does not matter.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
 }

@@ -1,4 +1,5 @@
-//! What a router answers itself in the name of others, once the packet filter leads it there.
+//! Servers on the router that answer under the addresses of others, once the packet filter redirects
+//! traffic to them.
 
 use std::{future, io, sync::Arc};
 
@@ -15,18 +16,19 @@ use crate::play::{
     servers::{accept, udp},
 };
 
-/// A port at which connections are accepted, and nothing follows.
+/// A port that accepts connections and sends nothing.
 pub(crate) const ACCEPTS: u16 = 8_443;
-/// A port that speaks TLS with a certificate of its own making.
+/// A port that speaks TLS with a self-made certificate.
 pub(crate) const OWN_TLS: u16 = 8_444;
 /// A port with the page "there is no internet".
 pub(crate) const PAGE: u16 = 8_080;
-/// The port of a name server that gives the router's addresses for every name.
+/// The port of a name server that returns the router's addresses for every name.
 pub(crate) const NAMES: u16 = 5_353;
 /// The port of a proxy that connects to the endpoint.
 pub(crate) const PROXY: u16 = 3_128;
 
-/// Starts all of them, within the context of a runtime. Without a fault, no traffic is led to most of them.
+/// Starts all of them. Must be called in the context of a runtime. Without a fault, no traffic reaches
+/// most of them.
 pub(crate) fn start(house: &House, endpoint: &Arc<Endpoint>) -> io::Result<()> {
     accept(&house.router, ACCEPTS, |stream| async move {
         let _held = stream;
@@ -37,7 +39,7 @@ pub(crate) fn start(house: &House, endpoint: &Arc<Endpoint>) -> io::Result<()> {
     accept(&house.router, OWN_TLS, move |stream| {
         let tls = tls.clone();
         async move {
-            // The caller turns away from the certificate.
+            // The client rejects the certificate.
             let _ = tls.accept(stream).await;
         }
     })?;
@@ -53,12 +55,13 @@ pub(crate) fn start(house: &House, endpoint: &Arc<Endpoint>) -> io::Result<()> {
 async fn show_page(mut stream: TcpStream) {
     let Ok(_request) = http::read(&mut stream).await else { return };
     let answer = http::answer(200, "", "<html>There is no internet: WAN down.</html>");
-    // The caller may be gone, which is no matter.
+    // The client may have closed the connection; the error does not matter.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
 }
 
-/// Serves one request to a proxy. Its own way to the endpoint is not what fails in any row, so it is none.
+/// Serves one proxy request. It hands the stream to the endpoint directly: no row breaks the path
+/// between them.
 async fn connect(mut stream: TcpStream, endpoint: Arc<Endpoint>) {
     let Ok(request) = http::read(&mut stream).await else { return };
     if !request.is_connect() {

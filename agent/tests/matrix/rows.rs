@@ -1,4 +1,4 @@
-//! The rows: what happens to a house, and what the agent has to make of it.
+//! The rows: what happens to a house, and how the agent must record it.
 
 mod blind;
 mod carrier;
@@ -18,29 +18,28 @@ use crate::play::{finding::Finding, stage::Run};
 
 /// One row of the matrix.
 pub(crate) struct Row {
-    /// What it is called on the command line and in the table.
+    /// Its name on the command line and in the table.
     pub(crate) name: &'static str,
     /// What happens.
     pub(crate) title: &'static str,
-    /// How it differs from life unless all is run in full; empty when it does not.
+    /// How the scaled row differs from real time; empty if it does not.
     pub(crate) scaled: &'static str,
-    /// About how long it takes, in seconds: as it is in `.ci/run` (0 when it is not played there), and
-    /// in full.
+    /// Approximate duration in seconds: in `.ci/run` (0 if it is not run there), and in full.
     pub(crate) seconds: [u32; 2],
-    /// Plays it.
+    /// How it is run.
     pub(crate) play: Play,
 }
 
-/// How a row is played.
+/// The kind of a row.
 pub(crate) enum Play {
-    /// Something breaks, is found and named, is repaired, and that is found too.
+    /// A fault is injected, detected and named, is repaired, and the repair is detected.
     Failure(failure::Failure),
     /// Anything else.
     Own(fn(&Run, &str) -> Result<Finding, String>),
 }
 
 impl Row {
-    /// Plays the row.
+    /// Runs the row.
     pub(crate) fn play(&self, run: &Run) -> Result<Finding, String> {
         match &self.play {
             Play::Failure(failure) => failure.play(run, self.name),
@@ -48,7 +47,7 @@ impl Row {
         }
     }
 
-    /// About how long it takes.
+    /// The approximate duration.
     pub(crate) fn duration(&self, full: bool) -> Duration {
         Duration::from_secs(self.seconds[usize::from(full)].into())
     }

@@ -1,4 +1,4 @@
-//! The servers in the house and on the internet: one thread for all of them.
+//! The servers in the house and on the internet, all on one thread.
 
 use std::{
     io,
@@ -32,7 +32,7 @@ use crate::play::{
     router_services,
 };
 
-/// The running servers of a house; they stop when it is dropped.
+/// The running servers of a house; dropping it stops them.
 pub(crate) struct Servers {
     authority: Authority,
     pub(crate) endpoint: Arc<Endpoint>,
@@ -54,9 +54,9 @@ impl Servers {
         let portal = Arc::new(Portal::new());
         {
             let _inside = handle.enter();
-            for place in [&house.alpha, &house.beta] {
+            for namespace in [&house.alpha, &house.beta] {
                 let server = Arc::clone(&anchors);
-                accept(place, 443, move |stream| Arc::clone(&server).serve(stream))?;
+                accept(namespace, 443, move |stream| Arc::clone(&server).serve(stream))?;
             }
             accept(&house.alpha, 80, answer_check)?;
             let server = Arc::clone(&names);
@@ -72,24 +72,24 @@ impl Servers {
             router_services::start(house, &endpoint)?;
         }
         thread::spawn(move || {
-            // The sender never sends; it is dropped.
+            // The sender never sends; dropping it stops the servers.
             let _ = runtime.block_on(stopped);
             runtime.shutdown_background();
         });
         Ok(Self { authority, endpoint, names, handle, _stop: stop })
     }
 
-    /// The certificate of the authority that the device trusts, as PEM.
+    /// The root certificate that the device trusts, as PEM.
     pub(crate) fn root_pem(&self) -> String {
         self.authority.root_pem()
     }
 
-    /// The same as it is.
+    /// The same in DER.
     pub(crate) fn root(&self) -> CertificateDer<'static> {
         self.authority.root()
     }
 
-    /// Serves heartbeats in the house itself.
+    /// Starts the heartbeat endpoint inside the house.
     pub(crate) fn serve_at_home(&self, house: &House) -> io::Result<()> {
         let _inside = self.handle.enter();
         let server = Arc::clone(&self.endpoint);
@@ -97,7 +97,7 @@ impl Servers {
         accept_at(&house.router, address, move |stream| Arc::clone(&server).serve(stream))
     }
 
-    /// Starts a name server on the device itself, which ends with the returned handle.
+    /// Starts a name server on the device itself; aborting the returned handle stops it.
     pub(crate) fn serve_names_on_device(&self, house: &House) -> io::Result<AbortHandle> {
         let _inside = self.handle.enter();
         let socket = udp_at(&house.device, (Ipv4Addr::LOCALHOST, 53))?;
@@ -105,14 +105,14 @@ impl Servers {
         Ok(self.handle.spawn(async move { names.serve(&socket).await }).abort_handle())
     }
 
-    /// Where further tasks of the row run.
+    /// The runtime for further tasks of the row.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 }
 
-/// Listens on a port of all addresses, and handles each connection for at most two minutes. It needs
-/// to be called within the context of a runtime.
+/// Listens on a port of all addresses, and serves each connection for at most two minutes. Must be
+/// called in the context of a runtime.
 pub(crate) fn accept<Served>(
     namespace: &Namespace,
     port: u16,
@@ -124,7 +124,7 @@ where
     accept_at(namespace, (Ipv6Addr::UNSPECIFIED, port), serve)
 }
 
-/// The same on one address alone.
+/// The same on a single address.
 fn accept_at<Served>(
     namespace: &Namespace,
     address: (Ipv6Addr, u16),
@@ -139,7 +139,7 @@ where
     let listener = tokio::net::TcpListener::from_std(listener)?;
     Handle::current().spawn(async move {
         loop {
-            // Whatever accept reports, it concerns a connection that is gone already.
+            // An error of accept concerns a connection that is gone already.
             if let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(timeout(LONGEST, serve(stream)));
             }
@@ -148,8 +148,8 @@ where
     Ok(())
 }
 
-/// Listens on an address that the namespace may not have yet: on a busy machine the kernel takes a while to
-/// find a new IPv6 address usable.
+/// Listens on an address that may not be usable yet: on a busy machine the kernel takes a while to make
+/// a new IPv6 address usable.
 fn listen(address: (Ipv6Addr, u16)) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -159,7 +159,7 @@ fn listen(address: (Ipv6Addr, u16)) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// A socket on a port of all addresses.
+/// A UDP socket on a port of all addresses.
 pub(crate) fn udp(namespace: &Namespace, port: u16) -> io::Result<tokio::net::UdpSocket> {
     udp_at(namespace, (Ipv6Addr::UNSPECIFIED, port))
 }
@@ -177,7 +177,7 @@ fn udp_at(
 async fn answer_check(mut stream: TcpStream) {
     let Ok(_request) = http::read(&mut stream).await else { return };
     let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
-    // The caller may be gone, which is no matter.
+    // The client may have closed the connection; the error does not matter.
     let _ = stream.write_all(answer).await;
     let _ = stream.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! What differs from the agent's defaults.
+//! The settings of a row that differ from the agent's defaults.
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
@@ -7,58 +7,58 @@ use crate::play::{
     router_services,
 };
 
-/// Where heartbeats go.
+/// The target of heartbeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Heartbeats {
-    /// To the function.
+    /// The function.
     #[default]
     Function,
-    /// To the function by the proxy of the house.
+    /// The function, through the proxy of the house.
     ByProxy,
-    /// To a server in the house, by its global IPv6 address.
+    /// A server in the house, by its global IPv6 address.
     AtHome,
-    /// To a plain dead-man's switch without TLS.
+    /// A plain dead-man's switch without TLS.
     PlainHttp,
-    /// Nowhere: the agent monitors locally.
+    /// None: the agent only monitors locally.
     Nowhere,
 }
 
-/// Which name servers the device has.
+/// The name servers of the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Names {
-    /// The router's, by both families.
+    /// The router, by both families.
     #[default]
     Router,
-    /// One of its own.
+    /// One on the device itself.
     Own,
 }
 
-/// What differs from the agent's defaults.
+/// The settings of one row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
-    /// Where heartbeats go.
+    /// The target of heartbeats.
     pub(crate) heartbeats: Heartbeats,
-    /// The time between two heartbeats; 60 s by default.
+    /// Heartbeat interval; 60 s by default.
     pub(crate) heartbeat: Duration,
-    /// How long one may take; 30 s by default.
+    /// Heartbeat timeout; 30 s by default.
     pub(crate) timeout: Duration,
-    /// The time between two probes; 5 s by default.
+    /// Probe interval; 5 s by default.
     pub(crate) probe: Duration,
-    /// How long after a start the line may take to come up; 60 s by default.
+    /// Grace period after a start; 60 s by default.
     pub(crate) grace: Duration,
-    /// The anchors; the agent's own by default.
+    /// The anchors; the agent's defaults if `None`.
     pub(crate) anchors: Option<&'static str>,
-    /// A name server of the agent's own choice.
+    /// A name server for the agent alone.
     pub(crate) resolver: Option<String>,
-    /// The least severe level that is logged; `debug` here, so that the log tells of every heartbeat.
+    /// The log level; `debug` by default, so that every heartbeat is logged.
     pub(crate) log: &'static str,
     /// The name servers of the device.
     pub(crate) names: Names,
-    /// Whether the device knows the authority of the anchors and the endpoint.
+    /// Whether the device trusts the authority of the anchors and the endpoint.
     pub(crate) trusts: bool,
-    /// Whether the system lets the agent use netlink.
+    /// Whether the agent may use netlink.
     pub(crate) netlink: bool,
-    /// The size of a file system for the record alone; without one it is on the disk.
+    /// Size of a tmpfs for the state directory; without one it is on the disk.
     pub(crate) disk: Option<&'static str>,
 }
 
@@ -82,12 +82,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same without a URL for heartbeats.
+    /// The same settings without a URL for heartbeats.
     pub(crate) fn locally(self) -> Self {
         Self { heartbeats: Heartbeats::Nowhere, ..self }
     }
 
-    /// The configuration file of an agent whose record is in `state`.
+    /// The configuration file of an agent whose state directory is `state`.
     pub(super) fn toml(&self, state: &Path) -> String {
         let Self { heartbeat, timeout, probe, grace, log, .. } = self;
         let target = match self.heartbeats {
@@ -139,7 +139,7 @@ impl Settings {
         }
     }
 
-    /// The proxy that the environment names.
+    /// The value of `HTTPS_PROXY`.
     pub(super) fn proxy(&self) -> Option<String> {
         let proxied = self.heartbeats == Heartbeats::ByProxy;
         proxied.then(|| format!("http://{}:{}", ROUTER_V4[0], router_services::PROXY))

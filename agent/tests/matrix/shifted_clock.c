@@ -1,16 +1,16 @@
 /*
- * Runs a program whose clocks can be moved while it runs: what a suspended machine or a corrected
- * wall clock looks like, without touching the machine's own clocks and without any help by the program.
+ * Runs a program whose clocks can be shifted while it runs, to simulate a suspended machine or a corrected
+ * wall clock, without changing the machine's own clocks and without support in the program.
  *
  *     shifted_clock SHIFTS PROGRAM ARGUMENT...
  *
  * SHIFTS is a file of two numbers of nanoseconds (int64_t, native byte order): what is added to
- * CLOCK_BOOTTIME and what is added to CLOCK_REALTIME whenever the program reads them. A machine that
- * slept for a minute shows a minute more on both; CLOCK_MONOTONIC and all timers go on as they were.
+ * CLOCK_BOOTTIME and what is added to CLOCK_REALTIME whenever the program reads them. A machine
+ * that slept for a minute shows a minute more on both; CLOCK_MONOTONIC and all timers are unaffected.
  *
- * How: clocks are read in the vDSO, a library that the kernel maps into every process, without a system
- * call. Its functions are overwritten with the plain system call (they are private memory to a tracer),
- * a seccomp filter stops the program at that call, and the answer is changed on its way back.
+ * Programs read clocks in the vDSO, a library that the kernel maps into every process, without a system
+ * call. Its functions are overwritten with the plain system call (to a tracer they are private memory),
+ * a seccomp filter stops the program at that call, and the tracer changes the result.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -58,7 +58,7 @@ typedef struct user_pt_regs registers;
 #define RESULT(r) ((long)(r).regs[0])
 #define STACK(r) ((r).sp)
 #else
-#error "there is no code for this processor"
+#error "unsupported processor"
 #endif
 
 static void fail(const char *what) {
@@ -72,7 +72,7 @@ static void get_registers(pid_t thread, registers *r) {
         memset(r, 0, sizeof *r); /* the thread is gone */
 }
 
-/* The offset of the vDSO's function for reading a clock, from this program's own mapping of it. */
+/* The offset of clock_gettime in the vDSO, from this program's own mapping of it. */
 static size_t offset_of_gettime(void) {
     const char *base = (const char *)getauxval(AT_SYSINFO_EHDR);
     const Elf64_Ehdr *header = (const Elf64_Ehdr *)base;
@@ -87,32 +87,32 @@ static size_t offset_of_gettime(void) {
         if (dynamic->d_tag == DT_SYMTAB) symbols = (const Elf64_Sym *)(base + dynamic->d_un.d_ptr);
         if (dynamic->d_tag == DT_STRTAB) names = base + dynamic->d_un.d_ptr;
     }
-    /* The table of names follows the table of symbols, which tells where that ends. */
+    /* The string table follows the symbol table and so marks its end. */
     for (const Elf64_Sym *symbol = symbols; symbols && (const char *)symbol < names; symbol++)
         if (strcmp(names + symbol->st_name, GETTIME) == 0) return symbol->st_value;
     fprintf(stderr, "shifted_clock: the vDSO has no %s\n", GETTIME);
     exit(70);
 }
 
-/* Overwrites the function in a program that has just been loaded; it finds the vDSO's place on the
- * stack, behind arguments and environment, where the kernel leaves it for the program itself. */
+/* Overwrites the function in a program that has just been loaded. Its auxiliary vector on the stack,
+ * behind arguments and environment, holds the address of the vDSO. */
 static void patch(pid_t program, size_t offset) {
     registers r;
     get_registers(program, &r);
-    unsigned long place = STACK(r);
+    unsigned long address = STACK(r);
     errno = 0;
-    place += sizeof(long) * (1 + (unsigned long)ptrace(PTRACE_PEEKDATA, program, (void *)place, NULL) + 1);
-    while (ptrace(PTRACE_PEEKDATA, program, (void *)place, NULL) != 0) place += sizeof(long);
-    place += sizeof(long);
-    for (;; place += 2 * sizeof(long)) {
-        long kind = ptrace(PTRACE_PEEKDATA, program, (void *)place, NULL);
+    address += sizeof(long) * (1 + (unsigned long)ptrace(PTRACE_PEEKDATA, program, (void *)address, NULL) + 1);
+    while (ptrace(PTRACE_PEEKDATA, program, (void *)address, NULL) != 0) address += sizeof(long);
+    address += sizeof(long);
+    for (;; address += 2 * sizeof(long)) {
+        long kind = ptrace(PTRACE_PEEKDATA, program, (void *)address, NULL);
         if (kind == AT_NULL || errno != 0) {
             fprintf(stderr, "shifted_clock: the program has no vDSO\n");
             exit(70);
         }
         if (kind == AT_SYSINFO_EHDR) break;
     }
-    long base = ptrace(PTRACE_PEEKDATA, program, (void *)(place + sizeof(long)), NULL);
+    long base = ptrace(PTRACE_PEEKDATA, program, (void *)(address + sizeof(long)), NULL);
     for (size_t i = 0; i < sizeof plain_call; i += sizeof(long)) {
         long word;
         memcpy(&word, (const char *)plain_call + i, sizeof word);
@@ -121,7 +121,7 @@ static void patch(pid_t program, size_t offset) {
     }
 }
 
-/* Adds a shift to what a thread has just read into its memory. */
+/* Adds a shift to the time that a thread has just read into its memory. */
 static void shift(pid_t thread, unsigned long address, int64_t nanoseconds) {
     struct timespec time;
     struct iovec here = {&time, sizeof time}, there = {(void *)address, sizeof time};
@@ -144,22 +144,22 @@ static void become_program(char **program) {
     };
     struct sock_fprog rules = {sizeof filter / sizeof *filter, filter};
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) fail("PTRACE_TRACEME");
-    raise(SIGSTOP); /* until the tracer has set its options */
+    raise(SIGSTOP); /* wait until the tracer has set its options */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("PR_SET_NO_NEW_PRIVS");
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &rules) != 0) fail("PR_SET_SECCOMP");
     execvp(program[0], program);
     fail(program[0]);
 }
 
-/* Threads that are reading a clock: the call's arguments are needed when it has ended, and some
- * processors have overwritten the first one by then. */
+/* Threads in a clock_gettime call: its arguments are needed when it returns, and some
+ * architectures have overwritten the first one by then. */
 static struct reading {
     pid_t thread;
     long clock;
     unsigned long address;
 } readings[64];
 
-/* The reading of a thread; of thread 0, a free one. */
+/* The reading of a thread; with thread 0, a free slot. */
 static struct reading *reading_of(pid_t thread) {
     for (size_t i = 0; i < sizeof readings / sizeof *readings; i++)
         if (readings[i].thread == thread) return &readings[i];
@@ -214,7 +214,7 @@ int main(int count, char **arguments) {
             long clock = (long)FIRST(r);
             if (clock == CLOCK_BOOTTIME || clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) {
                 *reading_of(0) = (struct reading){thread, clock, SECOND(r)};
-                next = PTRACE_SYSCALL; /* so that it stops once more when the call has ended */
+                next = PTRACE_SYSCALL; /* stop again when the call returns */
             }
         } else if (stopped_by == (SIGTRAP | 0x80)) {
             registers r;

@@ -1,4 +1,4 @@
-//! One row's world with its agent, and how the row waits in it.
+//! The world of one row with its agent, and how the row waits in it.
 
 use std::{
     fs,
@@ -25,53 +25,53 @@ use crate::play::{
     world::World,
 };
 
-/// How long a row waits for what must come soon, such as the first heartbeat.
+/// Timeout for events that must come soon, such as the first heartbeat.
 const PATIENCE: Duration = Duration::from_secs(45);
-/// How often it looks.
+/// Polling interval.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What all rows share.
 #[derive(Clone)]
 pub(crate) struct Run {
-    /// Whether everything takes as long as in life.
+    /// Runs every row at real time scale.
     pub(crate) full: bool,
     /// The folder of all rows.
     pub(crate) folder: PathBuf,
-    /// The agent's program, where every user may run it.
+    /// The agent's program, in a folder where every user may execute it.
     pub(crate) program: PathBuf,
-    /// The program that takes netlink away.
+    /// The wrapper that denies netlink to a program.
     pub(crate) no_netlink: PathBuf,
-    /// The program that moves clocks.
+    /// The wrapper that shifts the clocks of a program.
     pub(crate) shifted_clock: PathBuf,
-    /// Whether somebody asked to stop.
+    /// Set by SIGINT and SIGTERM.
     pub(crate) interrupted: Arc<AtomicBool>,
 }
 
-/// One row's world with its agent.
+/// The world of one row with its agent.
 pub(crate) struct Stage<'a> {
     pub(crate) run: &'a Run,
     pub(crate) world: World,
     pub(crate) desk: Desk,
     habit: Option<Fault>,
     agent: Option<Agent>,
-    /// Where the heartbeats of the newest agent go.
+    /// The heartbeat target of the agent that was started last.
     heartbeats: Heartbeats,
 }
 
-/// An incident as the record tells it.
+/// The records of one incident in the journal.
 pub(crate) struct Story {
-    /// When the record that opened it was written, by the boot-time clock.
+    /// When its first record was written, by the boot-time clock.
     pub(crate) opened_at: Duration,
-    /// What it said.
+    /// The incident in its first record.
     pub(crate) opened: Incident,
-    /// What the newest record of it says.
+    /// The incident in its newest record.
     pub(crate) newest: Incident,
 }
 
 impl<'a> Stage<'a> {
     /// Builds the world of the row of this name, without an agent.
     pub(crate) fn build(run: &'a Run, name: &str) -> Result<Self, String> {
-        let world = World::new().map_err(|error| format!("the house cannot be built: {error}"))?;
+        let world = World::new().map_err(|error| format!("cannot build the house: {error}"))?;
         world.wait_until_working()?;
         let desk =
             Desk::new(run.folder.join(name)).map_err(|error| format!("the desk: {error}"))?;
@@ -87,7 +87,8 @@ impl<'a> Stage<'a> {
         self.start_program(if settings.netlink { &all[1..] } else { &all }, settings)
     }
 
-    /// Starts the agent with clocks that [`Stage::shift`] moves; they begin that many seconds off.
+    /// Starts the agent with clocks that [`Stage::shift`] shifts. They start with the shift that is
+    /// set.
     pub(crate) fn start_with_shifted_clock(&mut self, settings: &Settings) -> Result<(), String> {
         let shifts = self.shifts();
         if !shifts.exists() {
@@ -105,7 +106,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Sets by how many milliseconds the agent's clocks are off: the boot-time clock and the wall clock.
+    /// Sets the shift of the agent's boot-time clock and wall clock, in milliseconds.
     pub(crate) fn shift(&self, boot_ms: i64, wall_ms: i64) -> Result<(), String> {
         let shifts = [boot_ms, wall_ms].map(|ms| (ms * 1_000_000).to_ne_bytes()).concat();
         write_over(&self.shifts(), &shifts)
@@ -116,13 +117,13 @@ impl<'a> Stage<'a> {
         self.desk.file("shifts")
     }
 
-    /// The agent that was started.
+    /// The running agent.
     pub(crate) fn agent(&self) -> &Agent {
         self.agent.as_ref().expect("the row has started an agent")
     }
 
-    /// Waits until the agent has delivered its first heartbeat, or knows that the line is up where it sends
-    /// none, and three seconds more.
+    /// Waits for the agent's first heartbeat, or, if it sends none, until it reports the connection as
+    /// up, and three more seconds.
     pub(crate) fn wait_until_up(&mut self) -> Result<(), String> {
         if self.heartbeats == Heartbeats::Nowhere {
             self.until("the first good answer", PATIENCE, |stage| {
@@ -138,36 +139,36 @@ impl<'a> Stage<'a> {
         self.sleep(Duration::from_secs(3))
     }
 
-    /// Makes something so before the agent starts that is no failure by itself.
+    /// Applies a condition that is no failure by itself, before the agent starts.
     pub(crate) fn accustom(&mut self, habit: Fault) -> Result<(), String> {
         self.strike(habit)?;
         self.habit = Some(habit);
         Ok(())
     }
 
-    /// Breaks something, proves that it is broken, and says since when.
+    /// Injects a fault, verifies it, and returns when it took effect.
     pub(crate) fn strike(&mut self, fault: Fault) -> Result<Duration, String> {
         let at = self.strike_unseen(fault)?;
         self.world.verify(fault, self.habit)?;
         Ok(at)
     }
 
-    /// Breaks something and says since when, without asking through the broken line.
+    /// Injects a fault without verifying it from the device, and returns when it took effect.
     pub(crate) fn strike_unseen(&self, fault: Fault) -> Result<Duration, String> {
-        self.world.strike(fault).map_err(|error| format!("{fault:?} cannot be made: {error}"))
+        self.world.strike(fault).map_err(|error| format!("{fault:?} cannot be injected: {error}"))
     }
 
-    /// Repairs it, and says since when all works.
+    /// Repairs a fault, and returns when everything works again.
     pub(crate) fn repair(&self, fault: Fault) -> Result<Duration, String> {
         self.world.repair(fault).map_err(|error| format!("{fault:?} cannot be repaired: {error}"))
     }
 
-    /// Lets time pass.
+    /// Waits for a time while the agent runs.
     pub(crate) fn sleep(&mut self, time: Duration) -> Result<(), String> {
         self.sleep_until(clock::boot_time() + time)
     }
 
-    /// Lets time pass until a moment of the boot-time clock.
+    /// Waits until a time of the boot-time clock.
     pub(crate) fn sleep_until(&mut self, moment: Duration) -> Result<(), String> {
         while clock::boot_time() < moment {
             self.check()?;
@@ -176,7 +177,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Waits until `look` finds something.
+    /// Polls `look` until it returns a value.
     pub(crate) fn until<T>(
         &mut self,
         what: &str,
@@ -206,7 +207,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Waits until the record tells of an incident that `wanted` accepts.
+    /// Waits until the journal has an incident that `wanted` accepts.
     pub(crate) fn until_incident(
         &mut self,
         what: &str,
@@ -223,17 +224,17 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Stops the agent in order and returns its record.
+    /// Stops the agent cleanly and returns its journal.
     pub(crate) fn finish(&mut self) -> Result<Vec<Record>, String> {
         let agent = self.agent.take().expect("the row has started an agent");
-        // A record on a file system of the agent's own ends with it.
+        // A journal on the agent's own tmpfs is gone once the agent has stopped.
         let journal = agent.journal();
         agent.stop(Duration::from_secs(5))?;
         journal
     }
 }
 
-/// What the record tells of incidents, in the order in which they opened.
+/// The incidents of the journal, in the order in which they opened.
 pub(crate) fn stories(records: &[Record]) -> Vec<Story> {
     let mut stories: Vec<Story> = Vec::new();
     let mut update = |id: IncidentId, record: &Record, incident: &Incident| match stories
@@ -258,7 +259,7 @@ pub(crate) fn stories(records: &[Record]) -> Vec<Story> {
     stories
 }
 
-/// All incidents of a record in one line.
+/// All incidents in one phrase.
 pub(crate) fn list(stories: &[Story]) -> String {
     if stories.is_empty() {
         return "no incident".to_owned();
@@ -271,7 +272,7 @@ pub(crate) fn list(stories: &[Story]) -> String {
     stories.iter().map(one).collect::<Vec<_>>().join(" | ")
 }
 
-/// What the record tells of gaps.
+/// The gaps of the journal.
 pub(crate) fn gaps(records: &[Record]) -> Vec<Gap> {
     let gap = |record: &Record| match &record.entry {
         Entry::Gap { gap } => Some(gap.clone()),
@@ -280,7 +281,7 @@ pub(crate) fn gaps(records: &[Record]) -> Vec<Gap> {
     records.iter().filter_map(gap).collect()
 }
 
-/// Writes into a file without making it anew, because another program has mapped it.
+/// Overwrites a file in place, because another program has mapped it.
 fn write_over(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?.write_all(bytes)

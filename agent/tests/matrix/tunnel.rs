@@ -1,5 +1,5 @@
-//! A tunnel as a VPN or a tunnel broker makes it: a TUN interface on the device that takes routes, and packets
-//! that travel inside UDP to a peer on the internet, which lets them out there.
+//! A tunnel as a VPN or a tunnel broker sets it up: a TUN interface on the device with routes, whose
+//! packets travel in UDP to a peer on the internet, which forwards them there.
 
 use std::{
     io,
@@ -14,15 +14,15 @@ use crate::play::{
     kernel::{self, Tun},
 };
 
-/// The peer's port, the one that `WireGuard` uses.
+/// The peer's port, `WireGuard`'s default.
 const PORT: u16 = 51_820;
 
-/// What is routed into a tunnel.
+/// The traffic that is routed into a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
     /// Everything, as a VPN does.
     All,
-    /// IPv6 alone, which the provider does not have: a tunnel broker's.
+    /// IPv6 alone, for a provider without IPv6: a tunnel broker's.
     Ipv6,
 }
 
@@ -38,7 +38,7 @@ impl Carries {
     }
 }
 
-/// Builds the tunnel and its routes. It works until somebody stops what is sent to [`TUNNEL_PEER`].
+/// Builds the tunnel and its routes. It works until traffic to [`TUNNEL_PEER`] is blocked.
 pub(crate) fn build(house: &House, carries: Carries, runtime: &Handle) -> io::Result<()> {
     let near = house.device.enter(|| kernel::open_tun("tun0"))??;
     let far = house.alpha.enter(|| kernel::open_tun("tun0"))??;
@@ -86,7 +86,7 @@ async fn serve_device(tun: Tun, socket: tokio::net::UdpSocket) {
     loop {
         tokio::select! {
             length = tun.take(&mut outward) => {
-                // What cannot be sent is lost.
+                // A datagram that cannot be sent is lost.
                 let _ = socket.send(&outward[..length]).await;
             }
             Ok(length) = socket.recv(&mut inward) => {
@@ -96,7 +96,7 @@ async fn serve_device(tun: Tun, socket: tokio::net::UdpSocket) {
     }
 }
 
-/// The peer's end, which answers to wherever the device sent its newest packet from.
+/// The peer's end, which answers to the source address of the device's newest packet.
 async fn serve_peer(tun: Tun, socket: tokio::net::UdpSocket) {
     let (mut outward, mut inward) = ([0; 2_048], [0; 2_048]);
     let mut client = None;

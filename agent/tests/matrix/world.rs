@@ -1,4 +1,4 @@
-//! The house, whoever answers in it, and what lies on the line.
+//! The house, its servers, and the devices in the path of its traffic.
 
 use std::{io, sync::Mutex, time::Duration};
 
@@ -24,7 +24,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Builds a house and starts everything in it.
+    /// Builds a house and starts its servers.
     pub(crate) fn new() -> io::Result<Self> {
         let house = House::build()?;
         let servers = Servers::start(&house)?;
@@ -32,19 +32,19 @@ impl World {
         Ok(Self { house, servers, forwarder: None, own_names, taken_ports })
     }
 
-    /// Puts a forwarder into the provider's line.
+    /// Inserts a forwarder into the provider's link.
     pub(crate) fn insert_forwarder(&mut self, seed: u64) -> io::Result<()> {
         let forwarder = Forwarder::start(&self.house.isp, seed, self.servers.handle())?;
         self.forwarder = Some(forwarder);
         Ok(())
     }
 
-    /// Leads the device's traffic, or a part of it, through a tunnel.
+    /// Routes the device's traffic, or a part of it, through a tunnel.
     pub(crate) fn insert_tunnel(&self, carries: Carries) -> io::Result<()> {
         tunnel::build(&self.house, carries, self.servers.handle())
     }
 
-    /// Puts a server for heartbeats into the house.
+    /// Adds a heartbeat endpoint inside the house.
     pub(crate) fn insert_home_endpoint(&self) -> io::Result<()> {
         self.house.router.ip(&format!("addr add {HOME_ENDPOINT_V6}/128 dev lan"))?;
         self.servers.serve_at_home(&self.house)
@@ -53,49 +53,49 @@ impl World {
     /// Starts a name server on the device itself.
     pub(crate) fn serve_own_names(&self) -> io::Result<()> {
         let handle = self.servers.serve_names_on_device(&self.house)?;
-        *self.own_names.lock().expect("nobody panics with it") = Some(handle);
+        *self.own_names.lock().expect("the lock is not poisoned") = Some(handle);
         Ok(())
     }
 
-    /// Ends it.
+    /// Stops it.
     pub(super) fn stop_own_names(&self) {
-        if let Some(handle) = self.own_names.lock().expect("nobody panics with it").take() {
+        if let Some(handle) = self.own_names.lock().expect("the lock is not poisoned").take() {
             handle.abort();
         }
     }
 
-    /// Takes all ports from which the device could call.
+    /// Takes all ephemeral ports of the device.
     pub(super) fn take_ports(&self) -> io::Result<()> {
         let taken = TakenPorts::take(&self.house)?;
-        *self.taken_ports.lock().expect("nobody panics with it") = Some(taken);
+        *self.taken_ports.lock().expect("the lock is not poisoned") = Some(taken);
         Ok(())
     }
 
-    /// Gives them back.
+    /// Releases them.
     pub(super) fn free_ports(&self) -> io::Result<()> {
-        self.taken_ports.lock().expect("nobody panics with it").take();
+        self.taken_ports.lock().expect("the lock is not poisoned").take();
         TakenPorts::give_back(&self.house)
     }
 
-    /// The forwarder in the line.
+    /// The forwarder in the provider's link.
     pub(crate) fn forwarder(&self) -> &Forwarder {
-        self.forwarder.as_ref().expect("this row has put a forwarder into the line")
+        self.forwarder.as_ref().expect("the row has inserted a forwarder")
     }
 
-    /// Breaks something, and says when it was broken, by the boot-time clock.
+    /// Injects a fault and returns when it took effect, by the boot-time clock.
     pub(crate) fn strike(&self, fault: Fault) -> io::Result<Duration> {
         let at = clock::boot_time();
         fault.strike(self)?;
         Ok(at)
     }
 
-    /// Repairs it, and says when all worked again.
+    /// Repairs a fault and returns when everything worked again.
     pub(crate) fn repair(&self, fault: Fault) -> io::Result<Duration> {
         fault.repair(self)?;
         Ok(clock::boot_time())
     }
 
-    /// Proves that a fault does what it is said to do, apart from what is so by `habit`.
+    /// Verifies that a fault has its symptoms, apart from those of `habit`.
     pub(crate) fn verify(&self, fault: Fault, habit: Option<Fault>) -> Result<(), String> {
         let broken = format!("{fault:?}");
         let usual: Vec<_> =
@@ -104,7 +104,7 @@ impl World {
         own.try_for_each(|(question, seen)| self.require(*question, seen, &broken))
     }
 
-    /// Waits until everything works: neighbours need a moment to find each other in a new house.
+    /// Waits until everything works: in a new house, neighbour discovery takes a moment.
     pub(crate) fn wait_until_working(&self) -> Result<(), String> {
         const TRIES: usize = 5;
         let mut result = Ok(());

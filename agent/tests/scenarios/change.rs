@@ -1,4 +1,4 @@
-//! What changes in a story at one moment.
+//! The changes of a scenario at one moment.
 
 use ispmon_agent::{
     heartbeat::{FailureKind, OutcomeKind},
@@ -12,26 +12,26 @@ use crate::world::{
     PortalState, StubState, World,
 };
 
-/// What changes at one moment; everything not named stays as it was.
+/// The changes at one moment; keys that are not set change nothing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
     pub(crate) at: String,
-    /// How often it happens, and the time between.
+    /// Number of occurrences, and the time between two.
     pub(crate) repeat: Option<u64>,
     pub(crate) every: Option<String>,
-    /// For which family link, anchors, latency and loss change; both when it is not named.
+    /// The family whose link, anchors, latency and loss change; both if not set.
     pub(crate) family: Option<FamilyName>,
     pub(crate) link: Option<LinkState>,
     pub(crate) anchors: Option<AnchorsKey>,
-    /// The anchors whose addresses the router takes for itself.
+    /// The anchors whose addresses the router uses itself.
     pub(crate) owned: Option<[bool; ANCHORS]>,
     pub(crate) own_path: Option<[bool; ANCHORS]>,
     pub(crate) latency_ms: Option<u64>,
     pub(crate) loss_percent: Option<u8>,
-    /// The name of the network; another one means another router.
+    /// The name of the network; another network has another router.
     pub(crate) network: Option<String>,
-    /// The network whose router has the same IP address as that of `network`.
+    /// The network whose router has the same IP address as the router of `network`.
     pub(crate) router_of: Option<String>,
     pub(crate) gateway: Option<GatewayState>,
     pub(crate) dns: Option<DnsState>,
@@ -46,19 +46,19 @@ pub(crate) struct Change {
     pub(crate) heartbeat_proves: Option<bool>,
     pub(crate) not_asked: Option<String>,
     pub(crate) clock_implausible: Option<bool>,
-    /// By how many seconds the wall clock is set forward; backward when negative.
+    /// Step of the wall clock in seconds; backward if negative.
     pub(crate) clock_step_s: Option<i64>,
     /// An interface comes up, although nothing else changes.
     pub(crate) link_up: Option<bool>,
     /// A new grace period.
     pub(crate) grace: Option<String>,
-    /// None of the anchors is of this family any more.
+    /// A reload removes the anchors of this family.
     pub(crate) no_anchors: Option<FamilyName>,
     /// The device has no root certificates.
     pub(crate) cannot_verify: Option<bool>,
-    /// No heartbeats are sent any more.
+    /// A reload removes the heartbeats' URL.
     pub(crate) no_heartbeats: Option<bool>,
-    /// A time that nobody watches begins, and lasts `until`.
+    /// Cause of an unmonitored period, which lasts until `until`.
     pub(crate) gap: Option<String>,
     pub(crate) until: Option<String>,
 }
@@ -71,12 +71,12 @@ pub(crate) enum AnchorsKey {
     Each([AnchorWord; ANCHORS]),
 }
 
-/// What an anchor is like.
+/// State of an anchor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AnchorWord {
     Answer,
-    /// It answers, and is set without TLS.
+    /// It answers, and is configured without TLS.
     ContactOnly,
     Silent,
     Refuse,
@@ -105,8 +105,8 @@ impl AnchorWord {
 }
 
 impl Change {
-    /// Changes the world, as far as the families `present` are concerned. `networks` are the names of
-    /// those that were seen so far.
+    /// Applies the change to the world, as far as the families `present` are concerned. `networks` are
+    /// the names of the networks so far.
     pub(crate) fn apply(
         &self,
         world: &mut World,
@@ -197,7 +197,7 @@ fn heartbeat(text: &str) -> Result<Heartbeat, String> {
             OutcomeKind::Failed(kind) => Heartbeat::Fails(kind),
             OutcomeKind::Delivered => Heartbeat::Delivered,
             OutcomeKind::AppStopped | OutcomeKind::OtherAnswer => {
-                return Err(format!("no heartbeat of a story ends as {text:?}"));
+                return Err(format!("unknown result of a heartbeat: {text:?}"));
             }
         },
     })
@@ -221,14 +221,14 @@ fn endpoint(text: &str) -> Result<OutcomeKind, String> {
         FailureKind::NameUnknown,
     ];
     let kind = kinds.into_iter().find(|kind| kind.as_str() == text);
-    kind.map(OutcomeKind::Failed).ok_or_else(|| format!("no heartbeat ends as {text:?}"))
+    kind.map(OutcomeKind::Failed).ok_or_else(|| format!("unknown kind of failure: {text:?}"))
 }
 
 fn local_failure(text: &str) -> Result<Option<LocalFailure>, String> {
     let failures = [LocalFailure::NoDescriptors, LocalFailure::NoMemory, LocalFailure::NoPort];
     match failures.into_iter().find(|failure| failure.as_str() == text) {
         None if text == "no" => Ok(None),
-        None => Err(format!("no device fails by {text:?}")),
+        None => Err(format!("unknown local failure: {text:?}")),
         failure => Ok(failure),
     }
 }

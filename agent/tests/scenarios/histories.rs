@@ -1,4 +1,4 @@
-//! Random histories: what must always hold does, whatever is told in whatever order.
+//! Random histories: the invariants hold for any evidence in any order.
 
 use std::time::Duration;
 
@@ -24,21 +24,21 @@ use crate::{
     world::{Anchors, MacState, World},
 };
 
-/// One thing that happens, some time after the one before.
+/// One event, some time after the previous one.
 #[derive(Clone, Debug)]
-enum Happening {
+enum Event {
     Grace(GraceReason),
     Link(Family, LinkAnswer),
     Probe(Family, Option<u64>),
-    /// How long ago something was sent that failed.
+    /// Age of the failed attempt, in milliseconds.
     Doubt(Option<Family>, u64),
-    /// How long ago it began, and what its anchor answered.
+    /// Age of its start in milliseconds, and its anchor's answer.
     Round(Family, u64, AnchorEnd),
-    /// How long ago it began.
+    /// Age of its start in milliseconds.
     Proof(Family, u64),
     NotAsked(LocalFailure),
     Gateway(Family, RouterOutcome),
-    /// How long ago it began.
+    /// Age of its start in milliseconds.
     Lookup(DnsOutcome, u64),
     NameServers(DnsOutcome, u64, Party),
     Portal(PortalOutcome, bool),
@@ -46,7 +46,7 @@ enum Happening {
     Beat(Option<heartbeat::NetworkPath>, u64, OutcomeKind),
     NoAnchors(Family),
     NoHeartbeats,
-    /// How long nobody watches, and why.
+    /// Length of the unmonitored period in milliseconds, and its cause.
     Gap(u64, GapCause),
     Implausible(bool),
     Tick,
@@ -89,8 +89,8 @@ fn outcome() -> impl Strategy<Value = OutcomeKind> {
     ]
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
-    use Happening::{
+fn event() -> impl Strategy<Value = Event> {
+    use Event::{
         Beat, Doubt, Gap as Unmonitored, Gateway as Router, Grace, Implausible, Link as Path,
         Lookup, NameServers, NoAnchors, NoHeartbeats, NotAsked, Portal as Page, Probe, Proof,
         Round as Asked, Tick, Underlay,
@@ -201,7 +201,7 @@ impl History {
         self.wall_ms += milliseconds.cast_signed();
     }
 
-    fn tell(&mut self, evidence: &Evidence) {
+    fn observe(&mut self, evidence: &Evidence) {
         let now = self.now();
         let transitions = self.machine.observe(evidence, now);
         self.invariants.check(&self.machine, evidence, &transitions, now);
@@ -221,25 +221,25 @@ impl History {
         }
     }
 
-    fn happen(&mut self, happening: &Happening) {
+    fn handle(&mut self, event: &Event) {
         let now = self.now();
         let ago = |ms: u64| now.earlier(Duration::from_millis(ms));
         let seen = |probe, answer: &str, began| observation(probe, None, answer, ago(began), began);
-        let evidence = match happening.clone() {
-            Happening::Grace(reason) => Evidence::Grace(reason),
-            Happening::Link(family, link) => {
+        let evidence = match event.clone() {
+            Event::Grace(reason) => Evidence::Grace(reason),
+            Event::Link(family, link) => {
                 let mut links = PerFamily::default();
                 links[family] = Some(link);
                 Evidence::Links { links, asked: now }
             }
-            Happening::Probe(family, rtt) => Evidence::Probe {
+            Event::Probe(family, rtt) => Evidence::Probe {
                 family,
                 anchor: anchor_of(family, 0),
                 sent: ago(rtt.unwrap_or(1_000)),
                 rtt: rtt.map(Duration::from_millis),
             },
-            Happening::Doubt(family, since) => Evidence::Doubt { family, since: ago(since) },
-            Happening::Round(family, began, end) => {
+            Event::Doubt(family, since) => Evidence::Doubt { family, since: ago(since) },
+            Event::Round(family, began, end) => {
                 let answer = AnchorAnswer {
                     anchor: anchor_of(family, 0),
                     sent: ago(began),
@@ -251,21 +251,21 @@ impl History {
                 let answers = vec![answer];
                 Evidence::Round(RoundResult { family, started: ago(began), finished: now, answers })
             }
-            Happening::Proof(family, began) => {
+            Event::Proof(family, began) => {
                 Evidence::Proof { family, started: ago(began), finished: now }
             }
-            Happening::NotAsked(reason) => Evidence::NotSent { reason, at: now },
-            Happening::Gateway(family, answer) => Evidence::Gateway {
+            Event::NotAsked(reason) => Evidence::NotSent { reason, at: now },
+            Event::Gateway(family, answer) => Evidence::Gateway {
                 family,
                 answer,
                 beneath: None,
                 observation: seen(ProbeKind::Gateway, answer.as_str(), 0),
             },
-            Happening::Lookup(answer, began) => Evidence::Lookup {
+            Event::Lookup(answer, began) => Evidence::Lookup {
                 answer,
                 observation: seen(ProbeKind::SystemDns, answer.as_str(), began),
             },
-            Happening::NameServers(answer, began, party) => Evidence::NameServers {
+            Event::NameServers(answer, began, party) => Evidence::NameServers {
                 asked: ago(began),
                 answers: vec![ServerAnswer {
                     server: ([192, 0, 2, 53], 53).into(),
@@ -274,34 +274,34 @@ impl History {
                 }],
                 party,
             },
-            Happening::Portal(answer, from_router) => Evidence::Portal {
+            Event::Portal(answer, from_router) => Evidence::Portal {
                 answer,
                 from_router,
                 observation: seen(ProbeKind::Portal, answer.as_str(), 0),
             },
-            Happening::Underlay(family, alive) => Evidence::Underlay {
+            Event::Underlay(family, alive) => Evidence::Underlay {
                 family,
                 alive,
                 observation: seen(ProbeKind::Underlay, "connected", 0),
             },
-            Happening::Beat(proof, began, outcome) => Evidence::Heartbeat {
+            Event::Beat(proof, began, outcome) => Evidence::Heartbeat {
                 started: ago(began),
                 finished: now,
-                // Only what was answered can be proof.
+                // Only a heartbeat that was answered can be proof.
                 proof: proof.filter(|_| !matches!(outcome, OutcomeKind::Failed(_))),
                 outcome,
             },
-            Happening::NoAnchors(family) => Evidence::NoAnchors { family },
-            Happening::NoHeartbeats => Evidence::NoHeartbeats,
-            Happening::Gap(lasts, cause) => return self.leave(lasts, cause),
-            Happening::Implausible(implausible) => Evidence::ClockImplausible(implausible),
-            Happening::Tick => Evidence::Tick,
+            Event::NoAnchors(family) => Evidence::NoAnchors { family },
+            Event::NoHeartbeats => Evidence::NoHeartbeats,
+            Event::Gap(lasts, cause) => return self.pass_gap(lasts, cause),
+            Event::Implausible(implausible) => Evidence::ClockImplausible(implausible),
+            Event::Tick => Evidence::Tick,
         };
-        self.tell(&evidence);
+        self.observe(&evidence);
     }
 
-    /// Nobody watches for a while.
-    fn leave(&mut self, lasts: u64, cause: GapCause) {
+    /// Lets an unmonitored period pass.
+    fn pass_gap(&mut self, lasts: u64, cause: GapCause) {
         let started = self.now();
         self.pass(lasts);
         if cause == GapCause::PowerLost {
@@ -315,7 +315,7 @@ impl History {
             self.machine = OutageMachine::new(settings(), self.random.fork(), open, ended);
         }
         let id = IncidentId::new(ended, &mut self.random);
-        self.tell(&Evidence::GapEnded(Gap {
+        self.observe(&Evidence::GapEnded(Gap {
             id,
             cause,
             started,
@@ -324,17 +324,19 @@ impl History {
             reason: None,
         }));
         let reason = if restarted { GraceReason::Started } else { GraceReason::Resumed };
-        self.tell(&Evidence::Grace(reason));
+        self.observe(&Evidence::Grace(reason));
     }
 }
 
 fn stamp(boot: u128, boot_ms: u64, wall_ms: i64) -> Stamp {
-    let boot: BootId = uuid::Uuid::from_u128(boot).to_string().parse().expect("a boot id");
-    let wall = jiff::Timestamp::from_millisecond(1_800_000_000_000 + wall_ms).expect("a time");
+    let boot: BootId =
+        uuid::Uuid::from_u128(boot).to_string().parse().expect("the UUID is a boot id");
+    let wall = jiff::Timestamp::from_millisecond(1_800_000_000_000 + wall_ms)
+        .expect("the time is in range");
     Stamp { boot, boot_ms, wall }
 }
 
-/// Settings under which rare things are frequent.
+/// Settings under which rare events are frequent.
 fn settings() -> MachineSettings {
     MachineSettings {
         grace: Duration::from_secs(20),
@@ -363,41 +365,41 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn no_evidence_in_any_order_breaks_what_must_hold(
-        happenings in prop::collection::vec((0_u64..8_000, happening()), 1..250),
+    fn invariants_hold_for_any_evidence_in_any_order(
+        events in prop::collection::vec((0_u64..8_000, event()), 1..250),
     ) {
         let mut history = History::begin();
-        history.tell(&Evidence::Grace(GraceReason::Started));
-        for (later, happening) in &happenings {
+        history.observe(&Evidence::Grace(GraceReason::Started));
+        for (later, event) in &events {
             history.pass(*later);
-            history.happen(happening);
+            history.handle(event);
         }
     }
 
 }
 
-// These play for longer.
+// These tests run for longer.
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_line_that_works_and_one_that_fails_alternate(
+    fn connectivity_that_fails_and_returns_alternates_between_open_and_closed(
         phases in prop::collection::vec((3_000_u64..90_000, any::<bool>(), family()), 1..60),
     ) {
         let mut history = History::begin();
-        history.tell(&Evidence::Grace(GraceReason::Started));
+        history.observe(&Evidence::Grace(GraceReason::Started));
         let now = history.now();
         let links = PerFamily::from_fn(|_| Some(routed(false)));
-        history.tell(&Evidence::Links { links, asked: now });
+        history.observe(&Evidence::Links { links, asked: now });
         for (lasts, good, which) in phases {
             for _ in 0..lasts / 1_500 {
                 history.pass(1_500);
                 for family in Family::BOTH {
                     let good = good || family != which;
                     let end = if good { AnchorEnd::Proved } else { AnchorEnd::TimedOut };
-                    history.happen(&Happening::Round(family, 1_000, end));
+                    history.handle(&Event::Round(family, 1_000, end));
                 }
-                history.happen(&Happening::Tick);
+                history.handle(&Event::Tick);
             }
         }
     }
@@ -423,7 +425,7 @@ proptest! {
     }
 
     #[test]
-    fn an_outage_is_known_within_ten_seconds_and_timed_within_the_design(
+    fn an_outage_is_recorded_within_ten_seconds_with_accurate_times(
         seed: u64,
         both: bool,
         began in 60_000_u64..120_000,
@@ -435,17 +437,17 @@ proptest! {
         let ended = began + lasts;
         let changes = [(began, anchors), (ended, Anchors::Answer)];
         let outcome = player::play(&plot(both, &changes, ended + 30_000, seed));
-        let [(known, Transition::Opened(opened)), .., (_, Transition::Closed(closed))] =
+        let [(recorded_at, Transition::Opened(opened)), .., (_, Transition::Closed(closed))] =
             &outcome.transitions[..]
         else {
             return Err(TestCaseError::fail(format!("{:#?}", outcome.transitions)));
         };
         prop_assert_eq!(opened.id, closed.id);
-        prop_assert!(*known <= began + 10_000, "known at {known}, began at {began}");
+        prop_assert!(*recorded_at <= began + 10_000, "recorded at {recorded_at}, began at {began}");
         let start = outcome.time_of(opened.started);
         prop_assert!((began..=began + 5_000).contains(&start), "{opened:#?}");
-        let end = outcome.time_of(closed.ended.expect("it is closed"));
-        prop_assert!((ended..=ended + 2_000).contains(&end), "{end} and {ended}");
+        let end = outcome.time_of(closed.ended.expect("a closed incident has an end"));
+        prop_assert!((ended..=ended + 2_000).contains(&end), "recorded {end}, true end {ended}");
         let down = ended - began;
         let tolerated = down.saturating_sub(5_000)..=down + 2_000;
         prop_assert!(tolerated.contains(&closed.downtime_ms), "{closed:#?}");
@@ -453,30 +455,30 @@ proptest! {
 }
 
 #[test]
-fn one_refusal_that_asks_for_a_wait_of_hours_is_in_the_record_after_twenty_minutes() {
+fn one_refusal_with_a_retry_after_of_hours_opens_an_incident_after_twenty_minutes() {
     let mut history = History::begin();
-    history.tell(&Evidence::Grace(GraceReason::Started));
+    history.observe(&Evidence::Grace(GraceReason::Started));
     let links = PerFamily::from_fn(|family| (family == Family::Ipv4).then(|| routed(false)));
-    history.tell(&Evidence::Links { links, asked: history.now() });
-    history.happen(&Happening::Round(Family::Ipv4, 40, AnchorEnd::Proved));
+    history.observe(&Evidence::Links { links, asked: history.now() });
+    history.handle(&Event::Round(Family::Ipv4, 40, AnchorEnd::Proved));
     let way = Some(heartbeat::NetworkPath::Internet(Family::Ipv4));
-    history.happen(&Happening::Beat(way, 100, OutcomeKind::Delivered));
+    history.handle(&Event::Beat(way, 100, OutcomeKind::Delivered));
     history.pass(60_000);
     let refused = history.now();
-    history.happen(&Happening::Beat(way, 0, OutcomeKind::Refused(429)));
-    let mut known = None;
-    while known.is_none() && history.now().since(&refused) < Some(Duration::from_mins(30)) {
+    history.handle(&Event::Beat(way, 0, OutcomeKind::Refused(429)));
+    let mut recorded_at = None;
+    while recorded_at.is_none() && history.now().since(&refused) < Some(Duration::from_mins(30)) {
         history.pass(5_000);
-        history.happen(&Happening::Probe(Family::Ipv4, Some(20)));
-        known = history.recorded.first().map(|_| history.now());
+        history.handle(&Event::Probe(Family::Ipv4, Some(20)));
+        recorded_at = history.recorded.first().map(|_| history.now());
     }
     let [incident] = &history.recorded[..] else { panic!("{:#?}", history.recorded) };
     assert_eq!(incident.cause, Cause::Endpoint);
     assert_eq!(incident.started, refused);
-    assert_eq!(known.and_then(|at| at.since(&refused)), Some(Duration::from_mins(20)));
+    assert_eq!(recorded_at.and_then(|at| at.since(&refused)), Some(Duration::from_mins(20)));
 }
 
-/// A line whose anchors change so.
+/// A network whose anchors change at these times.
 fn plot(both: bool, changes: &[(u64, Anchors)], lasts_ms: u64, seed: u64) -> Plot {
     let families: &[Family] = if both { &Family::BOTH } else { &[Family::Ipv4] };
     let mut world = World::good(families, &[]);
@@ -488,7 +490,7 @@ fn plot(both: bool, changes: &[(u64, Anchors)], lasts_ms: u64, seed: u64) -> Plo
         timeline.push((*at, world.clone()));
     }
     Plot {
-        begins: "2026-03-10T01:00:00Z".parse().expect("a time"),
+        begins: "2026-03-10T01:00:00Z".parse().expect("the constant is a time"),
         lasts_ms,
         timeline: Timeline(timeline),
         news: Vec::new(),

@@ -1,4 +1,4 @@
-//! What must hold at every step, whatever the evidence.
+//! Invariants that hold at every step, whatever the evidence.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use ispmon_agent::{
     },
 };
 
-/// The most pieces of evidence that an opening record may hold.
+/// Limit of the pieces of evidence in an opening record.
 const MOST_EVIDENCE: usize = 64;
 
-/// What was seen so far.
+/// The incidents and gaps so far.
 #[derive(Debug, Default)]
 pub(crate) struct Invariants {
     open: BTreeMap<IncidentId, Incident>,
-    line_closed: Vec<Incident>,
+    closed_connectivity: Vec<Incident>,
     gaps: Vec<Gap>,
     pub(crate) opened: usize,
     pub(crate) failures: u32,
@@ -28,7 +28,7 @@ fn is_before(one: Stamp, other: Stamp) -> bool {
 }
 
 impl Invariants {
-    /// Checks what the machine did with one piece of evidence.
+    /// Checks the machine's reaction to one piece of evidence.
     pub(crate) fn check(
         &mut self,
         machine: &OutageMachine,
@@ -40,7 +40,7 @@ impl Invariants {
             self.gaps.push(gap.clone());
         }
         for transition in transitions {
-            // The machine itself finds that it is blind.
+            // The machine itself detects that it is blind.
             if let Transition::GapEnded(gap) = transition
                 && !self.gaps.contains(gap)
             {
@@ -52,7 +52,7 @@ impl Invariants {
                 Transition::Opened(incident) => self.opened(incident, now),
                 Transition::Changed(incident) | Transition::Progressed(incident) => {
                     let before = self.open.insert(incident.id, incident.clone());
-                    let before = before.expect("only what is open changes");
+                    let before = before.expect("only open incidents change");
                     assert_eq!(before.scope.is_connectivity(), incident.scope.is_connectivity());
                     self.sound(incident);
                 }
@@ -60,33 +60,36 @@ impl Invariants {
                 Transition::GapEnded(_) => {}
             }
             let lines = self.open.values().filter(|open| open.scope.is_connectivity()).count();
-            assert!(lines <= 1, "two incidents of the line are open: {:#?}", self.open);
+            assert!(lines <= 1, "two connectivity incidents are open: {:#?}", self.open);
         }
         let mut viewed: Vec<_> = machine.snapshot().incidents.iter().map(|open| open.id).collect();
         viewed.sort();
         let open: Vec<_> = self.open.keys().copied().collect();
-        assert_eq!(viewed, open, "what is shown is what was told");
+        assert_eq!(viewed, open, "the snapshot shows the incidents that were reported");
         for incident in machine.snapshot().incidents {
             self.sound(&incident);
         }
         if let Some(deadline) = machine.deadline() {
-            assert!(is_before(now, deadline), "a deadline that is over would never rest");
+            assert!(
+                is_before(now, deadline),
+                "a deadline in the past would wake the agent for ever"
+            );
         }
     }
 
     fn opened(&mut self, incident: &Incident, now: Stamp) {
         self.opened += 1;
-        assert!(!is_before(now, incident.started), "nothing begins in the future");
+        assert!(!is_before(now, incident.started), "no incident starts in the future");
         assert_eq!(incident.ended, None);
         let same = self.open.values().find(|open| open.scope == incident.scope);
-        assert!(same.is_none(), "an incident of this scope is open already: {same:#?}");
+        assert!(same.is_none(), "an incident of this scope is already open: {same:#?}");
         if incident.scope.is_connectivity()
-            && let Some(last) = self.line_closed.last()
+            && let Some(last) = self.closed_connectivity.last()
         {
-            let ended = last.ended.expect("it is closed");
+            let ended = last.ended.expect("a closed incident has an end");
             assert!(
                 !is_before(incident.started, ended),
-                "no time belongs to two incidents of the line: {last:#?} {incident:#?}"
+                "two connectivity incidents overlap: {last:#?} {incident:#?}"
             );
         }
         assert!(incident.evidence.len() <= MOST_EVIDENCE, "{:#?}", incident.evidence);
@@ -96,19 +99,19 @@ impl Invariants {
 
     fn closed(&mut self, incident: &Incident, now: Stamp) {
         let open = self.open.remove(&incident.id);
-        assert!(open.is_some(), "only what is open closes: {incident:#?}");
-        let ended = incident.ended.expect("what is closed has an end");
+        assert!(open.is_some(), "only open incidents close: {incident:#?}");
+        let ended = incident.ended.expect("a closed incident has an end");
         assert!(!is_before(ended, incident.started), "no duration is negative: {incident:#?}");
-        assert!(!is_before(now, ended), "nothing ends in the future");
+        assert!(!is_before(now, ended), "no incident ends in the future");
         assert_eq!(incident.segments.last().map(|last| last.to), Some(ended), "{incident:#?}");
         self.sound(incident);
         self.failures += incident.failures;
         if incident.scope.is_connectivity() {
-            self.line_closed.push(incident.clone());
+            self.closed_connectivity.push(incident.clone());
         }
     }
 
-    /// What holds for an incident at any time.
+    /// Checks that hold for an incident at any time.
     fn sound(&self, incident: &Incident) {
         let segments = &incident.segments;
         assert!(!segments.is_empty() && segments.len() <= MOST_SEGMENTS, "{incident:#?}");
@@ -129,22 +132,22 @@ impl Invariants {
                     is_before(segment.from, gap.ended) && is_before(gap.started, segment.to);
                 assert!(
                     !overlaps || !segment.cause.is_downtime(),
-                    "nothing was monitored: {gap:#?} {incident:#?}"
+                    "the segment is in a gap: {gap:#?} {incident:#?}"
                 );
             }
         }
-        for (place, pair) in segments.windows(2).enumerate() {
+        for (index, pair) in segments.windows(2).enumerate() {
             let (before, after) = (&pair[0], &pair[1]);
-            assert!(!is_before(after.from, before.to), "no two overlap: {incident:#?}");
+            assert!(!is_before(after.from, before.to), "segments overlap: {incident:#?}");
             let hole = before.to != after.from;
             let unmonitored = self
                 .gaps
                 .iter()
                 .any(|gap| !is_before(after.from, gap.ended) && !is_before(gap.started, before.to));
-            // What was left off is recorded before the gap is, which has not ended yet.
-            let is_left = place + 2 == segments.len() && after.from == after.to;
+            // A segment cut short by a gap is recorded before the gap, which has not ended yet.
+            let is_cut = index + 2 == segments.len() && after.from == after.to;
             assert!(
-                !hole || unmonitored || is_left,
+                !hole || unmonitored || is_cut,
                 "there is a hole: {incident:#?} {:#?}",
                 self.gaps
             );
@@ -164,13 +167,13 @@ impl Invariants {
         let merged = totals.contains_key(&Cause::Unstable);
         assert!(
             incident.downtime_ms == down || merged && incident.downtime_ms > down,
-            "the downtime is that of its segments, {down} ms: {incident:#?}"
+            "the downtime is the sum of the segments, {down} ms: {incident:#?}"
         );
         if !incident.scope.is_connectivity() {
             assert_eq!(incident.downtime_ms, 0, "{incident:#?}");
         }
         if incident.cause != Cause::Unstable && !merged {
-            let longest = totals.values().max().expect("there is a segment");
+            let longest = totals.values().max().expect("there is at least one segment");
             let headline = totals.iter().find(|(_, ms)| *ms == longest).map(|(cause, _)| *cause);
             assert_eq!(Some(incident.cause), headline, "{incident:#?}");
         }

@@ -1,4 +1,4 @@
-//! The incident machine in stories: each `*.toml` beside this file is one, see `README.md` there.
+//! Scenarios for the incident machine: each `*.toml` next to this file is one, see `README.md` there.
 
 mod change;
 mod histories;
@@ -20,8 +20,8 @@ thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `play` returns, or the message with which it panicked: what must always hold is asserted while
-/// a story is played. The panic is not printed, because there may be thousands.
+/// The return value of `play`, or the message of its panic: the invariants are asserted while a
+/// scenario runs. The panic is not printed, because there may be thousands.
 fn caught<T>(play: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -42,15 +42,15 @@ fn caught<T>(play: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 #[test]
-fn a_misspelt_word_in_a_story_is_refused() {
+fn a_misspelt_key_in_a_story_is_rejected() {
     let problem =
         story::check("story = 'x'\nlasts = '1m'\n[[event]]\nat = '1s'\nancors = 'silent'")
-            .expect_err("there is no such word");
+            .expect_err("the key is unknown");
     assert!(problem.contains("ancors"), "{problem}");
 }
 
 #[test]
-fn a_repetition_that_makes_no_sense_is_refused() {
+fn an_invalid_repetition_is_rejected() {
     for (keys, problem) in [
         ("repeat = 3", "needs both `repeat` and `every`"),
         ("every = '2s'", "needs both `repeat` and `every`"),
@@ -81,7 +81,7 @@ fn a_repetition_that_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn what_is_repeated_is_what_is_written_out() {
+fn a_repetition_equals_the_written_out_events() {
     let times = |times: &[u64]| -> String {
         let event = |at| format!("[[event]]\nat = '{at}s'\nanchors = 'silent'\n");
         let back = |at: u64| format!("[[event]]\nat = '{}s'\nanchors = 'answer'\n", at + 20);
@@ -96,12 +96,13 @@ fn what_is_repeated_is_what_is_written_out() {
         for expectations in [both, &written] {
             story::check(&format!("{head}{events}{expectations}")).expect(events);
         }
-        story::check(&format!("{head}{events}{both}{both}")).expect_err("there are only two");
+        story::check(&format!("{head}{events}{both}{both}"))
+            .expect_err("two outages do not match four expectations");
     }
 }
 
 #[test]
-fn a_story_that_expects_something_else_fails() {
+fn a_story_with_a_wrong_expectation_fails() {
     let quiet = "story = 'nothing happens'\nlasts = '1m'\n";
     story::check(quiet).expect("nothing happens");
     let problem = story::check(&format!("{quiet}[[expect]]\nevent = 'opened'\ncause = 'isp'"))

@@ -1,12 +1,12 @@
-//! Random worlds, each played for hours, and an independent judge of what the agent wrote.
+//! Runs random worlds for hours of virtual time, and independently judges the journal of the agent.
 //!
-//! - [`sketch`] makes a world from a seed: a setup, and faults that come and go.
-//! - [`witness`] knows the world and not the machine, and says what is certain at which time.
-//! - [`judge`] plays the world and compares: liveness and truth.
-//! - [`shrink`] makes a world that fails small enough to read.
+//! - [`sketch`] generates a world from a seed: a setup, and faults that come and go.
+//! - [`witness`] derives from the world, without the machine, what is certain at each time.
+//! - [`judge`] runs the world and compares the journal with that: liveness and truth.
+//! - [`shrink`] reduces a failing world until it is small enough to read.
 //!
-//! `ISPMON_WORLDS` is the number of worlds, `ISPMON_SEED` the first seed, alone the only one; with `ISPMON_TRACE`
-//! everything is printed that the machine learns in the small world that is left of one that fails.
+//! `ISPMON_WORLDS` sets the number of worlds, `ISPMON_SEED` the first seed, or without `ISPMON_WORLDS`
+//! the only one. `ISPMON_TRACE` prints all evidence of the shrunk world of a failure.
 
 mod judge;
 mod shrink;
@@ -27,9 +27,9 @@ use std::{
 use judge::Violation;
 use sketch::Sketch;
 
-/// How many worlds are played without being asked for another number.
+/// Default number of worlds.
 const WORLDS: u64 = 500;
-/// How many failing worlds are shown for each rule that is broken.
+/// Number of failing worlds shown for each broken rule.
 const SHOWN: usize = 3;
 
 fn number(variable: &str) -> Option<u64> {
@@ -37,7 +37,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
-/// Plays the worlds of these seeds on all processors, and returns those that fail, by seed.
+/// Runs the worlds of these seeds on all processors, and returns the violations by seed.
 fn play(seeds: std::ops::Range<u64>) -> BTreeMap<u64, Vec<Violation>> {
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(BTreeMap::new()));
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -51,17 +51,17 @@ fn play(seeds: std::ops::Range<u64>) -> BTreeMap<u64, Vec<Violation>> {
                     }
                     let found = judge::broken(&Sketch::random(seed));
                     if !found.is_empty() {
-                        failed.lock().expect("nobody panics with it").insert(seed, found);
+                        failed.lock().expect("the lock is not poisoned").insert(seed, found);
                     }
                 }
             });
         }
     });
-    failed.into_inner().expect("nobody panicked with it")
+    failed.into_inner().expect("the lock is not poisoned")
 }
 
 #[test]
-fn the_record_of_random_worlds_is_live_and_true() {
+fn the_journal_of_random_worlds_is_live_and_true() {
     let replayed = number("ISPMON_SEED");
     let seeds = match replayed {
         Some(seed) => seed..seed + number("ISPMON_WORLDS").unwrap_or(1),
@@ -103,13 +103,13 @@ fn the_record_of_random_worlds_is_live_and_true() {
 }
 
 #[test]
-fn a_record_that_lies_is_found_out() {
-    // The witness is no rubber stamp: the truth of one world does not fit the record of another.
+fn a_wrong_journal_is_detected() {
+    // The truth of one world must not fit the journal of another.
     let found = (0..200).filter(|seed| {
         let world = Sketch::random(*seed);
         let mut other = world.clone();
         other.faults.clear();
         !judge::compare_with(&world, &other).is_empty()
     });
-    assert!(found.count() >= 50, "most worlds differ from one in which nothing fails");
+    assert!(found.count() >= 50, "most worlds differ from a world without faults");
 }

@@ -1,5 +1,5 @@
-//! Plays a story on virtual time: the machine and the schedule that run in the agent, with questions
-//! that end as the world has it.
+//! Runs a scenario on virtual time: the agent's incident machine and schedule, with probe results from
+//! the scenario's world.
 
 mod ask;
 
@@ -29,20 +29,20 @@ use crate::{
     world::{ANCHORS, MacState, World},
 };
 
-/// A connect that is unanswered for so long raises doubt, and counts as lost.
+/// A connect without an answer for this long raises doubt, and counts as lost.
 const LOST_MS: u64 = 1_000;
-/// The time since boot at which a story begins.
+/// Time since boot at the start of a scenario.
 const BOOT_MS: u64 = 1_000;
-/// How often the agent's sign of life is renewed.
+/// Update interval of the agent's alive file.
 const ALIVE_MS: u64 = 60_000;
 
-/// Everything that a story says about how it is played.
+/// Everything that defines a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plot {
     pub(crate) begins: Timestamp,
     pub(crate) lasts_ms: u64,
     pub(crate) timeline: Timeline,
-    /// What the agent learns otherwise than by asking, in the order of the time.
+    /// Events that the agent learns without a probe, in chronological order.
     pub(crate) news: Vec<(u64, News)>,
     pub(crate) beats: Beats,
     pub(crate) interval_ms: u64,
@@ -50,24 +50,24 @@ pub(crate) struct Plot {
     pub(crate) router_mac: MacState,
     pub(crate) usual_ms: Option<f64>,
     pub(crate) seed: u64,
-    /// When to look at what the machine shows.
+    /// Times at which to take the machine's snapshot.
     pub(crate) checkpoints: Vec<u64>,
-    /// Whether a crash is dated as the journal does it, by its last sign of life.
+    /// Whether a crash is dated as the journal does it, by the alive file.
     pub(crate) dates_crashes: bool,
-    /// Whether what must always hold is checked at each step, or only when something changes.
+    /// Whether the invariants are checked at each step, or only when something changes.
     pub(crate) strict: bool,
-    /// Whether everything that the machine learns is printed.
+    /// Whether all evidence that the machine receives is printed.
     pub(crate) traced: bool,
 }
 
-/// What happens to the agent itself, or to what it runs on.
+/// An event of the agent itself, or of its platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// The kernel says that a link, an address or a route may have changed.
+    /// The kernel reports that a link, an address or a route may have changed.
     LinksChanged,
     /// An interface comes up, although nothing else changes.
     LinkUp,
-    /// The kernel gave the router up.
+    /// The kernel has given up the router.
     GatewayGone,
     ClockImplausible(bool),
     ClockStep(i64),
@@ -75,41 +75,41 @@ pub(crate) enum News {
     NoAnchors(Family),
     /// Whether the device has no root certificates.
     CannotVerify(bool),
-    /// A reload takes the heartbeats' URL away.
+    /// A reload removes the heartbeats' URL.
     NoHeartbeats,
-    /// A time that nobody watches begins, and lasts until then.
+    /// An unmonitored period starts, and lasts until then.
     Gap(GapCause, u64),
 }
 
-/// When heartbeats go.
+/// The heartbeat schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beats {
     None,
     /// Every minute, and every 5 seconds after a failure.
     Steady,
-    /// As the agent does it, with jitter and back-off.
+    /// As in the agent, with jitter and back-off.
     Random,
 }
 
-/// What came of a story.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// When which transition was told, in milliseconds of the story.
+    /// The transitions with their times, in milliseconds of the scenario.
     pub(crate) transitions: Vec<(u64, Transition)>,
     pub(crate) view: MachineSnapshot,
-    /// What was shown at each checkpoint that was watched.
+    /// The snapshots at the monitored checkpoints.
     pub(crate) views: Vec<(u64, MachineSnapshot)>,
-    /// The longest time for which no anchor of a family was asked although the agent watched, and when
-    /// it was over.
+    /// The longest time without a probe to an anchor of a family while the agent monitored, and when it
+    /// ended.
     pub(crate) silence: PerFamily<(u64, u64)>,
-    /// The longest time between two looks at the links, and when it was over.
+    /// The longest time between two link queries, and when it ended.
     pub(crate) blindness: (u64, u64),
-    /// When each boot began.
+    /// The time of each boot.
     pub(crate) boots: BTreeMap<BootId, u64>,
 }
 
 impl Outcome {
-    /// The time of the story.
+    /// Converts a stamp into the time of the scenario.
     pub(crate) fn time_of(&self, stamp: Stamp) -> u64 {
         (self.boots[&stamp.boot] + stamp.boot_ms).saturating_sub(BOOT_MS)
     }
@@ -119,7 +119,7 @@ impl Outcome {
 enum Action {
     News(usize),
     GapEnd(GapCause, u64),
-    /// Evidence comes in that was asked for at a time.
+    /// Evidence arrives from a probe that was sent at this time.
     Learn(u64, Vec<Evidence>, Option<DueProbe>),
     Beat(u64),
     BeatEnd(u64, Box<Evidence>, u64),
@@ -163,14 +163,14 @@ struct Player<'a> {
     wall_offset_ms: i64,
     clock_implausible: bool,
     watching: bool,
-    /// What was asked before this time is void.
+    /// Probes sent before this time are void.
     void_before: u64,
     links: PerFamily<Option<LinkAnswer>>,
     no_anchors: PerFamily<bool>,
     no_heartbeats: bool,
     turns: PerFamily<usize>,
     proof_turns: PerFamily<usize>,
-    /// What the journal would have kept over a restart.
+    /// The incidents that the journal would have kept over a restart.
     recorded: Vec<Incident>,
     networks: Vec<NetworkFacts>,
     last_record: u64,
@@ -185,7 +185,7 @@ struct Player<'a> {
     steps: u64,
 }
 
-/// Plays a story to its end, and checks at every step what must always hold.
+/// Runs a scenario to its end, and checks the invariants at every step.
 pub(crate) fn play(plot: &Plot) -> Outcome {
     let mut random = Rng::with_seed(plot.seed);
     let boot = boot_id(1);
@@ -235,7 +235,7 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
     for (index, (at, _)) in plot.news.iter().enumerate() {
         player.at(*at, Action::News(index));
     }
-    player.learn_what_is_usual();
+    player.learn_usual_rtt();
     player.start(GraceReason::Started);
     player.run();
     player.outcome.view = player.machine.snapshot();
@@ -248,8 +248,8 @@ fn schedule(plot: &Plot, now: Stamp, random: &mut Rng) -> ProbeSchedule {
     ProbeSchedule::new(interval, interval.mul_f64(random.f64()), Duration::from_millis(now.boot_ms))
 }
 
-/// A transition in one line.
-fn told(transition: &Transition) -> String {
+/// A transition in one line of text.
+fn transition_line(transition: &Transition) -> String {
     let (what, incident) = match transition {
         Transition::Opened(incident) => ("opened", incident),
         Transition::Changed(incident) => ("changed", incident),
@@ -264,7 +264,7 @@ fn told(transition: &Transition) -> String {
     format!("{what} {} {} {:?}", incident.scope, incident.cause, segments.collect::<Vec<_>>())
 }
 
-/// The next anchor in turn that may be asked.
+/// The next anchor in turn that `may_be` allows.
 fn next(turn: &mut usize, may_be: impl Fn(usize) -> bool) -> Option<usize> {
     let anchors = (*turn..*turn + ANCHORS).map(|turn| turn % ANCHORS);
     let anchor = anchors.into_iter().find(|anchor| may_be(*anchor))?;
@@ -273,7 +273,7 @@ fn next(turn: &mut usize, may_be: impl Fn(usize) -> bool) -> Option<usize> {
 }
 
 fn boot_id(number: u128) -> BootId {
-    uuid::Uuid::from_u128(number).to_string().parse().expect("a boot id")
+    uuid::Uuid::from_u128(number).to_string().parse().expect("the UUID is a boot id")
 }
 
 /// The address of an anchor of a family.
@@ -285,7 +285,7 @@ pub(crate) fn anchor_of(family: Family, anchor: usize) -> SocketAddr {
     }
 }
 
-/// What is asked, and what came back.
+/// A probe and its answer, as the machine receives it.
 pub(crate) fn observation(
     probe: ProbeKind,
     family: Option<Family>,
@@ -317,7 +317,7 @@ impl Player<'_> {
         self.plot.timeline.at(self.now)
     }
 
-    fn learn_what_is_usual(&mut self) {
+    fn learn_usual_rtt(&mut self) {
         let Some(usual_ms) = self.plot.usual_ms else { return };
         let now = self.stamp(self.now);
         for _ in 0..48 {
@@ -341,7 +341,7 @@ impl Player<'_> {
         }
     }
 
-    /// The agent has started, or watches again.
+    /// The agent has started, or has resumed.
     fn start(&mut self, reason: GraceReason) {
         self.silent_since = PerFamily::from_fn(|_| self.now);
         self.looked = self.now;
@@ -353,11 +353,11 @@ impl Player<'_> {
         }
     }
 
-    /// Nothing that was known still holds; it begins with a round.
+    /// Starts a grace period with a round; all earlier results are void.
     fn begin_grace(&mut self, reason: GraceReason) {
         self.learn(&Evidence::Grace(reason));
         self.forget_macs();
-        self.look_at_links();
+        self.query_links();
         for family in Family::BOTH {
             if self.no_anchors[family] {
                 self.learn(&Evidence::NoAnchors { family });
@@ -398,7 +398,7 @@ impl Player<'_> {
         }
     }
 
-    /// Does what is due by the clock, and returns when to look again.
+    /// Does everything that is due, and returns the next wake-up time.
     fn advance(&mut self) -> u64 {
         let now = self.stamp(self.now);
         if self.machine.deadline().is_some_and(|deadline| deadline.boot_ms <= now.boot_ms) {
@@ -407,8 +407,8 @@ impl Player<'_> {
         let wanted = self.machine.plan();
         let (mut questions, mut next) = self.schedule.due(wanted, self.boot_time());
         let looks = |asked: &DueProbe| matches!(asked, DueProbe::Probe(_) | DueProbe::Round(_));
-        if questions.iter().any(looks) && self.look_at_links() {
-            // As the monitor does it: what has changed may ask for more.
+        if questions.iter().any(looks) && self.query_links() {
+            // As in the monitor: a change may make more probes due.
             let (more, again) = self.schedule.due(self.machine.plan(), self.boot_time());
             questions.extend(more);
             next = again;
@@ -419,13 +419,13 @@ impl Player<'_> {
         let deadline = self.machine.deadline().map(|at| at.boot_ms);
         let next = u64::try_from(next.as_millis()).unwrap_or(u64::MAX);
         let wake = next.min(deadline.unwrap_or(u64::MAX)).saturating_sub(BOOT_MS) + self.boot_began;
-        assert!(wake > self.now, "the agent would never rest: {wanted:?}");
+        assert!(wake > self.now, "the agent would wake for ever: {wanted:?}");
         wake
     }
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::News(index) => self.hear(index),
+            Action::News(index) => self.receive_news(index),
             Action::GapEnd(cause, began) => self.end_gap(cause, began),
             Action::Learn(asked, evidence, ended) => {
                 if let Some(question) = ended {
@@ -437,21 +437,21 @@ impl Player<'_> {
                     }
                 }
             }
-            Action::Beat(number) if number == self.beat && self.watching => self.send_beat(),
+            Action::Beat(number) if number == self.beat && self.watching => self.send_heartbeat(),
             Action::Beat(_) => {}
             Action::BeatEnd(started, evidence, number) => {
                 if started >= self.void_before && self.watching {
                     self.learn(&evidence);
                 }
                 if number == self.beat {
-                    let wait = self.beat_wait(&evidence);
+                    let wait = self.heartbeat_wait(&evidence);
                     self.at(self.now + wait, Action::Beat(number));
                 }
             }
         }
     }
 
-    fn hear(&mut self, index: usize) {
+    fn receive_news(&mut self, index: usize) {
         let news = &self.plot.news[index].1;
         match news {
             News::ClockStep(by_ms) => self.wall_offset_ms += by_ms,
@@ -468,19 +468,19 @@ impl Player<'_> {
         }
         match news {
             News::LinksChanged => {
-                if self.look_at_links() {
+                if self.query_links() {
                     self.schedule.hurry();
                 }
             }
             News::LinkUp => {
                 self.forget_macs();
                 self.learn(&Evidence::Grace(GraceReason::LinkUp));
-                self.look_at_links();
+                self.query_links();
             }
             News::GatewayGone => {
                 for family in Family::BOTH {
                     if self.world().families[family].can_send() {
-                        self.tell_gateway(family, RouterOutcome::Gone);
+                        self.report_gateway(family, RouterOutcome::Gone);
                     }
                 }
             }
@@ -533,7 +533,7 @@ impl Player<'_> {
         self.void_before = self.now;
         let restarted = !matches!(cause, GapCause::Suspended | GapCause::Paused);
         if restarted {
-            // What was under way is gone.
+            // Probes in flight are lost.
             let news = self.queue.drain().filter(|Reverse(queued)| {
                 matches!(queued.action, Action::News(_) | Action::GapEnd(..))
             });
@@ -543,7 +543,7 @@ impl Player<'_> {
             self.networks.iter().for_each(|facts| self.machine.restore_network(facts));
             self.schedule = schedule(self.plot, ended, &mut self.random);
             self.links = PerFamily::default();
-            self.learn_what_is_usual();
+            self.learn_usual_rtt();
         }
         let id = IncidentId::new(ended, &mut self.random);
         self.learn(&Evidence::GapEnded(Gap {
@@ -557,18 +557,18 @@ impl Player<'_> {
         self.start(if restarted { GraceReason::Started } else { GraceReason::Resumed });
     }
 
-    /// Forgets the hardware addresses of the routers, as the prober does: the device may be elsewhere now.
+    /// Forgets the hardware addresses of the routers, like the prober: the device may be elsewhere now.
     fn forget_macs(&mut self) {
         self.links = self.links.clone().map(|link| link.as_ref().map(LinkAnswer::without_mac));
     }
 
-    /// Asks the kernel how the anchors are reached, and returns whether that has changed.
-    fn look_at_links(&mut self) -> bool {
+    /// Queries the kernel for the links, and returns whether they have changed.
+    fn query_links(&mut self) -> bool {
         let asked = self.stamp(self.now);
         let before = self.links.clone();
-        self.note_look();
+        self.note_link_query();
         for family in Family::BOTH {
-            let link = self.look_at_link(family);
+            let link = self.query_link(family);
             self.links[family] = (!self.no_anchors[family]).then_some(link);
         }
         let has_returned = before.iter().zip(self.links.iter()).any(|((_, before), (_, after))| {
@@ -584,8 +584,8 @@ impl Player<'_> {
         has_returned || after.map(way) != before.map(way)
     }
 
-    /// What the kernel says of the way of a family, with what was known of its router before.
-    fn look_at_link(&self, family: Family) -> LinkAnswer {
+    /// The kernel's answer for a family, with the MAC address of its router so far.
+    fn query_link(&self, family: Family) -> LinkAnswer {
         let (link, before) = (self.world().link(family), self.links[family].as_ref());
         let is_new = before.is_none_or(|before| {
             before.route().is_none() || link.without_mac().has_come_up_since(&before.without_mac())
@@ -613,7 +613,7 @@ impl Player<'_> {
         self.record(transitions);
         let is_failing = self.machine.is_failing();
         if self.was_failing && !is_failing && !self.no_heartbeats && self.watching {
-            // The first heartbeat after an outage goes at once.
+            // The first heartbeat after an outage is sent at once.
             self.beat += 1;
             self.failed_beats = 0;
             let wait = match self.plot.beats {
@@ -625,7 +625,7 @@ impl Player<'_> {
         self.was_failing = is_failing;
     }
 
-    /// Prints what the machine learned, and what it makes of it.
+    /// Prints the evidence and the machine's state after it.
     fn trace(&self, evidence: &Evidence) {
         let mut text = format!("{evidence:?}");
         while let (Some(from), Some(to)) = (text.find("Stamp { boot"), text.find('Z')) {
@@ -657,7 +657,7 @@ impl Player<'_> {
                 Transition::GapEnded(_) => {}
             }
             if self.plot.traced {
-                println!("{:>9} => {}", self.now, told(&transition));
+                println!("{:>9} => {}", self.now, transition_line(&transition));
             }
             self.last_record = self.now;
             self.outcome.transitions.push((self.now, transition));
@@ -665,29 +665,29 @@ impl Player<'_> {
     }
 
     fn note_silence(&mut self) {
-        self.note_look();
+        self.note_link_query();
         for family in Family::BOTH {
-            self.note_anchor_asked(family);
+            self.note_anchor_probed(family);
         }
     }
 
-    fn note_look(&mut self) {
+    fn note_link_query(&mut self) {
         let blind = self.now - std::mem::replace(&mut self.looked, self.now);
         if blind > self.outcome.blindness.0 {
             self.outcome.blindness = (blind, self.now);
         }
     }
 
-    fn note_anchor_asked(&mut self, family: Family) {
+    fn note_anchor_probed(&mut self, family: Family) {
         let silent = self.now - std::mem::replace(&mut self.silent_since[family], self.now);
-        // Without a way to send nobody can be asked.
+        // Without a route nothing can be probed.
         let could = self.routed_since[family].is_some_and(|since| since + silent <= self.now);
         if could && silent > self.outcome.silence[family].0 {
             self.outcome.silence[family] = (silent, self.now);
         }
     }
 
-    /// Notes since when a family has a way to send.
+    /// Notes since when a family has a route.
     fn note_routes(&mut self) {
         for family in Family::BOTH {
             let can_send = self.world().families[family].can_send() && !self.no_anchors[family];
@@ -696,7 +696,7 @@ impl Player<'_> {
         }
     }
 
-    fn send_beat(&mut self) {
+    fn send_heartbeat(&mut self) {
         let mut random = self.random.fork();
         let (outcome, proof, took) = self.plot.timeline.heartbeat(self.now, &mut random);
         let started = self.stamp(self.now);
@@ -705,8 +705,8 @@ impl Player<'_> {
         self.at(self.now + took, Action::BeatEnd(self.now, Box::new(evidence), self.beat));
     }
 
-    /// How long the next heartbeat waits after one that ended so.
-    fn beat_wait(&mut self, evidence: &Evidence) -> u64 {
+    /// Wait before the next heartbeat after one with this result.
+    fn heartbeat_wait(&mut self, evidence: &Evidence) -> u64 {
         let failed =
             matches!(evidence, Evidence::Heartbeat { outcome: OutcomeKind::Failed(_), .. });
         self.failed_beats = if failed { self.failed_beats + 1 } else { 0 };

@@ -1,4 +1,4 @@
-//! Each story is a test of its own name: `isp-goes-dark.toml` is `stories::isp_goes_dark`.
+//! Each scenario is a test of its own name: `isp-goes-dark.toml` is `stories::isp_goes_dark`.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -8,13 +8,13 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
-/// Plays the story of a test, in whose name `_` stands for `-`.
+/// Runs the scenario of a test, in whose name `_` stands for `-`.
 fn play(test: &str) {
     let file = format!("{}.toml", test.replace('_', "-"));
     let story = fs::read_to_string(folder().join(&file))
         .unwrap_or_else(|error| panic!("{file} cannot be read: {error}"));
     if let Err(problem) = story::check(&story) {
-        panic!("{file} ends otherwise than expected: {problem}");
+        panic!("{file} does not match its expectations: {problem}");
     }
 }
 
@@ -33,17 +33,19 @@ macro_rules! stories {
 #[test]
 fn every_file_is_listed() {
     let files: BTreeSet<String> = fs::read_dir(folder())
-        .expect("the folder of stories can be read")
-        .map(|entry| entry.expect("its entries can be read").path())
+        .expect("the folder of scenarios is readable")
+        .map(|entry| entry.expect("its entries are readable").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .map(|path| path.file_stem().expect("it has a name").to_string_lossy().replace('-', "_"))
+        .map(|path| {
+            path.file_stem().expect("the file has a name").to_string_lossy().replace('-', "_")
+        })
         .collect();
     let listed: BTreeSet<String> = LISTED.iter().map(|&name| name.to_owned()).collect();
     let unlisted: Vec<_> = files.difference(&listed).collect();
     let missing: Vec<_> = listed.difference(&files).collect();
     assert!(
         unlisted.is_empty() && missing.is_empty(),
-        "add to the list in stories.rs: {unlisted:?}; take out of it, as they have no file: {missing:?}"
+        "add to the list in stories.rs: {unlisted:?}; remove from it, because they have no file: {missing:?}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The format of a story, and whether it ends as it tells.
+//! The format of a scenario, and the comparison of a run with its expectations.
 
 use std::{fmt::Write, time::Duration};
 
@@ -18,11 +18,11 @@ use crate::{
     world::{FamilyName, GatewayState, MacState, World},
 };
 
-/// An outage begins at most one probe interval before its first failed probe was sent.
+/// An outage starts at most one probe interval before its first failed probe was sent.
 const START_WITHIN_MS: u64 = 5_000;
-/// An outage is known within this after it has begun.
+/// Limit of the time from the start of an outage to its record.
 const KNOWN_WITHIN_MS: u64 = 10_000;
-/// The end of an outage is known this well.
+/// Tolerance of the end of an outage.
 const END_WITHIN_MS: u64 = 2_000;
 
 #[derive(Debug, Deserialize)]
@@ -38,12 +38,12 @@ struct Story {
     zone: String,
     #[serde(default = "families")]
     families: Vec<FamilyName>,
-    /// Whose route leads into a tunnel.
+    /// The families whose route leads into a tunnel.
     #[serde(default)]
     tunnels: Vec<FamilyName>,
     #[serde(default = "yes")]
     heartbeats: bool,
-    /// How long nothing opens after a start, a resume or a link-up.
+    /// The grace period: how long no incident opens after a start, a resume or a link-up.
     grace: Option<String>,
     /// The probe interval.
     interval: Option<String>,
@@ -62,7 +62,7 @@ struct Story {
 }
 
 fn begins() -> Timestamp {
-    "2026-03-10T01:00:00Z".parse().expect("a time")
+    "2026-03-10T01:00:00Z".parse().expect("the constant is a time")
 }
 
 fn zone() -> String {
@@ -116,7 +116,7 @@ impl TryFrom<toml::Table> for Expected {
     }
 }
 
-/// One transition; what is not named may be anything.
+/// One transition; keys that are not set match anything.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expectation {
@@ -131,12 +131,12 @@ struct Expectation {
     failures: Option<u32>,
     segments: Option<Vec<String>>,
     scopes: Option<Vec<String>>,
-    /// A question and its answer that the record must hold, such as `gateway silent`.
+    /// A probe and its answer that the journal must hold, such as `gateway silent`.
     evidence: Option<String>,
     sentence: Option<String>,
 }
 
-/// How things stand at the end.
+/// The final state.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct End {
@@ -146,7 +146,7 @@ struct End {
     open: Option<Vec<String>>,
 }
 
-/// Plays a story and says how it ended otherwise than told.
+/// Runs a scenario and reports the first difference from its expectations.
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let story: Story = toml::from_str(text).map_err(|error| error.to_string())?;
     let plot = plot(&story)?;
@@ -155,7 +155,7 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     let zone = TimeZone::get(&story.zone).map_err(|error| error.to_string())?;
     let outcome = player::play(&plot);
     let result = compare(&expected, &story.end, &outcome, &zone);
-    result.map_err(|problem| format!("{problem}\nWhat happened:\n{}", told(&outcome, &zone)))
+    result.map_err(|problem| format!("{problem}\nWhat happened:\n{}", transcript(&outcome, &zone)))
 }
 
 fn plot(story: &Story) -> Result<Plot, String> {
@@ -194,7 +194,7 @@ fn plot(story: &Story) -> Result<Plot, String> {
     })
 }
 
-/// Each event as often as it happens, in the order of the time.
+/// Each event as often as it happens, in chronological order.
 fn expand(events: &[Change], lasts_ms: u64) -> Result<Vec<(u64, &Change)>, String> {
     let mut expanded: Vec<(u64, &Change)> = Vec::new();
     let mut last = 0;
@@ -214,7 +214,7 @@ fn expand(events: &[Change], lasts_ms: u64) -> Result<Vec<(u64, &Change)>, Strin
     Ok(expanded)
 }
 
-/// How often an event happens, and the time from one to the next in milliseconds.
+/// Number of occurrences of an event, and the time from one to the next in milliseconds.
 fn repetition(change: &Change, at: u64, lasts_ms: u64) -> Result<(u64, u64), String> {
     let refuse = |problem: &str| Err(format!("the event at {} {problem}", change.at));
     let (repeat, every) = match (change.repeat, &change.every) {
@@ -238,7 +238,7 @@ fn repetition(change: &Change, at: u64, lasts_ms: u64) -> Result<(u64, u64), Str
     Ok((repeat, every))
 }
 
-/// What the agent learns of a change without asking.
+/// Events that the agent learns from a change without a probe.
 fn news_of(change: &Change, before: &World, world: &World, at: u64) -> Result<Vec<News>, String> {
     let mut news = Vec::new();
     if let Some(by_s) = change.clock_step_s {
@@ -247,7 +247,7 @@ fn news_of(change: &Change, before: &World, world: &World, at: u64) -> Result<Ve
     if let Some(implausible) = change.clock_implausible {
         news.push(News::ClockImplausible(implausible));
     }
-    if at > 0 && before.is_change_told(world) {
+    if at > 0 && before.is_change_reported(world) {
         news.push(News::LinksChanged);
     }
     if change.link_up == Some(true) {
@@ -275,7 +275,7 @@ fn news_of(change: &Change, before: &World, world: &World, at: u64) -> Result<Ve
             GapCause::PowerLost,
         ];
         let cause = causes.into_iter().find(|cause| cause.as_str() == gap);
-        let cause = cause.ok_or_else(|| format!("there is no gap of the cause {gap:?}"))?;
+        let cause = cause.ok_or_else(|| format!("unknown cause of a gap: {gap:?}"))?;
         news.push(News::Gap(cause, milliseconds(until)?));
     }
     Ok(news)
@@ -298,7 +298,7 @@ fn compare(
     for (index, expected) in expected.iter().enumerate() {
         let number = index + 1;
         let Some((at, transition)) = happened.next() else {
-            return Err(format!("expected more: nothing came as number {number}"));
+            return Err(format!("expected more: there is no transition number {number}"));
         };
         let differs = |what: &str, wanted: &str, got: &str| {
             Err(format!("number {number}: {what} should be {wanted}, and is {got}"))
@@ -335,15 +335,15 @@ fn compare(
         let times = [
             ("its start", &expected.started, began_ms(incident.started), 0, START_WITHIN_MS),
             ("its end", &expected.ended, ended, END_WITHIN_MS, END_WITHIN_MS),
-            ("the time it is told", &expected.known, *at, 0, 0),
+            ("the time it is reported", &expected.known, *at, 0, 0),
             ("its downtime", &expected.downtime, downtime, START_WITHIN_MS, END_WITHIN_MS),
         ];
         for (what, wanted, got, before, after) in times {
             let Some(text) = wanted else { continue };
             let wanted = milliseconds(text)?;
-            // `known` is the latest moment.
+            // `known` is the latest time.
             let least =
-                if what == "the time it is told" { 0 } else { wanted.saturating_sub(before) };
+                if what == "the time it is reported" { 0 } else { wanted.saturating_sub(before) };
             if got < least || got > wanted + after {
                 return differs(what, text, &seconds(got));
             }
@@ -353,7 +353,7 @@ fn compare(
             && let Some(started) = &expected.started
             && *at > milliseconds(started)? + KNOWN_WITHIN_MS
         {
-            return differs("the time it is told", "10 s after its start", &seconds(*at));
+            return differs("the time it is reported", "10 s after its start", &seconds(*at));
         }
         if let Some(wanted) = expected.failures.filter(|wanted| *wanted != incident.failures) {
             return differs("failures", &wanted.to_string(), &incident.failures.to_string());
@@ -388,7 +388,7 @@ fn compare(
 fn compare_end(end: &End, view: &MachineSnapshot) -> Result<(), String> {
     if let Some(wanted) = end.blips.filter(|wanted| *wanted != view.blips) {
         return Err(format!(
-            "at the end {wanted} blips are expected, and {} were counted",
+            "at the end {wanted} blips are expected, but {} were counted",
             view.blips
         ));
     }
@@ -416,8 +416,8 @@ fn seconds(milliseconds: u64) -> String {
     format!("{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000)
 }
 
-/// What happened, for the one who mends the story or the machine.
-fn told(outcome: &Outcome, zone: &TimeZone) -> String {
+/// All transitions of a run, for debugging the scenario or the machine.
+fn transcript(outcome: &Outcome, zone: &TimeZone) -> String {
     let mut text = String::new();
     for (at, transition) in &outcome.transitions {
         let (event, incident) = parts(transition);

@@ -1,5 +1,5 @@
-//! How the network changes, and how a question ends that is asked at some time. Times are
-//! milliseconds of the story.
+//! How the network changes, and the result of a probe that is sent at a given time. Times are
+//! milliseconds of the scenario.
 
 use fastrand::Rng;
 use ispmon_agent::{
@@ -9,26 +9,26 @@ use ispmon_agent::{
 
 use crate::world::{Anchors, DnsState, GatewayState, Heartbeat, PortalState, StubState, World};
 
-/// How long a connect may take, and how long a proof, from the start of its connect.
+/// Timeout of a connect, and of a proof, from the start of its connect.
 const CONNECT_MS: u64 = 2_500;
 const PROOF_MS: u64 = 4_000;
-/// When the kernel sends the first packet of a connection again, and when one that follows.
+/// Transmission times of the first packet of a connection, and of a later one.
 const TRIES_MS: [u64; 2] = [0, 1_000];
 const LATER_TRIES_MS: [u64; 5] = [0, 200, 600, 1_400, 3_000];
-/// How long the system's resolver waits for one name server, and how often it asks all of them.
+/// The system resolver's timeout per name server, and its number of attempts.
 const LOOKUP_MS: u64 = 5_000;
 const LOOKUP_ATTEMPTS: usize = 2;
 const DIRECT_MS: u64 = 2_000;
-/// How often a direct query is sent within its time.
+/// Transmissions of a direct query within its timeout.
 const DIRECT_TRIES: usize = 4;
 const GATEWAY_MS: u64 = 1_500;
 const PORTAL_MS: u64 = 3_000;
-/// What a heartbeat takes that is answered, that is turned away, and that is not answered.
+/// Duration of a heartbeat that is delivered, that is refused, and that is not answered.
 const BEAT_MS: u64 = 150;
 const BEAT_REFUSED_MS: u64 = 50;
 const BEAT_LIMIT_MS: u64 = 10_000;
 
-/// The states of the world, each with the time from which it holds; the first from 0 on.
+/// The states of the world, each with its start time; the first starts at 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline(pub(crate) Vec<(u64, World)>);
 
@@ -38,7 +38,7 @@ impl Timeline {
         &self.0[later.saturating_sub(1)].1
     }
 
-    /// How a connect to an anchor ends that is sent at `sent`, and after how long.
+    /// Result of a connect to an anchor sent at `sent`, and its duration.
     pub(crate) fn connect(
         &self,
         family: Family,
@@ -78,7 +78,7 @@ impl Timeline {
         (AnchorEnd::TimedOut, CONNECT_MS)
     }
 
-    /// The same with TLS, where the anchor is asked for it.
+    /// The same with TLS, if the anchor is probed for proof.
     pub(crate) fn prove(
         &self,
         family: Family,
@@ -110,7 +110,7 @@ impl Timeline {
         (AnchorEnd::Unproved, PROOF_MS)
     }
 
-    /// How a look-up by the system's resolver ends, and after how long.
+    /// Result of a lookup by the system's resolver, and its duration.
     pub(crate) fn look_up(&self, sent: u64, random: &mut Rng) -> (DnsOutcome, u64) {
         match self.at(sent).stub {
             StubState::Alive => {}
@@ -120,10 +120,10 @@ impl Timeline {
         let (mut waited, mut failed) = (1, false);
         for _ in 0..LOOKUP_ATTEMPTS {
             for server in 0..self.at(sent).servers.len() {
-                let (answer, took) = self.ask_server(server, sent + waited, LOOKUP_MS, 1, random);
+                let (answer, took) = self.query_server(server, sent + waited, LOOKUP_MS, 1, random);
                 waited += took;
                 match answer {
-                    // A server that lies gives an address to the system as well.
+                    // A server that lies returns an address to the system's resolver as well.
                     DnsOutcome::Answered | DnsOutcome::Lied => {
                         return (DnsOutcome::Answered, waited);
                     }
@@ -135,15 +135,15 @@ impl Timeline {
         (if failed { DnsOutcome::Failed } else { DnsOutcome::Silent }, waited)
     }
 
-    /// How a query to every name server ends, each after how long.
-    pub(crate) fn ask_servers(&self, sent: u64, random: &mut Rng) -> Vec<(DnsOutcome, u64)> {
+    /// Result of a query to every name server, each with its duration.
+    pub(crate) fn query_servers(&self, sent: u64, random: &mut Rng) -> Vec<(DnsOutcome, u64)> {
         let servers = 0..self.at(sent).servers.len();
         servers
-            .map(|server| self.ask_server(server, sent, DIRECT_MS, DIRECT_TRIES, random))
+            .map(|server| self.query_server(server, sent, DIRECT_MS, DIRECT_TRIES, random))
             .collect()
     }
 
-    fn ask_server(
+    fn query_server(
         &self,
         server: usize,
         sent: u64,
@@ -153,7 +153,7 @@ impl Timeline {
     ) -> (DnsOutcome, u64) {
         let every = limit / tries as u64;
         for waited in (0..tries as u64).map(|number| number * every) {
-            let (answer, took) = self.ask_server_once(server, sent + waited, random);
+            let (answer, took) = self.query_server_once(server, sent + waited, random);
             if answer != DnsOutcome::Silent {
                 return (answer, waited + took);
             }
@@ -161,7 +161,7 @@ impl Timeline {
         (DnsOutcome::Silent, limit)
     }
 
-    fn ask_server_once(&self, server: usize, sent: u64, random: &mut Rng) -> (DnsOutcome, u64) {
+    fn query_server_once(&self, server: usize, sent: u64, random: &mut Rng) -> (DnsOutcome, u64) {
         let world = self.at(sent);
         let nearby = world.servers[server] == DnsState::AnsweredNearby;
         if world.local_failure.is_some() || !nearby && (!world.is_online() || lossy(world, random))
@@ -176,7 +176,7 @@ impl Timeline {
         }
     }
 
-    /// How a request for the portal page ends, and after how long.
+    /// Result of a request for the portal page, and its duration.
     pub(crate) fn portal(&self, sent: u64, random: &mut Rng) -> (PortalOutcome, u64) {
         let world = self.at(sent);
         let has_names = world
@@ -198,7 +198,7 @@ impl Timeline {
         }
     }
 
-    /// What the router answers to a question at `sent`, and after how long.
+    /// The router's answer to a probe at `sent`, and its duration.
     pub(crate) fn gateway(&self, family: Family, sent: u64) -> (RouterOutcome, u64) {
         let world = self.at(sent);
         if !world.families[family].can_send() || world.local_failure.is_some() {
@@ -207,7 +207,7 @@ impl Timeline {
         match world.gateway {
             GatewayState::Alive => (RouterOutcome::Alive, 3),
             GatewayState::NotAsked => (RouterOutcome::NotAsked, 0),
-            // It is asked again after a second.
+            // The probe is repeated after a second.
             GatewayState::Silent if self.at(sent + TRIES_MS[1]).gateway == GatewayState::Alive => {
                 (RouterOutcome::Alive, TRIES_MS[1] + 3)
             }
@@ -216,7 +216,7 @@ impl Timeline {
         }
     }
 
-    /// How a heartbeat ends that starts at `sent`, what it proves, and after how long.
+    /// Result of a heartbeat sent at `sent`, what it proves, and its duration.
     pub(crate) fn heartbeat(
         &self,
         sent: u64,
@@ -227,19 +227,19 @@ impl Timeline {
             return fails(FailureKind::ConnectFailed);
         }
         let (outcome, way, took) = match world.heartbeat {
-            Heartbeat::AsTheLineIs => return self.heartbeat_by_the_line(sent, random),
-            Heartbeat::Delivered => (OutcomeKind::Delivered, way_of(world), BEAT_MS),
+            Heartbeat::AsTheLineIs => return self.heartbeat_directly(sent, random),
+            Heartbeat::Delivered => (OutcomeKind::Delivered, path_of(world), BEAT_MS),
             Heartbeat::DeliveredByUnknownFamily => {
                 (OutcomeKind::Delivered, NetworkPath::Unknown, BEAT_MS)
             }
             Heartbeat::DeliveredNearby => (OutcomeKind::Delivered, NetworkPath::Nearby, BEAT_MS),
-            Heartbeat::Status(status) => (OutcomeKind::Refused(status), way_of(world), BEAT_MS),
+            Heartbeat::Status(status) => (OutcomeKind::Refused(status), path_of(world), BEAT_MS),
             Heartbeat::Fails(kind) => return fails(kind),
         };
         (outcome, world.heartbeat_proves.then_some(way), took)
     }
 
-    fn heartbeat_by_the_line(
+    fn heartbeat_directly(
         &self,
         sent: u64,
         random: &mut Rng,
@@ -252,7 +252,7 @@ impl Timeline {
             return fails(FailureKind::NetworkUnreachable);
         }
         if matches!(world.portal, PortalState::Intercepted | PortalState::FromRouter) {
-            // A login page answers whatever it is asked.
+            // A login page answers every request.
             return if world.heartbeat_proves {
                 fails(FailureKind::TlsWrongName)
             } else {
@@ -279,7 +279,7 @@ impl Timeline {
                 continue;
             }
             match state.line {
-                // Packets that are lost are sent again in time.
+                // Lost packets are retransmitted in time.
                 Anchors::Answer if state.loss_percent < 95 => {
                     let proof = world.heartbeat_proves.then_some(NetworkPath::Internet(family));
                     let took = took + BEAT_MS + state.latency_ms;
@@ -303,7 +303,7 @@ impl Timeline {
 }
 
 impl Timeline {
-    /// A proxy in the own network has names and a way of its own.
+    /// A proxy in the local network has DNS and a route of its own.
     fn heartbeat_by_proxy(&self, sent: u64) -> (OutcomeKind, Option<NetworkPath>, u64) {
         let world = self.at(sent);
         let mut kind = FailureKind::NetworkUnreachable;
@@ -321,7 +321,7 @@ impl Timeline {
     }
 }
 
-/// How the endpoint answers a heartbeat that reached it.
+/// The endpoint's response to a heartbeat that reached it.
 fn answered(
     world: &World,
     proof: Option<NetworkPath>,
@@ -338,8 +338,8 @@ fn fails(kind: FailureKind) -> (OutcomeKind, Option<NetworkPath>, u64) {
     (OutcomeKind::Failed(kind), None, took)
 }
 
-/// The first family that has a way to send.
-fn way_of(world: &World) -> NetworkPath {
+/// The first family that has a route.
+fn path_of(world: &World) -> NetworkPath {
     let family = Family::BOTH.into_iter().find(|family| world.families[*family].can_send());
     family.map_or(NetworkPath::Unknown, NetworkPath::Internet)
 }
@@ -348,7 +348,7 @@ fn is_lost(percent: u8, random: &mut Rng) -> bool {
     percent > 0 && random.u8(0..100) < percent
 }
 
-/// Whether one packet by the first family that works is lost.
+/// Whether one packet by the first working family is lost.
 fn lossy(world: &World, random: &mut Rng) -> bool {
     let family = Family::BOTH.into_iter().find(|family| world.works(*family));
     is_lost(family.map_or(0, |family| world.families[family].loss_percent), random)

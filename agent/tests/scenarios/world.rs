@@ -1,4 +1,4 @@
-//! What the network is like at one moment.
+//! The state of the network at one moment.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use ispmon_agent::{
 };
 use serde::Deserialize;
 
-/// How many anchors each family has.
+/// Number of anchors of each family.
 pub(crate) const ANCHORS: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -28,7 +28,7 @@ impl From<FamilyName> for Family {
     }
 }
 
-/// What becomes of a connection to an anchor.
+/// The effect on a connection to an anchor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Anchors {
@@ -36,13 +36,13 @@ pub(crate) enum Anchors {
     Silent,
     Refuse,
     Unreachable,
-    /// Somebody on the way connects in the anchor's name, and ends the connection when TLS begins.
+    /// Another host on the path completes the connection, and closes it when TLS starts.
     Impostor,
-    /// The same, and never answers.
+    /// The same, but it never answers TLS.
     ImpostorHangs,
     /// Small packets pass, larger ones do not: TCP connects, TLS hangs.
     SmallOnly,
-    /// This device's firewall forbids it.
+    /// This device's firewall blocks it.
     Forbidden,
     /// The anchor is reached without a router.
     OnLink,
@@ -68,7 +68,7 @@ pub(crate) enum GatewayState {
     NotAsked,
 }
 
-/// What a name server does.
+/// Behaviour of a name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DnsState {
@@ -80,7 +80,7 @@ pub(crate) enum DnsState {
     Lied,
 }
 
-/// What the resolver between the programs of the device and the name servers does.
+/// State of the resolver between the programs of the device and the name servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StubState {
@@ -99,7 +99,7 @@ pub(crate) enum PortalState {
     NoAnswer,
 }
 
-/// When the kernel knows the hardware address of the router.
+/// When the kernel learns the hardware address of the router.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MacState {
@@ -110,10 +110,10 @@ pub(crate) enum MacState {
     Never,
 }
 
-/// How heartbeats end.
+/// Result of heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heartbeat {
-    /// As the network allows, and then as the endpoint answers.
+    /// As the network allows, and then as the endpoint responds.
     AsTheLineIs,
     Delivered,
     DeliveredByUnknownFamily,
@@ -126,15 +126,15 @@ pub(crate) enum Heartbeat {
 #[derive(Clone, Debug)]
 pub(crate) struct FamilyWorld {
     pub(crate) link: LinkState,
-    /// What becomes of whatever is sent beyond the router.
+    /// The effect on everything that is sent beyond the router.
     pub(crate) line: Anchors,
-    /// What each anchor does with what reaches it.
+    /// The effect at each anchor on connections that reach it.
     pub(crate) anchors: [Anchors; ANCHORS],
-    /// The anchors that are asked for a proof, and not for a contact only.
+    /// The anchors that are probed for proof, and not for contact only.
     pub(crate) tls: [bool; ANCHORS],
-    /// The anchors whose addresses the router has taken for itself.
+    /// The anchors whose addresses the router uses itself.
     pub(crate) owned: [bool; ANCHORS],
-    /// The anchors that are reached by a path of their own.
+    /// The anchors that are reached by a separate path.
     pub(crate) own_path: [bool; ANCHORS],
     /// Whether the route leads into a tunnel.
     pub(crate) tunnel: bool,
@@ -143,7 +143,7 @@ pub(crate) struct FamilyWorld {
 }
 
 impl FamilyWorld {
-    /// What becomes of a connection to one anchor.
+    /// The effect on a connection to one anchor.
     pub(crate) fn anchor(&self, anchor: usize) -> Anchors {
         if self.owned[anchor] {
             Anchors::Impostor
@@ -154,7 +154,7 @@ impl FamilyWorld {
         }
     }
 
-    /// Whether the kernel has a way to send, as far as it tells.
+    /// Whether the kernel has a route, as far as it reports.
     pub(crate) fn can_send(&self) -> bool {
         matches!(self.link, LinkState::Routed | LinkState::Unknown)
     }
@@ -163,7 +163,7 @@ impl FamilyWorld {
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) families: PerFamily<FamilyWorld>,
-    /// Which network the device is in; another one has another router.
+    /// The network of the device; another network has another router.
     pub(crate) network: u8,
     /// The network whose router has the same IP address.
     pub(crate) router: u8,
@@ -175,13 +175,13 @@ pub(crate) struct World {
     pub(crate) stub: StubState,
     pub(crate) portal: PortalState,
     pub(crate) heartbeat: Heartbeat,
-    /// How the endpoint answers heartbeats that reach it.
+    /// The endpoint's response to heartbeats that reach it.
     pub(crate) endpoint: OutcomeKind,
     /// Whether heartbeats travel over verified TLS.
     pub(crate) heartbeat_proves: bool,
-    /// Whether heartbeats go through a proxy in the own network.
+    /// Whether heartbeats go through a proxy in the local network.
     pub(crate) proxied: bool,
-    /// Why this device can ask nobody.
+    /// Why the device can send no probe.
     pub(crate) local_failure: Option<LocalFailure>,
 }
 
@@ -254,14 +254,14 @@ impl World {
         })
     }
 
-    /// Whether the kernel says when this becomes the world `after`: not of another router that has the same
-    /// IP address.
-    pub(crate) fn is_change_told(&self, after: &Self) -> bool {
+    /// Whether the kernel reports the change to the world `after`: it does not report another router
+    /// with the same IP address.
+    pub(crate) fn is_change_reported(&self, after: &Self) -> bool {
         let way = |world: &Self, family| world.link(family).without_mac();
         Family::BOTH.into_iter().any(|family| way(self, family) != way(after, family))
     }
 
-    /// Whether the internet is reached by this family.
+    /// Whether the internet is reachable by this family.
     pub(crate) fn works(&self, family: Family) -> bool {
         let family = &self.families[family];
         family.can_send()
@@ -269,8 +269,8 @@ impl World {
             && (0..ANCHORS).any(|anchor| family.anchor(anchor) == Anchors::Answer)
     }
 
-    /// Whether the internet is reached at all, at least by small packets. Heartbeats that are
-    /// answered whatever the anchors do prove it.
+    /// Whether the internet is reachable at all, at least with small packets. Heartbeats that are
+    /// delivered independently of the anchors prove it.
     pub(crate) fn is_online(&self) -> bool {
         let passes = |family| {
             let world = &self.families[family];

@@ -1,4 +1,4 @@
-//! Slow, silent and countless clients.
+//! Slow, silent and many clients.
 
 use std::{
     collections::VecDeque,
@@ -38,13 +38,13 @@ fn the_defaults_outlast_the_host_s_connection_pool() {
 }
 
 #[test]
-fn a_connection_that_says_nothing_is_dropped() {
+fn a_silent_connection_is_dropped() {
     let function = start(ServerLimits { idle: SHORT, ..ServerLimits::default() });
-    function.connect().wait_for_end();
-    // So is one that says nothing more.
+    function.connect().wait_for_close();
+    // So is one that sends nothing after the first request.
     let mut client = function.connect();
     assert_eq!(client.exchange(&bare("GET", "/api/ping")).status, 200);
-    client.wait_for_end();
+    client.wait_for_close();
 }
 
 #[test]
@@ -52,12 +52,12 @@ fn a_head_that_trickles_is_dropped() {
     let function = start(ServerLimits { head: SHORT, ..ServerLimits::default() });
     let mut client = function.connect();
     client.send(b"GET /api/ping HTTP/1.1\r\nX: ").expect("a beginning");
-    // Each byte comes in time, the whole does not.
+    // Each byte arrives in time, the whole head does not.
     let mut pieces = 0;
-    while !client.has_ended() && client.send(b"x").is_ok() {
+    while !client.is_closed() && client.send(b"x").is_ok() {
         thread::sleep(SHORT / 20);
         pieces += 1;
-        assert!(pieces < 10_000, "it may go on for ever");
+        assert!(pieces < 10_000, "the connection never ends");
     }
 }
 
@@ -73,7 +73,7 @@ fn a_body_that_trickles_is_refused() {
         (answer.status, answer.body.as_str()),
         (408, "The body did not arrive within 100ms.\n")
     );
-    client.wait_for_end();
+    client.wait_for_close();
 }
 
 #[test]
@@ -81,17 +81,17 @@ fn a_client_that_never_reads_is_dropped() {
     let function = start(ServerLimits { answer: SHORT, ..ServerLimits::default() });
     let mut client = function.connect();
     let requests = bare("GET", "/nothing").repeat(1_000);
-    // Sooner or later the answers fill every buffer; then nothing is read either, and the
-    // connection has to end.
+    // At some point the responses fill every buffer; then the handler stops reading, and the connection
+    // has to end.
     let mut sent = 0;
     while client.send(&requests).is_ok() {
         sent += 1;
-        assert!(sent < 100_000, "it may go on for ever");
+        assert!(sent < 100_000, "the connection never ends");
     }
 }
 
-/// Without reading on, the system would send a reset, which fails the client's sending and may
-/// destroy the answer.
+/// If the handler stopped reading, the kernel would send a reset, which makes the client's writes fail
+/// and may discard the response.
 #[test]
 fn a_client_that_still_sends_is_not_reset() {
     let function = start(ServerLimits { linger: PATIENCE, ..ServerLimits::default() });
@@ -103,12 +103,12 @@ fn a_client_that_still_sends_is_not_reset() {
         for piece in rest.chunks(1_000) {
             client.send(piece).expect("the rest sent");
         }
-        client.wait_for_end();
+        client.wait_for_close();
     }
 }
 
 #[test]
-fn a_client_that_is_told_to_close_and_does_not_is_dropped() {
+fn a_client_that_does_not_close_after_connection_close_is_dropped() {
     let function = start(ServerLimits {
         linger: SHORT,
         connections: 1,
@@ -118,12 +118,12 @@ fn a_client_that_is_told_to_close_and_does_not_is_dropped() {
     let mut stays = function.connect();
     let request = b"GET /api/ping HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     assert_eq!(stays.exchange(request).status, 200);
-    // Its place becomes free although it keeps its end open.
+    // Its slot becomes free although it keeps its end open.
     assert_eq!(once(function.port, &bare("GET", "/")).status, 200);
 }
 
 #[test]
-fn the_connection_that_has_been_idle_longest_makes_room() {
+fn the_longest_idle_connection_is_closed_for_a_new_one() {
     let function = start(ServerLimits {
         connections: 3,
         idle_grace: Duration::ZERO,
@@ -136,18 +136,18 @@ fn the_connection_that_has_been_idle_longest_makes_room() {
             client
         })
         .collect();
-    // The first one was used last.
+    // The first connection was used last.
     assert_eq!(clients[0].exchange(&bare("GET", "/")).status, 200);
     let mut newcomer = function.connect();
     assert_eq!(newcomer.exchange(&bare("GET", "/")).status, 200);
-    clients[1].wait_for_end();
+    clients[1].wait_for_close();
     for client in [0, 2] {
         assert_eq!(clients[client].exchange(&bare("GET", "/")).status, 200);
     }
 }
 
 #[test]
-fn requests_that_hang_make_room_in_the_end() {
+fn hanging_requests_are_closed_for_new_connections() {
     let function =
         start(ServerLimits { connections: 4, busy_grace: SHORT, ..ServerLimits::default() });
     let _hanging: Vec<Client> = (0..4)
@@ -178,7 +178,7 @@ fn many_large_bodies_at_once_are_all_read() {
 }
 
 #[test]
-fn a_flood_of_silent_connections_costs_little_and_starves_nobody() {
+fn a_flood_of_silent_connections_costs_little_and_does_not_block_others() {
     let function = Process::start();
     // More than the handler keeps, fewer than a process may have open on any system.
     let mut held: VecDeque<Client> = (0..160).map(|_| function.connect()).collect();

@@ -1,7 +1,7 @@
-//! The Functions host's side: what is deployed beside the binary, and what the host sends.
+//! The contract with the Functions host: the files deployed with the binary, and the host's requests.
 //!
-//! `fixtures/functions-host/requests.jsonl` was recorded with Functions host 4.1037 in front of a
-//! handler that answered everything with 200: `handler_received` is what the host sends, byte for byte.
+//! `fixtures/functions-host/requests.jsonl` was recorded with Functions host 4.1037 and a handler that
+//! answered everything with 200: `handler_received` is what the host sends, byte for byte.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::support::{
 
 const RECORDING: &str = include_str!("../fixtures/functions-host/requests.jsonl");
 
-/// What the handler does with a recorded request.
+/// Expected response and log lines for a recorded request.
 struct Expected {
     status: u16,
     body: &'static str,
@@ -74,7 +74,7 @@ fn every_recorded_request_is_answered() {
         let expected = expected.remove(case).unwrap_or_else(|| panic!("{case} is not expected"));
         let mut client = Client::connect(function.port);
         client.send(request.as_bytes()).expect("a request sent");
-        let answer = client.try_receive(!request.starts_with("HEAD")).expect("an answer");
+        let answer = client.try_receive(!request.starts_with("HEAD")).expect("a response");
         assert_eq!(answer.status, expected.status, "{case}");
         if request.starts_with("HEAD") {
             assert_eq!(answer.header("content-length"), Some("2"), "{case}");
@@ -85,8 +85,8 @@ fn every_recorded_request_is_answered() {
         assert_eq!(answer.header("content-type"), Some(kind), "{case}");
         assert_eq!(answer.header("x-ispmon-client-ip"), expected.client_address, "{case}");
         assert_eq!(answer.header("x-ispmon-expected"), None, "{case}");
-        // The host passed on that the client closes.
-        client.wait_for_end();
+        // The host forwarded that the client closes the connection.
+        client.wait_for_close();
         match expected.line {
             Some(line) => assert_eq!(function.line(), line, "{case}"),
             None => function.assert_no_more_lines(),
@@ -97,11 +97,11 @@ fn every_recorded_request_is_answered() {
 }
 
 #[test]
-fn readiness_is_answered_and_never_a_heartbeat() {
+fn readiness_requests_are_answered_and_are_no_heartbeat() {
     let function = Process::start();
     let mut client = function.connect();
     for _ in 0..3 {
-        // The host's own poll: a Host header and nothing else.
+        // The host's own readiness request: only a Host header.
         let answer = client.exchange(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:40000\r\n\r\n");
         assert_eq!((answer.status, answer.body.as_str()), (200, "ready"));
     }
@@ -110,7 +110,7 @@ fn readiness_is_answered_and_never_a_heartbeat() {
 }
 
 #[test]
-fn no_header_and_no_query_is_ever_written_down() {
+fn no_header_and_no_query_is_logged() {
     let function = Process::start();
     let mut client = function.connect();
     for target in ["/api/ping?code=SECRET&x=SECRET", "/api/outages?code=SECRET"] {
@@ -167,7 +167,7 @@ fn host_json_starts_this_binary_and_keeps_every_line() {
 /// A function with exactly one HTTP trigger and one HTTP output is forwarded as it is; every other
 /// one would be wrapped in an envelope (Azure Functions host, `IsHttpInAndOutFunction`).
 #[test]
-fn both_functions_take_plain_http_and_ask_for_a_key() {
+fn both_functions_accept_plain_http_and_require_a_key() {
     for (text, route, methods) in [
         (include_str!("../../Ping/function.json"), "ping", json!(["get", "head", "post"])),
         (include_str!("../../Outages/function.json"), "outages", json!(["post"])),

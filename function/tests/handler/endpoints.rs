@@ -1,4 +1,4 @@
-//! Paths, methods, bodies and answers, beyond what the host's recordings show.
+//! Paths, methods, bodies and responses that the host's recordings do not cover.
 
 use serde_json::json;
 
@@ -70,7 +70,7 @@ fn paths_are_matched_as_the_host_forwards_them() {
 }
 
 #[test]
-fn other_methods_are_refused_and_the_right_ones_named() {
+fn other_methods_are_rejected_and_the_allowed_ones_named() {
     let function = Process::start();
     let mut client = function.connect();
     for (path, allowed) in
@@ -92,13 +92,13 @@ fn other_methods_are_refused_and_the_right_ones_named() {
 }
 
 #[test]
-fn a_connection_serves_many_requests_whatever_their_answers() {
+fn a_connection_serves_many_requests_after_any_response() {
     let function = Process::start();
     let mut client = function.connect();
     for (request, status) in [
         (post("/api/ping", "{}"), 200),
         (post("/api/ping", "hello"), 400),
-        (post("/api/nothing", "a body that nobody reads"), 404),
+        (post("/api/nothing", "an unread body"), 404),
         (bare("DELETE", "/api/ping"), 405),
         (post("/api/outages", ""), 400),
         (bare("GET", "/"), 200),
@@ -128,7 +128,7 @@ fn the_device_is_named_by_the_body_else_by_the_header() {
         assert_eq!(client.exchange(request.as_bytes()).status, 200);
         assert_eq!(function.line()["device"], device);
     }
-    // Not even UTF-8.
+    // Invalid UTF-8.
     let answer = client.exchange(b"GET /api/ping HTTP/1.1\r\nHost: h\r\nX-Device: b\xfcro\r\n\r\n");
     assert_eq!(answer.status, 200);
     assert_eq!(function.line()["device"], "b\u{fffd}ro");
@@ -136,7 +136,7 @@ fn the_device_is_named_by_the_body_else_by_the_header() {
 }
 
 #[test]
-fn everything_an_agent_says_is_in_its_line() {
+fn all_fields_of_an_agent_are_in_its_log_line() {
     let function = Process::start();
     let body = json!({
         "device": "dl-home",
@@ -160,7 +160,7 @@ fn everything_an_agent_says_is_in_its_line() {
 }
 
 #[test]
-fn whatever_the_note_contains_it_is_one_line() {
+fn any_note_is_one_log_line() {
     let function = Process::start();
     let mut client = function.connect();
     for (note, written) in [
@@ -182,7 +182,7 @@ fn whatever_the_note_contains_it_is_one_line() {
 }
 
 #[test]
-fn a_report_becomes_one_line_an_incident() {
+fn a_report_becomes_one_log_line_per_incident() {
     let function = Process::start();
     let incident = |id: &str, kind: &str, downtime_s: u64| {
         json!({
@@ -224,7 +224,7 @@ fn a_report_becomes_one_line_an_incident() {
 }
 
 #[test]
-fn a_report_that_cannot_be_understood_writes_nothing() {
+fn an_invalid_report_logs_nothing() {
     let function = Process::start();
     let good = json!({
         "id": "0190163d-8694-739b-aea5-966c26f8ad91", "kind": "incident", "cause": "isp",
@@ -244,7 +244,7 @@ fn a_report_that_cannot_be_understood_writes_nothing() {
 }
 
 #[test]
-fn a_body_of_64_kib_passes_and_one_byte_more_is_refused() {
+fn a_body_of_64_kib_is_accepted_and_one_byte_more_is_rejected() {
     let function = Process::start();
     let body = |length: usize| {
         let mut body = br#"{"device":"big"}"#.to_vec();
@@ -257,7 +257,7 @@ fn a_body_of_64_kib_passes_and_one_byte_more_is_refused() {
     let answer = client.exchange(&post("/api/ping", body(65_537)));
     assert_sentence(&answer, 413, "The body is longer than 65536 bytes.");
     assert_eq!(answer.header("connection"), Some("close"));
-    client.wait_for_end();
+    client.wait_for_close();
     function.assert_no_more_lines();
     function.end();
 }
@@ -283,21 +283,21 @@ fn a_chunked_body_is_read_and_bounded_too() {
     assert_eq!(function.line()["device"], "unknown");
     let answer = client.exchange(&chunked(&vec![kib.as_str(); 65]));
     assert_sentence(&answer, 413, "The body is longer than 65536 bytes.");
-    client.wait_for_end();
+    client.wait_for_close();
     function.assert_no_more_lines();
     function.end();
 }
 
 #[test]
-fn a_length_that_lies_harms_only_its_sender() {
+fn a_wrong_content_length_affects_only_its_sender() {
     let function = Process::start();
-    // Less than it says, then gone.
+    // Shorter than its Content-Length, then the connection ends.
     let mut client = function.connect();
     client
         .send(b"POST /api/ping HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n{}")
         .expect("a request sent");
     drop(client);
-    // More than it says: the rest is taken for the next request, which it is not.
+    // Longer than its Content-Length: the rest is parsed as the next request, and is invalid.
     let mut client = function.connect();
     let answer = client.exchange(
         b"POST /api/ping HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}{\"device\":1}\r\n\r\n",
@@ -308,45 +308,45 @@ fn a_length_that_lies_harms_only_its_sender() {
         json!({"event": "heartbeat", "device": "unknown", "key": "d:unknown"})
     );
     assert_eq!(client.receive().status, 400);
-    client.wait_for_end();
-    // Not a number, and one that is beyond all numbers.
+    client.wait_for_close();
+    // Not a number, and a number that is too large.
     for length in ["x", "-1", "99999999999999999999999"] {
         let mut client = function.connect();
         let request =
             format!("POST /api/ping HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{{}}");
         assert_eq!(client.exchange(request.as_bytes()).status, 400, "{length}");
-        client.wait_for_end();
+        client.wait_for_close();
     }
     // A head that is far too long.
     let mut client = function.connect();
     let request = format!("GET /api/ping HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(70_000));
-    client.send(request.as_bytes()).expect("all of it sent");
+    client.send(request.as_bytes()).expect("the whole request sent");
     assert_eq!(client.receive().status, 431);
-    client.wait_for_end();
+    client.wait_for_close();
     function.assert_no_more_lines();
     function.end();
 }
 
 #[test]
-fn a_client_that_asks_first_is_told_before_it_sends() {
+fn expect_100_continue_is_answered_before_the_body() {
     let function = Process::start();
     let mut client = function.connect();
-    let ask = |length: usize| {
+    let head_with_expect = |length: usize| {
         format!(
             "POST /api/ping HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
         )
     };
-    client.send(ask(2).as_bytes()).expect("a head sent");
-    let interim = client.try_receive(false).expect("an interim answer");
+    client.send(head_with_expect(2).as_bytes()).expect("a head sent");
+    let interim = client.try_receive(false).expect("an interim response");
     assert_eq!(interim.status, 100);
     assert_eq!(client.exchange(b"{}").status, 200);
-    assert_eq!(client.exchange(ask(65_537).as_bytes()).status, 413);
-    client.wait_for_end();
+    assert_eq!(client.exchange(head_with_expect(65_537).as_bytes()).status, 413);
+    client.wait_for_close();
     function.end();
 }
 
 #[test]
-fn devices_without_an_alert_rule_are_told() {
+fn the_response_header_shows_whether_the_device_has_an_alert_rule() {
     let names = " dl-home , B\u{dc}RO,,dl home,";
     let function = Process::start_with(&[("EXPECTED_DEVICES", names)]).reading();
     let mut client = Client::connect(function.port);
@@ -368,10 +368,10 @@ fn devices_without_an_alert_rule_are_told() {
     let answer = client.exchange(b"GET /api/ping HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!((answer.body.as_str(), answer.header("x-ispmon-expected")), ("ok", Some("no")));
     function.end();
-    for nobody in ["", " , "] {
-        let function = Process::start_with(&[("EXPECTED_DEVICES", nobody)]).reading();
+    for empty in ["", " , "] {
+        let function = Process::start_with(&[("EXPECTED_DEVICES", empty)]).reading();
         let answer = once(function.port, &bare("GET", "/api/ping"));
-        assert_eq!(answer.header("x-ispmon-expected"), None, "{nobody:?}");
+        assert_eq!(answer.header("x-ispmon-expected"), None, "{empty:?}");
         function.end();
     }
 }

@@ -1,4 +1,4 @@
-//! One event, one line: ASCII JSON that says what the message said.
+//! One event, one log line: ASCII JSON with the content of the message.
 
 use std::net::IpAddr;
 
@@ -91,7 +91,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_heartbeat_s_line_says_what_the_heartbeat_said(
+    fn a_heartbeat_s_log_line_has_all_fields_of_the_heartbeat(
         device in text(100),
         address in any::<Option<IpAddr>>(),
         heartbeat in heartbeat(),
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn an_incident_s_line_says_what_the_incident_said(
+    fn an_incident_s_log_line_has_all_fields_of_the_incident(
         device in text(100),
         incident in incident(),
         journal in proptest::option::of((any::<u64>(), text(64))),
@@ -145,13 +145,13 @@ proptest! {
     }
 }
 
-/// Four bytes of UTF-8, twelve characters as JSON: nothing becomes longer.
+/// Four bytes of UTF-8, twelve characters as JSON: no character is longer.
 fn worst(characters: usize) -> String {
     "\u{10ffff}".repeat(characters)
 }
 
 #[test]
-fn the_longest_messages_have_lines_that_application_insights_keeps_whole() {
+fn the_longest_log_lines_fit_into_application_insights() {
     let head = JournalHead { seq: u64::MAX, head: worst(limits::TOKEN_CHARACTERS) };
     let device = Device::from(worst(limits::DEVICE_CHARACTERS).as_str());
     let heartbeat = Heartbeat {

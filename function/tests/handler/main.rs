@@ -1,4 +1,4 @@
-//! The handler at its edges: the socket, stdout, the exit status.
+//! Tests of the handler's interfaces: the socket, stdout, the exit status.
 
 mod bounds;
 mod contract;

@@ -1,4 +1,4 @@
-//! How the process starts and ends, and that it survives everything in between.
+//! Start, exit and robustness of the process.
 
 use std::{
     env,
@@ -18,7 +18,7 @@ use crate::support::{
     process::{self, Process, assert_flat, port_variable, run},
 };
 
-/// The message of the one line that a failing start leaves.
+/// The message of the only log line of a failing start.
 #[track_caller]
 fn message(stdout: &str) -> String {
     let line = stdout.strip_suffix('\n').expect("a line");
@@ -29,7 +29,7 @@ fn message(stdout: &str) -> String {
 }
 
 #[test]
-fn a_start_without_the_host_s_port_says_what_is_missing() {
+fn a_start_without_the_host_s_port_names_the_missing_variable() {
     let (status, stdout, stderr) = run([]);
     assert_eq!((status.code(), stderr.as_str()), (Some(78), ""));
     assert_eq!(
@@ -39,7 +39,7 @@ fn a_start_without_the_host_s_port_says_what_is_missing() {
 }
 
 #[test]
-fn a_port_that_is_none_is_named() {
+fn an_invalid_port_is_named() {
     for port in ["", "x", "0", "-1", "65536", "80 80", "0x50"] {
         let (status, stdout, stderr) = run(port_variable(port));
         assert_eq!((status.code(), stderr.as_str()), (Some(78), ""), "{port:?}");
@@ -54,7 +54,7 @@ fn a_port_that_is_none_is_named() {
 }
 
 #[test]
-fn devices_that_are_not_text_are_refused() {
+fn devices_that_are_not_utf_8_are_rejected() {
     let port = port_variable("1");
     let devices = ("EXPECTED_DEVICES", OsString::from_vec(vec![0xff]));
     let (status, stdout, stderr) = run(port.into_iter().chain([devices]));
@@ -77,13 +77,13 @@ fn a_port_in_use_is_named() {
     assert!(message.starts_with(&start), "{message}");
 }
 
-/// The host takes an exit with status 0 for "nothing happened" and never starts another handler.
+/// The host treats exit status 0 as success and never restarts the handler.
 #[test]
-fn signals_keep_their_meaning_and_the_status_is_never_0() {
+fn signals_kill_the_handler_and_the_status_is_never_0() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
-        // nohup(1), and a shell's `&`, have all their programs ignore some, and rightly.
+        // nohup(1), and a shell's `&`, start their programs with some signals ignored.
         if is_ignored(signal) {
-            println!("SKIPPED: whoever started this test has it ignore signal {}", signal.as_raw());
+            println!("SKIPPED: the parent of this test has it ignore signal {}", signal.as_raw());
             continue;
         }
         let function = Process::start();
@@ -96,8 +96,8 @@ fn signals_keep_their_meaning_and_the_status_is_never_0() {
     }
 }
 
-/// Whether this process was started so that it, and whatever it starts, ignores a signal. Where the
-/// kernel does not say so, it is taken for not ignored.
+/// Whether this process, and thus every child, ignores a signal; `false` if the kernel does not report
+/// it.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -105,7 +105,7 @@ fn is_ignored(signal: Signal) -> bool {
     mask & 1 << (signal.as_raw() - 1) != 0
 }
 
-/// The Functions host restarts a handler that was killed at once, on the same port.
+/// The Functions host restarts a killed handler at once, on the same port.
 #[test]
 fn the_port_is_free_again_at_once() {
     let first = Process::start();
@@ -114,26 +114,27 @@ fn the_port_is_free_again_at_once() {
     assert_eq!(client.exchange(&bare("GET", "/api/ping")).status, 200);
     first.end();
     let mut command = Command::new(process::BINARY);
-    let second =
-        Process::start_on(port, command.env_clear(), Stdio::piped()).expect("the same port again");
+    let second = Process::start_on(port, command.env_clear(), Stdio::piped())
+        .expect("the handler starts on the same port");
     assert_eq!(once(second.port, &bare("GET", "/")).status, 200);
     drop(client);
 }
 
-/// In the child this test panics behind the handler's hook; in the parent it looks at what is left.
+/// In the child process this test panics with the handler's hook installed; the parent checks the
+/// output.
 #[test]
-fn a_panic_is_one_line_on_stdout_and_a_crash_to_the_host() {
+fn a_panic_is_one_log_line_and_a_crash_for_the_host() {
     const ROLE: &str = "ISPMON_TEST_PANICS";
     if env::var_os(ROLE).is_some() {
         ispmon_function::install_panic_hook();
-        // Ends the harness's own half line.
+        // Ends the harness's unfinished line.
         println!();
         std::io::stdout().flush().expect("stdout");
         panic!("on purpose,\nwith a second line");
     }
     let (status, stdout, stderr) = process::run_command(
         Command::new(env::current_exe().expect("this test"))
-            .args(["--exact", "process::a_panic_is_one_line_on_stdout_and_a_crash_to_the_host"])
+            .args(["--exact", "process::a_panic_is_one_log_line_and_a_crash_for_the_host"])
             .args(["--nocapture", "--test-threads=1"])
             .env(ROLE, "1"),
     );
@@ -145,7 +146,7 @@ fn a_panic_is_one_line_on_stdout_and_a_crash_to_the_host() {
 }
 
 #[test]
-fn the_first_answer_comes_soon_after_the_start() {
+fn the_first_response_comes_soon_after_the_start() {
     let start = Instant::now();
     let function = Process::start();
     println!(
@@ -155,7 +156,7 @@ fn the_first_answer_comes_soon_after_the_start() {
     function.end();
 }
 
-/// One random request, most of them wrong in some way.
+/// A random request, mostly invalid.
 fn random_request(random: &mut fastrand::Rng) -> Vec<u8> {
     let method = *random
         .choice(&["GET", "POST", "POST", "POST", "HEAD", "PUT", "OPTIONS", "get", "\u{0}", "PRI"])
@@ -201,7 +202,7 @@ fn random_request(random: &mut fastrand::Rng) -> Vec<u8> {
 }
 
 #[test]
-fn ten_thousand_random_requests_leave_it_alive_and_its_memory_flat() {
+fn ten_thousand_random_requests_neither_kill_it_nor_leak_memory() {
     let function = Process::start();
     let seed = fastrand::u64(..);
     println!("seed {seed}");
@@ -212,10 +213,10 @@ fn ten_thousand_random_requests_leave_it_alive_and_its_memory_flat() {
             warm = function.resident_bytes();
         }
         let mut client = function.connect();
-        // The handler may answer and close before it has everything.
+        // The handler may respond and close before it has received everything.
         let _ = client.send(&random_request(&mut random));
         client.finish_sending();
-        client.wait_for_end();
+        client.wait_for_close();
         if number % 1_000 == 0 {
             let answer = once(function.port, &post("/api/ping", r#"{"device":"alive"}"#));
             assert_eq!(answer.status, 200);

@@ -1,4 +1,5 @@
-//! Stdout is slow, blocked, gone or a file; lines stay whole and an answer never promises too much.
+//! A stdout that is slow, blocked, closed or a file: log lines stay whole, and a success response means
+//! a written line.
 
 use std::{
     collections::HashSet,
@@ -22,7 +23,7 @@ use crate::support::{
     process::{BINARY, Process, free_port},
 };
 
-/// Limits under which a request gives up soon on a host that does not read.
+/// Limits with which a request soon times out when the host does not read.
 fn impatient() -> ServerLimits {
     ServerLimits { line_timeout: Duration::from_millis(50), ..ServerLimits::default() }
 }
@@ -32,7 +33,7 @@ fn note(number: usize, length: usize) -> Vec<u8> {
     post("/api/ping", json!({"device": number.to_string(), "note": note}).to_string())
 }
 
-/// The devices of all lines, each of which must be whole.
+/// The devices of all log lines, each of which must be whole.
 fn devices(stdout: &str) -> Vec<String> {
     assert!(stdout.is_empty() || stdout.ends_with('\n'), "a torn last line");
     let device = |line| {
@@ -63,11 +64,11 @@ fn a_host_that_does_not_read_gets_503_and_later_whole_lines() {
                 break;
             }
         }
-        // The host's question is answered all the same.
+        // The host's readiness request is still answered.
         assert_eq!(client.exchange(&bare("GET", "/")).status, 200);
     }
     assert_eq!(refused, 5, "a pipe takes less than 10,000 lines");
-    // The host reads again: from then on everything is accepted, and nothing is torn.
+    // The host reads again: from then on everything is accepted, and every line is whole.
     let reader = thread::spawn(move || {
         let mut text = String::new();
         stdout.read_to_string(&mut text).expect("text");
@@ -85,8 +86,8 @@ fn a_host_that_does_not_read_gets_503_and_later_whole_lines() {
     }
     drop(function);
     let lines = devices(&reader.join().expect("the reader"));
-    // Each accepted heartbeat has exactly one line, in order; of the refused ones at most the first,
-    // whose beginning had been written, is there too.
+    // Each accepted heartbeat has exactly one log line, in order; of the rejected ones only the first
+    // may have one, because its start had been written.
     assert_eq!(lines[..accepted.len()], accepted);
     assert_eq!(lines.last().map(String::as_str), Some("99999"));
     let extra: HashSet<&String> = lines[accepted.len()..].iter().collect();
@@ -105,7 +106,7 @@ fn a_slow_reader_gets_every_line_whole() {
                 0 => break,
                 read => text.extend_from_slice(&piece[..read]),
             }
-            // So that the writer meets a full pipe again and again.
+            // Makes the writer find a full pipe again and again.
             thread::yield_now();
         }
         String::from_utf8(text).expect("text")
@@ -130,10 +131,10 @@ fn a_slow_reader_gets_every_line_whole() {
     assert_eq!(lines.iter().collect::<HashSet<_>>().len(), 800);
 }
 
-/// Tasks that always have something to write meet a pipe that is full most of the time, with lines
-/// so long that it takes them in parts.
+/// Tasks that always have something to write find the pipe full most of the time, with lines so long
+/// that they are written in parts.
 #[test]
-fn no_line_overtakes_the_rest_of_another() {
+fn no_line_is_written_into_another() {
     let (mut stdout, writer) = pipe().expect("a pipe");
     let reader = thread::spawn(move || {
         let (mut text, mut piece) = (Vec::new(), [0; 1_234]);
@@ -145,8 +146,8 @@ fn no_line_overtakes_the_rest_of_another() {
         }
         String::from_utf8(text).expect("text")
     });
-    // The runtime looks for room in the pipe after each step, so the others often run before the one
-    // that has to finish a line.
+    // The runtime polls the pipe after each step, so other tasks often run before the one that has to
+    // finish a line.
     let runtime = runtime::Builder::new_current_thread().enable_all().event_interval(1).build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
@@ -176,7 +177,7 @@ fn no_line_overtakes_the_rest_of_another() {
 }
 
 #[test]
-fn what_waits_for_a_blocked_host_is_bounded() {
+fn the_queue_for_a_blocked_host_is_bounded() {
     let limits =
         ServerLimits { line_timeout: PATIENCE, queued_bytes: 20_000, ..ServerLimits::default() };
     let (function, stdout) = InProcess::start(limits);
@@ -184,29 +185,29 @@ fn what_waits_for_a_blocked_host_is_bounded() {
     for number in 0..10_000 {
         let mut client = function.connect();
         client.send(&note(number, 500)).expect("a request sent");
-        // A readiness answer shows that what came before has been looked at.
+        // A readiness response shows that earlier input has been processed.
         assert_eq!(once(function.port, &bare("GET", "/")).status, 200);
         if !client.has_answer() {
             waiting.push(client);
         } else if client.receive().status == 503 {
-            // At once, although each might wait for a minute.
+            // At once, although each could wait for a minute.
             break;
         }
     }
-    // Those whose answer was on its way do not wait.
+    // Requests with a response in flight do not wait.
     waiting.retain_mut(|client| !client.has_answer());
-    // Each line has more than 3,000 bytes.
+    // Each log line has more than 3,000 bytes.
     assert!((1..=7).contains(&waiting.len()), "{} lines wait", waiting.len());
     drop(stdout);
     drop(waiting);
 }
 
 #[test]
-fn a_client_that_leaves_while_it_waits_leaves_nothing_behind() {
+fn a_waiting_client_that_disconnects_leaves_nothing_behind() {
     let limits = ServerLimits { line_timeout: PATIENCE, ..ServerLimits::default() };
     let (function, mut stdout) = InProcess::start(limits);
     let mut count = 0;
-    // Fill the pipe: the first request that does not come back waits.
+    // Fill the pipe: the first request without a response is the one that waits.
     let waits = loop {
         let mut client = function.connect();
         client.send(&note(count, 500)).expect("a request sent");
@@ -261,10 +262,10 @@ fn a_report_that_is_larger_than_the_pipe_becomes_whole_lines() {
 }
 
 #[test]
-fn without_a_reader_the_handler_ends_so_that_the_host_starts_another() {
+fn without_a_reader_the_handler_exits_so_that_the_host_restarts_it() {
     let mut function = Process::start_with(&[]);
     drop(function.take_stdout());
-    // The answer may or may not come before the end; it must not be a success.
+    // The response may or may not arrive before the exit; it must not be a success.
     let mut client = function.connect();
     client.send(&bare("GET", "/api/ping")).expect("a request sent");
     if let Ok(answer) = client.try_receive(true) {
@@ -275,7 +276,7 @@ fn without_a_reader_the_handler_ends_so_that_the_host_starts_another() {
 }
 
 #[test]
-fn the_library_says_why_it_ends() {
+fn the_library_returns_the_reason_for_its_end() {
     let (function, stdout) = InProcess::start(ServerLimits::default());
     drop(stdout);
     let mut client = function.connect();

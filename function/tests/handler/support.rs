@@ -1,4 +1,4 @@
-//! Starting the handler and talking to it.
+//! Helpers that start the handler and send requests to it.
 
 pub(crate) mod http;
 pub(crate) mod in_process;
@@ -6,5 +6,5 @@ pub(crate) mod process;
 
 use std::time::Duration;
 
-/// Bounds a hang; nothing that works comes near it.
+/// Timeout for a hanging test, far above any normal duration.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,4 +1,4 @@
-//! Failures that the device makes itself.
+//! Faults of the device itself.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use crate::play::{
     house::House,
 };
 
-/// Adds a rule by which the device sends nothing anywhere, or takes it away again.
+/// Adds or removes a policy rule that prohibits all outgoing traffic.
 pub(super) fn prohibit(house: &House, prohibit: bool) -> io::Result<()> {
     let what = if prohibit { "add" } else { "del" };
     ["-4", "-6"].iter().try_for_each(|family| {
@@ -20,7 +20,7 @@ pub(super) fn prohibit(house: &House, prohibit: bool) -> io::Result<()> {
     })
 }
 
-/// The rules of the device's own packet filter. Like most it lets neighbours find each other.
+/// Rules of the device's own packet filter. Like most, it lets neighbour discovery pass.
 pub(super) fn firewall(fault: Fault) -> String {
     let near = "oifname != eth0 accept
                 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept";
@@ -35,18 +35,18 @@ pub(super) fn firewall(fault: Fault) -> String {
     filter("fault", "output", &rules)
 }
 
-/// All ports of a device from which it could call; they are free again when this is dropped.
+/// All ephemeral ports of the device, until this is dropped.
 pub(crate) struct TakenPorts {
     _tcp: TcpListener,
     _udp: UdpSocket,
 }
 
 impl TakenPorts {
-    /// The one port that is left to call from, and those that a device has.
+    /// The one ephemeral port that is left, and the usual range.
     const PORT: u16 = 40_000;
     const USUAL: &str = "32768 60999";
 
-    /// Leaves the device one port to call from, and takes that.
+    /// Reduces the device's ephemeral ports to one, and takes that.
     pub(crate) fn take(house: &House) -> io::Result<Self> {
         house.device.set("ipv4/ip_local_port_range", &format!("{0} {0}", Self::PORT))?;
         house.device.enter(|| {
@@ -55,7 +55,7 @@ impl TakenPorts {
         })?
     }
 
-    /// Gives the device its ports back.
+    /// Restores the usual range of ephemeral ports.
     pub(crate) fn give_back(house: &House) -> io::Result<()> {
         house.device.set("ipv4/ip_local_port_range", Self::USUAL)
     }

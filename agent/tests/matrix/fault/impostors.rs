@@ -1,4 +1,4 @@
-//! The rules by which the router, or a box beside it, answers in the name of others.
+//! Rules by which the router, or a host next to it, answers under the addresses of others.
 
 use crate::play::{
     addresses::{ANCHORS, PORTAL_V4, PORTAL_V6},
@@ -6,13 +6,13 @@ use crate::play::{
     router_services::{ACCEPTS, NAMES, OWN_TLS, PAGE},
 };
 
-/// The router answers in the name of one anchor.
+/// The router answers as one anchor.
 pub(super) fn router_owns_anchor() -> String {
     let [[v4, _], ..] = ANCHORS;
     capture(&format!("ip daddr {v4} tcp dport {{ 53, 80, 443 }} redirect to :{ACCEPTS}"))
 }
 
-/// The router answers in the name of all anchors, with TLS of its own.
+/// The router answers as all anchors, with TLS certificates of its own.
 pub(super) fn router_speaks_tls() -> String {
     let v4 = ANCHORS.map(|[v4, _]| v4).join(", ");
     let v6 = ANCHORS.map(|[_, v6]| v6).join(", ");
@@ -22,12 +22,12 @@ pub(super) fn router_speaks_tls() -> String {
     ))
 }
 
-/// A proxy on the router accepts every connection.
+/// A proxy on the router accepts every TCP connection.
 pub(super) fn proxy_accepts() -> String {
     capture(&format!("fib daddr type local return\nmeta l4proto tcp redirect to :{ACCEPTS}"))
 }
 
-/// The router leads every name and every web page to itself.
+/// The router captures all lookups and all plain HTTP.
 pub(super) fn router_page() -> String {
     capture(&format!(
         "udp dport 53 redirect to :{NAMES}
@@ -35,13 +35,13 @@ pub(super) fn router_page() -> String {
     ))
 }
 
-/// A page beside the router, at this port, answers plain HTTP; look-ups pass, the rest is swallowed.
+/// A page next to the router, on this port, answers plain HTTP; lookups pass, the rest is dropped.
 pub(super) fn portal(port: u16) -> String {
     let swallow = "iifname lan oifname wan udp dport 53 accept\niifname lan oifname wan drop";
     format!("{}\n{}", capture(&web_to_portal(port)), forward(swallow))
 }
 
-/// A login page accepts every connection.
+/// A login page accepts every TCP connection.
 pub(super) fn portal_accepts_all() -> String {
     capture(&format!(
         "{}
@@ -51,7 +51,7 @@ pub(super) fn portal_accepts_all() -> String {
     ))
 }
 
-/// Whatever is asked by plain HTTP is forbidden.
+/// Every plain HTTP request is forbidden.
 pub(super) fn web_forbidden() -> String {
     capture(&web_to_portal(FORBIDS))
 }
@@ -61,7 +61,7 @@ pub(super) fn proxy_only() -> String {
     format!("{}\n{}", web_forbidden(), forward("iifname lan oifname wan drop"))
 }
 
-/// Leads plain HTTP to a port of the portal; the router itself is left alone.
+/// Redirects plain HTTP to a port of the portal, except for requests to the router itself.
 fn web_to_portal(port: u16) -> String {
     format!(
         "fib daddr type local return
@@ -70,7 +70,7 @@ fn web_to_portal(port: u16) -> String {
     )
 }
 
-/// A table that leads what comes from the house to somebody else, before the router's own rules.
+/// A table that redirects traffic from the house before the router's own rules apply.
 fn capture(rules: &str) -> String {
     format!(
         "table inet fault {{
@@ -83,7 +83,7 @@ fn capture(rules: &str) -> String {
     )
 }
 
-/// Rules for what passes the router, in the same table.
+/// Rules for forwarded traffic, in the same table.
 fn forward(rules: &str) -> String {
     super::rules::filter("fault", "forward", rules)
 }

@@ -1,4 +1,4 @@
-//! What a plain program on the device asks to see whether something works.
+//! The check by which a plain program on the device sees whether something works.
 
 use std::{
     io,
@@ -18,58 +18,59 @@ use crate::play::{
     world::World,
 };
 
-/// How a plain connect ends, or a look-up.
+/// Outcome of a plain connect or a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Connected,
     Refused,
     Unreachable,
     Silence,
-    /// This device has no port to call from.
+    /// The device has no free source port.
     NoPort,
-    /// A server showed a certificate that the device trusts for the address that was called.
+    /// The server presented a certificate that the device trusts for the address it connected to.
     Proved,
-    /// A server was connected and showed no such certificate.
+    /// The server accepted the connection and presented no such certificate.
     Unproved,
-    /// A look-up of a name that does not exist was answered with an address.
+    /// A lookup of a nonexistent name returned an address.
     Lie,
-    /// A look-up was answered as it should be.
+    /// A lookup got the right answer.
     Truth,
 }
 
-/// What a plain program asks.
+/// A check by a plain program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
-    /// A connect to the first anchor by IPv4.
+    /// Connects to the first anchor by IPv4.
     AnchorV4,
-    /// A connect to the first anchor by IPv6.
+    /// Connects to the first anchor by IPv6.
     AnchorV6,
-    /// TLS with the first anchor by IPv4, with its address in place of a name.
+    /// TLS handshake with the first anchor by IPv4, with its address as the server name.
     ProofV4,
     /// The same by IPv6.
     ProofV6,
-    /// TLS with the anchor of the third organisation by IPv4.
+    /// TLS handshake with the anchor of the third organisation by IPv4.
     ThirdProof,
-    /// A connect to the router's port 80.
+    /// Connects to the router's port 80.
     Router,
-    /// A connect to plain HTTP on the internet.
+    /// Connects to a plain HTTP server on the internet.
     Web,
-    /// A connect to the endpoint.
+    /// Connects to the endpoint.
     Endpoint,
-    /// A look-up at the router of a name that does not exist.
+    /// Looks up a nonexistent name at the router.
     Name,
 }
 
 impl Question {
-    /// Asks it from the device, as any program would.
+    /// Runs the check on the device, as any program would.
     pub(crate) fn ask(self, world: &World) -> io::Result<Seen> {
         let device = &world.house.device;
         let prove = |anchor: &str| {
-            let (anchor, root) = (anchor.parse().expect("an address"), world.servers.root());
+            let (anchor, root) =
+                (anchor.parse().expect("the constant is an address"), world.servers.root());
             device.enter(|| prove(anchor, root))
         };
         let address: (IpAddr, u16) = match self {
-            Self::AnchorV4 => (ALPHA[0].parse().expect("an address"), 443),
+            Self::AnchorV4 => (ALPHA[0].parse().expect("the constant is an address"), 443),
             Self::AnchorV6 => (v6(ALPHA[1]).into(), 443),
             Self::ProofV4 => return prove(ALPHA[0]),
             Self::ProofV6 => return prove(ALPHA[1]),
@@ -83,7 +84,7 @@ impl Question {
     }
 }
 
-/// How long a connect or a look-up may take: no answer here takes longer than a few milliseconds.
+/// Timeout of a connect or a lookup. No answer takes longer than a few milliseconds here.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 fn connect(address: SocketAddr) -> Result<TcpStream, Seen> {
@@ -98,22 +99,22 @@ fn connect(address: SocketAddr) -> Result<TcpStream, Seen> {
     })
 }
 
-/// Lets an anchor prove that it is the owner of its address.
+/// Lets an anchor prove that it owns its address.
 fn prove(anchor: IpAddr, root: CertificateDer<'static>) -> Seen {
     let mut stream = match connect((anchor, 443).into()) {
         Ok(stream) => stream,
         Err(seen) => return seen,
     };
     let mut roots = RootCertStore::empty();
-    roots.add(root).expect("it is a certificate");
+    roots.add(root).expect("the root is a certificate");
     let configuration = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("versions of the provider")
+        .expect("the provider supports the default versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::IpAddress(anchor.into());
     let mut connection =
-        ClientConnection::new(Arc::new(configuration), name).expect("it is a configuration");
+        ClientConnection::new(Arc::new(configuration), name).expect("the configuration is valid");
     let limit = Some(PATIENCE);
     let limited = stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit));
     match limited.and_then(|()| connection.complete_io(&mut stream).map(drop)) {
@@ -122,17 +123,17 @@ fn prove(anchor: IpAddr, root: CertificateDer<'static>) -> Seen {
     }
 }
 
-/// Asks the router for the IPv4 address of `no.such.example`.
+/// Queries the router for the IPv4 address of `no.such.example`.
 fn look_up() -> Seen {
     const QUERY: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02no\x04such\x07example\x00\x00\x01\x00\x01";
     let mut answer = [0; 512];
-    let asked = UdpSocket::bind((DEVICE_V4[0], 0)).and_then(|socket| {
+    let received = UdpSocket::bind((DEVICE_V4[0], 0)).and_then(|socket| {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.send_to(QUERY, (ROUTER_V4[0], 53))?;
         socket.recv(&mut answer)
     });
-    match asked {
-        // The number of answers stands in the seventh and eighth byte.
+    match received {
+        // Bytes 7 and 8 hold the answer count.
         Ok(length) if length > 12 && answer[7] > 0 => Seen::Lie,
         Ok(length) if length > 12 => Seen::Truth,
         Ok(_) | Err(_) => Seen::Silence,

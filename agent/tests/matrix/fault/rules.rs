@@ -1,4 +1,4 @@
-//! The packet filter's rules that make faults.
+//! Packet filter rules that make faults.
 
 use super::{Fault, device, impostors};
 use crate::play::{
@@ -9,7 +9,7 @@ use crate::play::{
 };
 
 impl Fault {
-    /// Takes its rules away again: each fault has a table of its own.
+    /// The command that deletes the rules of a fault, which are in a table of their own.
     pub(super) fn delete(self) -> &'static str {
         match self {
             Self::RouterDead => "delete table netdev fault",
@@ -18,7 +18,7 @@ impl Fault {
         }
     }
 
-    /// The places whose packet filters do it, and their rules.
+    /// The namespaces whose packet filters make the fault, with the rules for each.
     pub(super) fn rules(self, house: &House) -> Vec<(&Namespace, String)> {
         let silent_provider = (&house.isp, filter("fault", "forward", "drop"));
         match self {
@@ -31,7 +31,8 @@ impl Fault {
             Self::RouterPage => vec![(&house.router, impostors::router_page()), silent_provider],
             Self::ProxyAccepts => vec![
                 (&house.router, impostors::proxy_accepts()),
-                // Names are answered from what the router remembers; here the way to the server stays open.
+                // A real router would answer from its cache; here the path to the name server stays
+                // open.
                 (
                     &house.isp,
                     filter(
@@ -57,7 +58,7 @@ impl Fault {
         }
     }
 
-    /// The one place whose packet filter does it, and its rules.
+    /// The only namespace whose packet filter makes the fault, and the rules for it.
     fn own_rules(self, house: &House) -> (&Namespace, String) {
         let forward = |rules: &str| filter("fault", "forward", rules);
         let input = |rules: &str| filter("fault", "input", rules);
@@ -73,7 +74,8 @@ impl Fault {
                 .to_owned(),
             ),
             Self::RouterDeadButKnown => {
-                // ARP is not IP and passes an `inet` table anyway; its successor for IPv6 is let through.
+                // ARP is not IP and passes an `inet` table anyway; IPv6 neighbour discovery is let
+                // through.
                 let rules = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\niifname lan drop";
                 let tables = [input(rules), forward("drop")];
                 (&house.router, tables.join("\n"))
@@ -139,7 +141,7 @@ impl Fault {
     }
 }
 
-/// A table with one chain.
+/// A table with one filter chain.
 pub(super) fn filter(table: &str, hook: &str, rules: &str) -> String {
     format!(
         "table inet {table} {{

@@ -1,15 +1,16 @@
-//! What a plain program on the device sees of each fault.
+//! What a plain program on the device observes of each fault.
 
 use super::{Fault, Question, Seen};
 use crate::play::tunnel::Carries;
 
-/// What some questions end with.
+/// Checks, each with the outcomes it may have.
 type Symptoms = &'static [(Question, &'static [Seen])];
 
 impl Fault {
-    /// What a plain program on the device sees of it. Whatever is not listed works.
+    /// Outcomes that a plain program on the device observes. Every other check succeeds.
     pub(crate) fn symptoms(self) -> Symptoms {
-        /// A neighbour that does not answer is unreachable as soon as the kernel has given it up.
+        /// A neighbour that does not answer becomes unreachable once the kernel's neighbour discovery
+        /// has failed.
         const NO_WAY: &[Seen] = &[Seen::Silence, Seen::Unreachable];
         use Question::{AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6, Router, ThirdProof};
         match self {
@@ -75,13 +76,13 @@ impl Fault {
                 (Name, &[Seen::Truth]),
             ],
             Self::OneAnchorDead => &[(ProofV4, &[Seen::Proved]), (ThirdProof, &[Seen::Silence])],
-            // Whether a packet is lost is a matter of luck; the forwarder's count is checked instead.
+            // Whether a packet is lost is random; the row checks the forwarder's counters instead.
             Self::Line(_) => &[],
             _ => self.symptoms_of_device(),
         }
     }
 
-    /// The device itself, or all that it reaches.
+    /// Symptoms of faults of the device itself and of its local network.
     fn symptoms_of_device(self) -> Symptoms {
         use Question::{AnchorV4, AnchorV6, Name, Router};
         match self {
@@ -110,7 +111,7 @@ impl Fault {
         }
     }
 
-    /// Names, and the endpoint.
+    /// Symptoms of faults of lookups and of the endpoint.
     fn symptoms_of_names(self) -> Symptoms {
         use Question::{AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6};
         match self {
@@ -136,7 +137,7 @@ impl Fault {
         }
     }
 
-    /// Hosts that answer in the name of others.
+    /// Symptoms of hosts that answer under the addresses of others.
     fn symptoms_of_impostors(self) -> Symptoms {
         use Question::{
             AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6, Router, ThirdProof, Web,

@@ -1,4 +1,4 @@
-//! Times in which the device keeps the agent from sending any probe.
+//! Periods in which the device cannot send any probe.
 
 use std::time::Duration;
 
@@ -26,18 +26,18 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         row("no-descriptors", "The agent gets no file descriptors for 30 s.", no_descriptors),
         row("no-descr-local", "The same without heartbeats.", no_descriptors_locally),
-        row("no-port", "All ports to call from are taken for 30 s.", no_port),
+        row("no-port", "All source ports are taken for 30 s.", no_port),
         row("no-port-local", "The same without heartbeats.", no_port_locally),
         row(
             "policy-rule",
-            "A policy rule prohibits all for 8 s; half a minute later the line dies.",
+            "A policy rule prohibits all traffic for 8 s; half a minute later the connection fails.",
             policy_rule,
         ),
         row("policy-rule-loc", "The same without heartbeats.", policy_rule_locally),
     ]
 }
 
-/// For how long nothing can be asked.
+/// How long no probe can be sent.
 const BLIND: Duration = Duration::from_secs(30);
 
 fn no_descriptors(run: &Run, name: &str) -> Result<Finding, String> {
@@ -57,7 +57,7 @@ fn without_descriptors(run: &Run, name: &str, settings: &Settings) -> Result<Fin
         limited.map_err(|error| format!("the limit of file descriptors: {error}"))
     };
     let began = clock::boot_time();
-    // What is open stays open, and nothing can be opened.
+    // Open descriptors stay open, and none can be opened.
     limit_to(&stage, 3)?;
     stage.sleep_until(began + BLIND)?;
     limit_to(&stage, 1_024)?;
@@ -82,7 +82,7 @@ fn without_port(run: &Run, name: &str, settings: &Settings) -> Result<Finding, S
     blind(&mut stage, began)
 }
 
-/// Requires one gap since then, and no incident.
+/// Requires one gap since `began`, and no incident.
 fn blind(stage: &mut Stage<'_>, began: Duration) -> Result<Finding, String> {
     let ended = clock::boot_time();
     stage.sleep(Duration::from_secs(20))?;
@@ -95,7 +95,7 @@ fn blind(stage: &mut Stage<'_>, began: Duration) -> Result<Finding, String> {
     let gaps = gaps(&records);
     match gaps.as_slice() {
         [gap] if gap.cause.as_str() == "blind" => {
-            // The last answer came at most two turns of both families before.
+            // The last answer arrived at most two probe turns of both families before.
             let (early, late) = (Duration::from_secs(10), Duration::from_secs(10));
             finding.start = Measure::of(difference(began, moment(gap.started)).abs(), early);
             finding.end = Measure::of(difference(moment(gap.ended), ended), late);
@@ -105,7 +105,7 @@ fn blind(stage: &mut Stage<'_>, began: Duration) -> Result<Finding, String> {
             finding.failures.push(format!("expected one gap \"blind\", got {causes:?}"));
         }
     }
-    finding.require(warned, || "nothing was warned of".to_owned());
+    finding.require(warned, || "nothing was logged at WARN".to_owned());
     finding.judge();
     Ok(finding)
 }
@@ -118,7 +118,8 @@ fn policy_rule_locally(run: &Run, name: &str) -> Result<Finding, String> {
     prohibited(run, name, &Settings::default().locally())
 }
 
-/// Lets a rule prohibit everything for 8 s, and proves by a failure of the line that the agent still probes.
+/// Prohibits everything by a policy rule for 8 s, then breaks the connection to verify that the agent
+/// still probes.
 fn prohibited(run: &Run, name: &str, settings: &Settings) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start(settings)?;
@@ -141,17 +142,17 @@ fn prohibited(run: &Run, name: &str, settings: &Settings) -> Result<Finding, Str
             Some(ended) => {
                 let late = difference(moment(ended), allowed);
                 finding.require((-500..=2_500).contains(&late), || {
-                    format!("what the rule caused ended {late} ms after it was taken away")
+                    format!("the incident of the rule ended {late} ms after the rule was removed")
                 });
             }
-            None => finding.failures.push("what the rule caused has not ended".to_owned()),
+            None => finding.failures.push("the incident of the rule has not ended".to_owned()),
         }
     }
     let condition = stage.agent().read_status()?["condition"].clone();
     finding.require(condition == "up", || {
-        format!("20 s after the rule the status file says {condition}")
+        format!("20 s after the rule the condition in the status snapshot is {condition}")
     });
-    // An agent that no longer probes misses this failure.
+    // An agent that no longer probes does not detect this failure.
     stage.sleep_until(allowed + Duration::from_secs(30))?;
     let broken = stage.strike_unseen(Fault::IspSilent)?;
     stage.sleep_until(broken + Duration::from_secs(20))?;
@@ -159,7 +160,7 @@ fn prohibited(run: &Run, name: &str, settings: &Settings) -> Result<Finding, Str
     stage.sleep(Duration::from_secs(8))?;
     let stories = stories(&stage.finish()?);
     let Some(story) = stories.iter().find(|story| story.opened_at > broken) else {
-        finding.failures.push("the failure of the line was not seen".to_owned());
+        finding.failures.push("the failure of the connection was not detected".to_owned());
         return Ok(finding);
     };
     finding.got = Some(Expected::of(&story.newest));

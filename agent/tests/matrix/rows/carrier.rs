@@ -1,4 +1,4 @@
-//! Short losses of the carrier, as a loose plug or bad Wi-Fi makes them.
+//! Short losses of the carrier, as with a loose plug or bad Wi-Fi.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn losses(run: &Run, name: &str, lost: Duration) -> Result<Finding, String> {
     let mut finding = Finding::default();
     for story in stories(&records) {
         let incident = &story.newest;
-        // So much loss is a bad line, and may be called one.
+        // So much loss may be recorded as a degraded connection.
         if incident.cause == Cause::Degraded {
             finding.notes.push("recorded as degraded".to_owned());
         } else {

@@ -1,4 +1,4 @@
-//! Starts, sleep, and clocks that move.
+//! Starts, suspends, and clocks that step.
 
 use std::{process::Command, time::Duration};
 
@@ -33,7 +33,7 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             name: "resume",
-            title: "The device sleeps for 8 h and wakes to a working line.",
+            title: "The device sleeps for 8 h and wakes with a working connection.",
             scaled: "",
             seconds: [50, 50],
             play: Play::Own(resume),
@@ -54,7 +54,7 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             name: "clock-unset",
-            title: "The device starts in 1970 with the line dead, and learns the time when it is back.",
+            title: "The device starts in 1970 with the connection down, and gets the time when it is back.",
             scaled: "20 s instead of 60 s of grace",
             seconds: [60, 120],
             play: Play::Own(clock_unset),
@@ -72,14 +72,14 @@ fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
     let started = clock::boot_time();
     stage.start(&settings)?;
     let patience = settings.grace + Duration::from_secs(20);
-    stage.until_incident("the record of the dead line", patience, |_| true)?;
+    stage.until_incident("the record of the outage", patience, |_| true)?;
     stage.sleep(Duration::from_secs(10))?;
     let whole = stage.repair(Fault::CablePulled)?;
     until_ended(&mut stage)?;
     let truth = Truth {
         expected: Expected::new(Cause::Link, Some(Party::Yours), Scope::Internet),
         broken: started,
-        // It may open when the line has had its time to come up, and not before.
+        // It may open once the grace period is over, and not before.
         findable: started + settings.grace,
         whole,
         start_limit: Duration::from_secs(2),
@@ -93,7 +93,7 @@ fn resume(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start_with_shifted_clock(&Settings::default())?;
     stage.wait_until_up()?;
-    // The network is not there at once when a machine wakes.
+    // A machine that wakes has no network at first.
     stage.strike_unseen(Fault::CablePulled)?;
     stage.shift(HOURS_8, HOURS_8)?;
     stage.sleep(Duration::from_secs(3))?;
@@ -123,11 +123,13 @@ fn sleep_in_outage(run: &Run, name: &str) -> Result<Finding, String> {
     let records = stage.finish()?;
     let (mut finding, incident) = compare(&records, &Truth::of_provider(broken, whole + slept))?;
     require_sleep(&mut finding, &gaps(&records));
-    // The time asleep is no downtime: nobody knows.
+    // The time asleep is no downtime, because it was not monitored.
     let truth = whole.saturating_sub(broken);
     let recorded = incident.downtime();
     finding.require(recorded.abs_diff(truth) <= Duration::from_secs(8), || {
-        format!("{recorded:?} of downtime, but the line was watched and dead for {truth:?}")
+        format!(
+            "{recorded:?} of downtime, but in monitored time the connection was down for {truth:?}"
+        )
     });
     finding.judge();
     Ok(finding)
@@ -165,7 +167,7 @@ fn clock_unset(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.strike(Fault::IspSilent)?;
     let before = Stamp::now();
-    // A board without a clock that runs on begins to count anew.
+    // A board without a battery-backed clock starts in 1970.
     stage.shift(0, -before.wall.as_millisecond())?;
     stage.start_with_shifted_clock(&settings)?;
     let patience = settings.grace + Duration::from_secs(20);
@@ -187,7 +189,7 @@ fn clock_unset(run: &Run, name: &str) -> Result<Finding, String> {
     )?;
     let recorded = incident.started.wall;
     finding.require(recorded.as_second() < 3_600, || {
-        format!("the start was recorded as {recorded}, which the clock did not show then")
+        format!("the start was recorded as {recorded}, but the clock did not show that time")
     });
     let shown = shown_starts(&stage)?;
     match shown[..] {
@@ -196,13 +198,13 @@ fn clock_unset(run: &Run, name: &str) -> Result<Finding, String> {
         }
         _ => finding
             .failures
-            .push(format!("it started after {}, but shown was {shown:?}", before.wall)),
+            .push(format!("it started after {}, but `outages` shows {shown:?}", before.wall)),
     }
     finding.judge();
     Ok(finding)
 }
 
-/// When the outages in the record began, as `outages` tells people.
+/// Start times of the outages in the journal, as `outages` shows them.
 fn shown_starts(stage: &Stage<'_>) -> Result<Vec<Timestamp>, String> {
     let mut command = Command::new(&stage.run.program);
     command.args(["outages", "--json", "--state-dir"]).arg(stage.desk.state()).env_clear();

@@ -1,4 +1,4 @@
-//! Something breaks, is found and named, is repaired, and that is found too.
+//! A fault is injected, detected and named, is repaired, and the repair is detected.
 
 mod build;
 mod device;
@@ -20,43 +20,43 @@ use crate::play::{
     world::World,
 };
 
-/// What shows a failure first.
+/// What first shows a failure, which sets the limit of the detection time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Witness {
-    /// The probes: it is found within 10 s of its start, or 6 s with a probe each second.
+    /// The probes: detected within 10 s of its start, or 6 s with a probe each second.
     Probes,
-    /// A heartbeat that fails: it is found within 10 s of that.
+    /// A failed heartbeat: detected within 10 s of it.
     Beat,
-    /// Two heartbeats that fail: it is found within 10 s of the second.
+    /// Two failed heartbeats: detected within 10 s of the second.
     TwoBeats,
-    /// The proof, the look-up or the page that an agent without heartbeats asks for once a minute: it is
-    /// found within 10 s of that.
+    /// The proof, lookup or portal page that an agent without heartbeats requests once a minute:
+    /// detected within 10 s of it.
     Minute,
 }
 
-/// A failure and what the record has to say of it.
+/// A failure, and how the journal must record it.
 pub(crate) struct Failure {
-    /// What has been so since before the start, and is no failure by itself.
+    /// A condition since before the start that is no failure by itself.
     pub(crate) habit: Option<Fault>,
-    /// What is built into the world before the agent starts.
+    /// Changes to the world before the agent starts.
     pub(crate) prepare: fn(&World) -> io::Result<()>,
     pub(crate) fault: Fault,
     pub(crate) expected: Expected,
     pub(crate) witness: Witness,
-    /// How it ends: with the probes, or with the first good heartbeat.
+    /// Whether it ends with the first good heartbeat instead of with the probes.
     pub(crate) ends_with_beat: bool,
-    /// The settings of `.ci/run`, and those in full.
+    /// The settings, scaled (`false`) or in full (`true`).
     pub(crate) settings: fn(bool) -> Settings,
-    /// What else differs in the settings.
+    /// Other changes to the settings.
     pub(crate) adjust: fn(&mut Settings),
-    /// For how long it is broken at least: in `.ci/run`, and in full.
+    /// Minimum duration of the fault: scaled, and in full.
     pub(crate) lasts: [Duration; 2],
 }
 
-/// How long it may take until an incident's end is recorded after the limits of its own measures, and
-/// how long the record is then watched for something that does not belong there.
+/// Allowance for recording an incident's end, beyond the limits of its own measures, and how long the
+/// row then waits for records that should not come.
 const LINGER: Duration = Duration::from_secs(4);
-/// How often an agent without heartbeats asks for proof.
+/// Interval of the proofs of an agent without heartbeats.
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// All rows of this kind, in the order of the table.
@@ -72,7 +72,8 @@ impl Failure {
         let mut settings = (self.settings)(run.full);
         (self.adjust)(&mut settings);
         let mut stage = Stage::build(run, name)?;
-        (self.prepare)(&stage.world).map_err(|error| format!("the row's own world: {error}"))?;
+        (self.prepare)(&stage.world)
+            .map_err(|error| format!("the preparation of the row: {error}"))?;
         stage.world.wait_until_working()?;
         if let Some(habit) = self.habit {
             stage.accustom(habit)?;
@@ -80,7 +81,7 @@ impl Failure {
         stage.start(&settings)?;
         stage.wait_until_up()?;
         if self.expected.cause == Cause::Clock.as_str() {
-            // A device that has just started may still be learning the time.
+            // A device that has just started may not have set its clock yet.
             stage.sleep(settings.grace)?;
         }
         let broken = stage.strike(self.fault)?;
@@ -89,7 +90,7 @@ impl Failure {
         stage.until_incident("the record of the failure", opening, |story| {
             story.opened_at > broken
         })?;
-        // The headline is the cause that lasted longest, so the right one needs time to outlast a first guess.
+        // The headline is the longest cause, so the right one must outlast a first guess.
         stage.sleep_until(broken + self.lasts[usize::from(run.full)])?;
         let whole = stage.repair(self.fault)?;
         let closing = settings.heartbeat.mul_f64(1.1) + settings.timeout + Duration::from_secs(15);
@@ -117,7 +118,7 @@ impl Failure {
         match detected_from {
             Some(from) => {
                 let value = difference(story.opened_at, from);
-                // What was found before its witness came forward was found in time.
+                // A failure that was detected before its witness showed it was detected in time.
                 let value = if self.witness == Witness::Beat { value.max(0) } else { value };
                 finding.detection = Measure::of(value, Duration::from_secs(limit));
             }
@@ -150,16 +151,16 @@ impl Failure {
             finding.notes.push(format!("opened as {}", story.opened.cause));
         }
         finding.require(!story.opened.evidence.is_empty(), || {
-            "the opening record carries no evidence".to_owned()
+            "the first record has no evidence".to_owned()
         });
         self.require_downtime(finding, incident, truth);
     }
 
-    /// Requires that the downtime is that of the segments, and as long as the internet was down.
+    /// Requires that the downtime is the sum of the segments, and as long as the internet was down.
     fn require_downtime(&self, finding: &mut Finding, incident: &Incident, truth: Duration) {
         let recorded = incident.downtime();
         match self.expected.scope {
-            // One family alone is told of apart.
+            // A single family has no downtime.
             Scope::Ipv4 | Scope::Ipv6 => {}
             Scope::Internet => {
                 let down = incident.segments.iter().filter(|segment| {
@@ -169,8 +170,8 @@ impl Failure {
                 finding.require(segments.abs_diff(recorded) <= Duration::from_millis(1), || {
                     format!("{recorded:?} of downtime in segments of {segments:?}")
                 });
-                // Each end is as exact as it is measured, and the second family may fail a probe later.
-                // What the proof of the minute finds in one family is asked of the other one then.
+                // Each end is as exact as its measure, and the second family may fail a probe later.
+                // What the proof of the minute finds in one family is then probed in the other.
                 let second = if self.witness == Witness::Minute { 9_000 } else { 0 };
                 let limit =
                     finding.start.limit.unwrap_or(0) + finding.end.limit.unwrap_or(0) + second;
@@ -180,7 +181,7 @@ impl Failure {
                 });
             }
             Scope::Heartbeat | Scope::Quality => finding.require(recorded.is_zero(), || {
-                format!("{recorded:?} of downtime, but the internet was fine")
+                format!("{recorded:?} of downtime, but the internet worked")
             }),
         }
     }
@@ -205,7 +206,7 @@ impl Failure {
         finding.end = Measure::of(difference(at(ended), true_end), Duration::from_secs(2));
     }
 
-    /// How long the row waits for the record before it gives up.
+    /// How long the row waits for a record before it fails.
     fn patience(&self, settings: &Settings) -> Duration {
         let Settings { heartbeat, timeout, .. } = settings;
         let beat = heartbeat.mul_f64(1.1) + *timeout;
@@ -223,9 +224,13 @@ fn at(stamp: ispmon_agent::clock::Stamp) -> Duration {
     Duration::from_millis(stamp.boot_ms)
 }
 
-/// When heartbeats failed after a moment, as the log tells.
+/// Times of failed heartbeats after `after`, from the log.
 fn failed_beats(stage: &Stage<'_>, after: Duration) -> Vec<Duration> {
-    let says = |text: &str| text.contains("Heartbeat failed") || text.contains("Heartbeat refused");
+    let is_failure =
+        |text: &str| text.contains("Heartbeat failed") || text.contains("Heartbeat refused");
     let log = stage.agent().log();
-    log.iter().filter(|line| line.at > after && says(&line.text)).map(|line| line.at).collect()
+    log.iter()
+        .filter(|line| line.at > after && is_failure(&line.text))
+        .map(|line| line.at)
+        .collect()
 }

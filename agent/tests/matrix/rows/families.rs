@@ -1,4 +1,4 @@
-//! One address family that is dead when the line comes up, beside one that works.
+//! One address family that is dead when the connection comes up, beside one that works.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-/// For how long IPv4 is dead.
+/// How long IPv4 is dead.
 fn lasts(run: &Run) -> Duration {
     Duration::from_secs(if run.full { 150 } else { 45 })
 }
@@ -78,8 +78,8 @@ fn link_up_locally(run: &Run, name: &str) -> Result<Finding, String> {
     dead_at_link_up(run, name, &short_grace(run).locally())
 }
 
-/// Has IPv4 die at the provider while the cable is out, plugs that in at a moment, and mends IPv4 later; returns
-/// when each was done.
+/// Lets IPv4 fail at the provider while the cable is out, plugs the cable in at a given time, and
+/// repairs IPv4 later; returns the times of both.
 fn plug_in_without_ipv4(
     stage: &mut Stage<'_>,
     run: &Run,
@@ -106,7 +106,7 @@ fn dead_at_link_up(run: &Run, name: &str, settings: &Settings) -> Result<Finding
     let truth = Truth {
         expected: provider_ipv4(),
         broken: pulled,
-        // What fails after a link-up may still be coming up.
+        // A failure after a link-up may still be part of coming up.
         findable: plugged + settings.grace,
         whole,
         start_limit: OUT + settings.probe,
@@ -116,7 +116,7 @@ fn dead_at_link_up(run: &Run, name: &str, settings: &Settings) -> Result<Finding
     Ok(finding)
 }
 
-/// Lets the agent start with a family dead that it has seen working in an earlier run, or not.
+/// Starts the agent while a family is dead that worked in an earlier run (`seen`), or did not.
 fn start(run: &Run, name: &str, dead: Scope, seen: bool) -> Result<Finding, String> {
     let settings = short_grace(run);
     let fault = Fault::IspSilentFor(dead.as_str());
@@ -163,7 +163,7 @@ fn ipv4_dead_after_carrier_loss(
     stage.wait_until_up()?;
     let pulled = stage.strike(Fault::CablePulled)?;
     let (plugged, whole) = plug_in_without_ipv4(&mut stage, run, pulled + OUT)?;
-    // The headline is what lasted longest while the whole internet was down.
+    // The headline is the longest cause while the whole internet was down.
     let expected = Expected::new(Cause::Link, Some(Party::Yours), Scope::Internet);
     let truth = Truth { expected, ..Truth::of_provider(pulled, whole) };
     let (mut finding, incident) = compare(&stage.finish()?, &truth)?;

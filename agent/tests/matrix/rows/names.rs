@@ -1,4 +1,4 @@
-//! Names that cannot be looked up for a while, in ways that a plain failure does not show.
+//! DNS failures that differ from a plain one.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ fn clock_and_names(run: &Run, name: &str) -> Result<Finding, String> {
     let patience = settings.grace + heartbeat + Duration::from_secs(30);
     stage.until_incident("the record of the wrong clock", patience, |_| true)?;
     stage.sleep(Duration::from_secs(10))?;
-    // The time server has answered, and the name server believes its signatures again.
+    // The time server has answered, and the name server can validate signatures again.
     stage.shift(0, 0)?;
     stage.repair(Fault::NamesFail)?;
     let closing = heartbeat.mul_f64(1.1) + Duration::from_secs(35);

@@ -1,4 +1,4 @@
-//! A line that works, but badly.
+//! A connection that works, but badly.
 
 use std::{fs, os::unix::fs::chown, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::play::{
     stage::{Run, Stage, stories},
 };
 
-/// Decides which packets are lost.
+/// Determines which packets are lost.
 pub(super) const SEED: u64 = 0x6973_706d_6f6e;
 
 pub(super) fn rows() -> Vec<Row> {
@@ -26,21 +26,21 @@ pub(super) fn rows() -> Vec<Row> {
         Row {
             name: "loss",
             title: "30 % of the packets from the house are lost.",
-            scaled: "a probe each second; the end is not waited for",
+            scaled: "a probe each second; without waiting for the end",
             seconds: [350, 800],
             play: Play::Own(loss),
         },
         Row {
             name: "slow",
             title: "The round trip takes 2 s, after a day of 20 ms.",
-            scaled: "a probe each second; the end is not waited for",
+            scaled: "a probe each second; without waiting for the end",
             seconds: [350, 800],
             play: Play::Own(slow),
         },
         Row {
             name: "slower",
             title: "The round trip takes 400 ms, after a day of 20 ms.",
-            scaled: "a probe each second; the end is not waited for",
+            scaled: "a probe each second; without waiting for the end",
             seconds: [350, 800],
             play: Play::Own(slower),
         },
@@ -49,7 +49,7 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn loss(run: &Run, name: &str) -> Result<Finding, String> {
     let stage = Stage::build(run, name)?;
-    let mut finding = bad_line(stage, Weather { loss: 0.3, ..Weather::default() })?;
+    let mut finding = degrade(stage, Weather { loss: 0.3, ..Weather::default() })?;
     finding.judge();
     Ok(finding)
 }
@@ -65,13 +65,13 @@ fn slower(run: &Run, name: &str) -> Result<Finding, String> {
 fn slowed(run: &Run, name: &str, delay: Duration) -> Result<Finding, String> {
     let stage = Stage::build(run, name)?;
     write_yesterday(&stage)?;
-    let mut finding = bad_line(stage, Weather { delay, ..Weather::default() })?;
+    let mut finding = degrade(stage, Weather { delay, ..Weather::default() })?;
     finding.judge();
     Ok(finding)
 }
 
-/// Lets the line be bad until that is recorded, and in full until it is recorded that it is good again.
-fn bad_line(mut stage: Stage<'_>, weather: Weather) -> Result<Finding, String> {
+/// Degrades the connection until that is recorded, and in full until its end is recorded.
+fn degrade(mut stage: Stage<'_>, weather: Weather) -> Result<Finding, String> {
     let full = stage.run.full;
     let probe = Duration::from_secs(if full { 5 } else { 1 });
     stage.world.insert_forwarder(SEED).map_err(|error| format!("the forwarder: {error}"))?;
@@ -79,14 +79,15 @@ fn bad_line(mut stage: Stage<'_>, weather: Weather) -> Result<Finding, String> {
     stage.start(&Settings { probe, ..Settings::default() })?;
     stage.wait_until_up()?;
     let bad = stage.strike(Fault::Line(weather))?;
-    // The probes of five minutes decide, and none were bad before.
+    // The quality is that of the last five minutes, and no probe was bad before.
     let patience = Duration::from_mins(7);
-    stage.until_incident("the record of the bad line", patience, |story| story.opened_at > bad)?;
+    stage
+        .until_incident("the record of the degradation", patience, |story| story.opened_at > bad)?;
     stage.sleep(Duration::from_secs(if full { 60 } else { 20 }))?;
     let count = stage.world.forwarder().count();
     if full {
         stage.repair(Fault::Line(weather))?;
-        stage.until_incident("the record of the good line", patience, |story| {
+        stage.until_incident("the record of the end", patience, |story| {
             story.newest.ended.is_some()
         })?;
     }
@@ -102,17 +103,19 @@ fn bad_line(mut stage: Stage<'_>, weather: Weather) -> Result<Finding, String> {
     finding.detection = Measure { value: Some(difference(story.opened_at, bad)), limit: None };
     finding
         .require(incident.downtime_ms == 0, || format!("{} ms of downtime", incident.downtime_ms));
-    finding.notes.push(format!("the line lost {} of {} packets", count.lost, count.sent));
+    finding.notes.push(format!("the connection lost {} of {} packets", count.lost, count.sent));
     Ok(finding)
 }
 
-/// Writes a record whose last day says that the line usually takes 20 ms.
+/// Writes a journal whose last day has a usual round-trip time of 20 ms.
 fn write_yesterday(stage: &Stage<'_>) -> Result<(), String> {
     const HOURS: u64 = 26;
-    let boot: BootId = "0190b5d4-6f8a-7c3e-9b1d-2f4a6c8e0a1b".parse().expect("it is a UUID");
+    let boot: BootId =
+        "0190b5d4-6f8a-7c3e-9b1d-2f4a6c8e0a1b".parse().expect("the constant is a UUID");
     let hour = Duration::from_hours(1);
     let now = clock::now();
-    let begin = now - jiff::SignedDuration::from_hours(i64::try_from(HOURS).expect("few"));
+    let begin =
+        now - jiff::SignedDuration::from_hours(i64::try_from(HOURS).expect("a few hours fit"));
     let start = Stamp { boot, boot_ms: 60_000, wall: begin };
     let mut entries = vec![
         (
@@ -151,7 +154,7 @@ fn write_yesterday(stage: &Stage<'_>) -> Result<(), String> {
     let mut text = String::new();
     for (seq, (at, entry)) in (1..).zip(entries) {
         let line = serde_json::to_string(&Record { seq, prev, at, entry });
-        let line = line.map_err(|error| format!("the record of yesterday: {error}"))?;
+        let line = line.map_err(|error| format!("the journal of yesterday: {error}"))?;
         prev = Digest::of(line.as_bytes());
         text.push_str(&line);
         text.push('\n');

@@ -1,4 +1,4 @@
-//! Times in which nothing may be recorded.
+//! Situations in which nothing may be recorded.
 
 use std::{fs, time::Duration};
 
@@ -24,21 +24,21 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             name: "ipv6-never",
-            title: "The router advertises IPv6 that has never worked.",
+            title: "The router advertises IPv6, which has never worked.",
             scaled: "",
             seconds: [100, 100],
             play: Play::Own(ipv6_never),
         },
         Row {
             name: "blip",
-            title: "The line is gone for 2 s.",
+            title: "The connection is down for 2 s.",
             scaled: "",
             seconds: [50, 50],
             play: Play::Own(blip),
         },
         Row {
             name: "flapping",
-            title: "The line is gone for 3 s, back for 3 s, ten times.",
+            title: "The connection is down for 3 s and up for 3 s, ten times.",
             scaled: "",
             seconds: [85, 85],
             play: Play::Own(flapping),
@@ -66,7 +66,7 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             name: "disk-full",
-            title: "The record's disk is full for 5 min.",
+            title: "The journal's disk is full for 5 min.",
             scaled: "60 s instead of 5 min, heartbeat every 5 s",
             seconds: [85, 330],
             play: Play::Own(disk_full),
@@ -81,8 +81,8 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-/// The settings of rows that wait for heartbeats.
-fn beating(run: &Run) -> Settings {
+/// Settings of rows that wait for heartbeats.
+fn frequent_heartbeats(run: &Run) -> Settings {
     if run.full {
         return Settings::default();
     }
@@ -94,7 +94,7 @@ fn anchors_blocked(run: &Run, name: &str) -> Result<Finding, String> {
     stage.accustom(Fault::AnchorsBlocked)?;
     stage.start(&Settings::default())?;
     stage.wait_until_up()?;
-    // Longer than it may take the line to come up after a start.
+    // Longer than the grace period after a start.
     stage.sleep(Duration::from_secs(80))?;
     let log = stage.agent().log();
     let warned = log.iter().filter(|line| line.text.contains(" WARN ")).count();
@@ -135,8 +135,8 @@ fn flapping(run: &Run, name: &str) -> Result<Finding, String> {
     stage.sleep(Duration::from_secs(10))?;
     let blips = stage.agent().blips()?;
     let mut finding = nothing(&stage.finish()?);
-    // Each interruption is one, whatever families it touches; one that hides between two probes, and
-    // two that touch, may be missed.
+    // Each interruption is one blip, whichever families it affects. One that falls between two probes,
+    // and two that touch, may be missed.
     finding.require((5..=10).contains(&blips), || format!("expected 5 to 10 blips, got {blips}"));
     finding.notes.push(format!("{blips} blips"));
     Ok(finding)
@@ -155,7 +155,7 @@ fn start_late(run: &Run, name: &str) -> Result<Finding, String> {
 
 fn roam(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    stage.start(&beating(run))?;
+    stage.start(&frequent_heartbeats(run))?;
     stage.wait_until_up()?;
     stage.strike_unseen(Fault::CablePulled)?;
     stage.sleep(Duration::from_secs(1))?;
@@ -174,35 +174,35 @@ fn roam(run: &Run, name: &str) -> Result<Finding, String> {
 
 fn resolver_hangs(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    let settings = beating(run);
+    let settings = frequent_heartbeats(run);
     stage.start(&settings)?;
     stage.wait_until_up()?;
     stage.strike(Fault::FirstNameServerSilent)?;
     stage.sleep(Duration::from_secs(if run.full { 300 } else { 90 }))?;
     stage.repair(Fault::FirstNameServerSilent)?;
     stage.sleep(Duration::from_secs(10))?;
-    let mut finding = every_beat(&stage, &settings);
-    let record = nothing(&stage.finish()?);
-    finding.failures.extend(record.failures);
+    let mut finding = check_heartbeats(&stage, &settings);
+    let findings = nothing(&stage.finish()?);
+    finding.failures.extend(findings.failures);
     Ok(finding)
 }
 
 fn disk_full(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    let settings = Settings { disk: Some("256k"), ..beating(run) };
+    let settings = Settings { disk: Some("256k"), ..frequent_heartbeats(run) };
     stage.start(&settings)?;
     stage.wait_until_up()?;
     let filler = stage.agent().state().join("filler");
-    // It ends with an error when the disk is full, which is the purpose.
+    // It fails once the disk is full, as intended.
     let _ = fs::write(&filler, vec![0; 1024 * 1024]);
     stage.sleep(Duration::from_secs(if run.full { 300 } else { 60 }))?;
     let full = fs::write(stage.agent().state().join("more"), [0; 8192]).is_err();
     fs::remove_file(&filler).map_err(|error| format!("the filler: {error}"))?;
     let _ = fs::remove_file(stage.agent().state().join("more"));
     stage.sleep(Duration::from_secs(10))?;
-    let mut finding = every_beat(&stage, &settings);
-    let record = nothing(&stage.finish()?);
-    finding.failures.extend(record.failures);
+    let mut finding = check_heartbeats(&stage, &settings);
+    let findings = nothing(&stage.finish()?);
+    finding.failures.extend(findings.failures);
     finding.require(full, || "the disk was not full".to_owned());
     Ok(finding)
 }
@@ -213,13 +213,13 @@ fn quiet(run: &Run, name: &str) -> Result<Finding, String> {
     stage.start(&settings)?;
     stage.wait_until_up()?;
     stage.sleep(Duration::from_secs(if run.full { 600 } else { 120 }))?;
-    let mut finding = every_beat(&stage, &settings);
-    let record = nothing(&stage.finish()?);
-    finding.failures.extend(record.failures);
+    let mut finding = check_heartbeats(&stage, &settings);
+    let findings = nothing(&stage.finish()?);
+    finding.failures.extend(findings.failures);
     Ok(finding)
 }
 
-/// Lets the provider swallow everything for exactly so long.
+/// Lets the provider drop everything for exactly that long.
 fn interrupt(stage: &mut Stage<'_>, time: Duration) -> Result<(), String> {
     let broken = stage.strike_unseen(Fault::IspSilent)?;
     stage.sleep_until(broken + time)?;
@@ -227,7 +227,7 @@ fn interrupt(stage: &mut Stage<'_>, time: Duration) -> Result<(), String> {
     Ok(())
 }
 
-/// Requires that the record tells of nothing.
+/// Requires that the journal has no incidents and no gaps.
 pub(super) fn nothing(records: &[Record]) -> Finding {
     let mut finding = Finding::default();
     for story in stories(records) {
@@ -243,15 +243,15 @@ pub(super) fn nothing(records: &[Record]) -> Finding {
     finding
 }
 
-/// Requires that every heartbeat that was sent arrived, and that they came in their rhythm.
-fn every_beat(stage: &Stage<'_>, settings: &Settings) -> Finding {
-    /// A heartbeat takes a moment, and may take a second try by another name server.
+/// Requires that every heartbeat that was sent arrived, at the configured interval.
+fn check_heartbeats(stage: &Stage<'_>, settings: &Settings) -> Finding {
+    /// A heartbeat takes a moment, and may need a second attempt with another name server.
     const ALLOWANCE: Duration = Duration::from_secs(12);
     let mut finding = Finding::default();
     let beats = stage.world.servers.endpoint.beats();
     let beats: Vec<_> = beats.iter().filter(|beat| beat.state == AgentState::Running).collect();
     let arrived = |number: &u64| beats.iter().any(|beat| beat.sequence == *number);
-    // Numbers begin with the time since the boot.
+    // Sequence numbers start from the time since boot.
     let newest = beats.last().map_or(0, |beat| beat.sequence);
     let oldest = beats.first().map_or(newest, |beat| beat.sequence);
     let missing: Vec<u64> = (oldest..=newest).filter(|number| !arrived(number)).collect();

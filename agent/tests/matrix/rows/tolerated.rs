@@ -1,4 +1,4 @@
-//! Loss that is no outage.
+//! Packet loss that is no outage.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             name: "anchor-dead",
-            title: "One of three anchors is dead for 2 min, after 3 good ones.",
+            title: "One of three anchors is dead for 2 min, after 3 good minutes.",
             scaled: "a probe each second",
             seconds: [355, 355],
             play: Play::Own(anchor_dead),
@@ -79,7 +79,7 @@ fn lossy(run: &Run, name: &str, weather: Weather) -> Result<Finding, String> {
     Ok(finding)
 }
 
-/// Heartbeats that have less time than a look-up may need, so that some fail while the line works.
+/// Heartbeats with less time than a lookup may need, so that some fail while the connection works.
 fn lossy_heartbeats(run: &Run, name: &str) -> Result<Finding, String> {
     let (probe, heartbeat) = (Duration::from_secs(1), Duration::from_secs(5));
     let timeout = Duration::from_secs(8);
@@ -94,7 +94,7 @@ fn lossy_heartbeats(run: &Run, name: &str) -> Result<Finding, String> {
     Ok(finding)
 }
 
-/// Lets a line lose packets, and returns what was recorded.
+/// Runs with packet loss, and returns the recorded incidents.
 fn play_loss(
     run: &Run,
     name: &str,
@@ -111,7 +111,7 @@ fn play_loss(
     let count = stage.world.forwarder().count();
     let records = stage.finish()?;
     let mut finding = Finding::default();
-    finding.notes.push(format!("the line lost {} of {} packets", count.lost, count.sent));
+    finding.notes.push(format!("the connection lost {} of {} packets", count.lost, count.sent));
     Ok((finding, stories(&records).into_iter().map(|story| story.newest).collect()))
 }
 
@@ -120,7 +120,7 @@ fn anchor_dead(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start(&Settings { probe, ..Settings::default() })?;
     stage.wait_until_up()?;
-    // The probes of five minutes say how good the line is, and nothing is said before.
+    // The quality is that of the last five minutes, and is not reported before.
     stage.sleep(Duration::from_mins(3))?;
     stage.strike(Fault::OneAnchorDead)?;
     stage.sleep(Duration::from_mins(2))?;

@@ -1,4 +1,4 @@
-//! What a row knows of the one outage that it makes, and how the record is compared with it.
+//! The true times of the one outage that a row makes, and how they are compared with the journal.
 
 use std::time::Duration;
 
@@ -14,31 +14,31 @@ use crate::play::{
     stage::{Run, Stage, list, stories},
 };
 
-/// The settings of rows in which the line has to come up.
+/// Settings of rows in which the connection comes up after a start.
 pub(super) fn short_grace(run: &Run) -> Settings {
     Settings { grace: Duration::from_secs(if run.full { 60 } else { 20 }), ..Settings::default() }
 }
 
-/// A moment by the boot-time clock.
+/// The boot time of a stamp.
 pub(super) fn moment(stamp: Stamp) -> Duration {
     Duration::from_millis(stamp.boot_ms)
 }
 
-/// What is true of an outage that the row has made.
+/// The truth about the outage that the row made.
 pub(super) struct Truth {
     pub(super) expected: Expected,
-    /// When it broke, by the boot-time clock as the other times.
+    /// When the fault began, by the boot-time clock as the other times.
     pub(super) broken: Duration,
-    /// When it could be found at the earliest.
+    /// The earliest time at which it could be detected.
     pub(super) findable: Duration,
-    /// When it was whole again.
+    /// When everything worked again.
     pub(super) whole: Duration,
-    /// How far the recorded start may be off.
+    /// Limit of the error of the recorded start.
     pub(super) start_limit: Duration,
 }
 
 impl Truth {
-    /// One that the provider made, and that could be found at once.
+    /// An outage at the provider that could be detected at once.
     pub(super) fn of_provider(broken: Duration, whole: Duration) -> Self {
         let start_limit = Duration::from_secs(5);
         let expected = Expected::new(Cause::Isp, Some(Party::Provider), Scope::Internet);
@@ -46,7 +46,7 @@ impl Truth {
     }
 }
 
-/// Waits until the record has the end, and a little longer for what does not belong there.
+/// Waits until the end is recorded, and a little longer for records that should not come.
 pub(super) fn until_ended(stage: &mut Stage<'_>) -> Result<(), String> {
     stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
         story.newest.ended.is_some()
@@ -54,7 +54,7 @@ pub(super) fn until_ended(stage: &mut Stage<'_>) -> Result<(), String> {
     stage.sleep(Duration::from_secs(4))
 }
 
-/// Compares the one outage in the record with the truth.
+/// Compares the one outage in the journal with the truth.
 pub(super) fn compare(records: &[Record], truth: &Truth) -> Result<(Finding, Incident), String> {
     let stories = stories(records);
     let [story] = stories.as_slice() else {

@@ -1,4 +1,4 @@
-//! A line that fails and returns again and again.
+//! A connection that fails and returns again and again.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::play::{
 pub(super) fn rows() -> Vec<Row> {
     vec![Row {
         name: "unstable",
-        title: "The line is gone for 40 s and back for 40 s, for an hour.",
-        scaled: "14 s and 10 s for 4 min, a probe each second; the 10 quiet minutes are not waited for",
+        title: "The connection is down for 40 s and up for 40 s, for an hour.",
+        scaled: "14 s and 10 s for 4 min, a probe each second; without waiting for the 10 good minutes",
         seconds: [270, 4_300],
         play: Play::Own(unstable),
     }]
@@ -41,7 +41,7 @@ fn unstable(run: &Run, name: &str) -> Result<Finding, String> {
         stage.sleep_until(whole + back)?;
     }
     if run.full {
-        // It ends when the line was good for ten minutes.
+        // It ends once the connection has worked for ten minutes.
         stage.until_incident("the end", seconds(15 * 60), |story| {
             story.newest.cause == Cause::Unstable && story.newest.ended.is_some()
         })?;
@@ -51,14 +51,14 @@ fn unstable(run: &Run, name: &str) -> Result<Finding, String> {
     let mut finding = Finding { expected: Some(expected), ..Finding::default() };
     let plain = stories.iter().filter(|story| story.newest.cause == Cause::Isp).count();
     let all: Vec<_> = stories.iter().map(|story| story.newest.cause.as_str()).collect();
-    // Up to six ordinary incidents come first; the seventh failure is the unstable one's.
+    // Up to six ordinary incidents come first; the seventh failure opens the unstable one.
     let Some(story) = stories.iter().find(|story| story.newest.cause == Cause::Unstable) else {
         return Err(format!("no unstable incident, but {all:?}"));
     };
     let incident = &story.newest;
     finding.got = Some(Expected::of(incident));
     finding.require(plain <= 6 && stories.len() == plain + 1, || format!("recorded: {all:?}"));
-    let first = first.expect("it failed at least once");
+    let first = first.expect("there is at least one failure");
     finding.detection = Measure { value: Some(difference(story.opened_at, first)), limit: None };
     let recorded: u64 = stories.iter().map(|story| story.newest.downtime_ms).sum();
     let truth = u64::try_from(down.as_millis()).unwrap_or(u64::MAX);
@@ -70,7 +70,7 @@ fn unstable(run: &Run, name: &str) -> Result<Finding, String> {
     ));
     // Each start may be one probe late, each end two seconds.
     let allowed = u64::try_from((probe + seconds(2)).as_millis()).unwrap_or(0) * times;
-    // What happens in an unstable incident is noted now and then, and as a whole at its end.
+    // An unstable incident is updated only now and then, and completed at its end.
     finding.require(incident.ended.is_none() || recorded.abs_diff(truth) <= allowed, || {
         "the downtime is wrong".to_owned()
     });

@@ -1,4 +1,4 @@
-//! Compares what the agent wrote with what a perfect witness knows.
+//! Compares the journal with what is certain of the world.
 
 use ispmon_agent::{
     outage::{Cause, FamilyState, Incident, MachineSnapshot, Party, Scope, Segment, Transition},
@@ -16,33 +16,33 @@ use crate::{
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
-/// What lasts this long must be in the record, or must have left it.
+/// A state that lasts this long must be in the journal, or must have left it.
 const KNOWN_WITHIN: u64 = 15 * SECOND;
-/// How late an end may be.
+/// Limit of the delay of an end.
 const END_WITHIN: u64 = 2 * SECOND;
-/// What a round trip and the order of messages blur.
+/// Blur of times by a round trip and the order of messages.
 const BLUR: u64 = 350;
 
-/// A way in which the record is wrong.
+/// A way in which the journal is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Violation {
-    /// Which rule is broken.
+    /// The broken rule.
     pub(super) rule: &'static str,
     pub(super) details: String,
 }
 
-/// Plays a world, and returns what is wrong with the record of it; a broken invariant as well.
+/// Runs a world, and returns the violations in its journal, including a broken invariant.
 pub(super) fn broken(sketch: &Sketch) -> Vec<Violation> {
     caught(|| compare_with(sketch, sketch))
-        .unwrap_or_else(|details| vec![Violation { rule: "what must always hold", details }])
+        .unwrap_or_else(|details| vec![Violation { rule: "invariants hold", details }])
 }
 
-/// Plays a world, and prints everything that the machine learns.
+/// Runs a world, and prints all evidence that the machine receives.
 pub(super) fn trace(sketch: &Sketch) {
     let _ = caught(|| player::play(&Plot { traced: true, ..sketch.plot() }));
 }
 
-/// Plays one world, and judges it by the truth of another.
+/// Runs the world `played`, and judges its journal by the truth of the world `known`.
 pub(super) fn compare_with(known: &Sketch, played: &Sketch) -> Vec<Violation> {
     let mut judge = Judge::new(known);
     let mut plot = played.plot();
@@ -51,14 +51,14 @@ pub(super) fn compare_with(known: &Sketch, played: &Sketch) -> Vec<Violation> {
     judge.found
 }
 
-/// A time in which something holds without a break.
+/// A period in which a condition holds without a break.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     from: u64,
     to: u64,
-    /// The hardest to see of what failed in it.
+    /// The failure in it that is hardest to detect.
     seen: Seen,
-    /// What failed, where it is known.
+    /// The cause of the failure, if it is certain.
     cause: Option<(Cause, Party)>,
 }
 
@@ -103,15 +103,15 @@ impl<'a> Judge<'a> {
         self.found.push(Violation { rule, details });
     }
 
-    /// How long it may take until a failure is seen that takes this.
+    /// How long it may take until a failure is detected that takes this evidence.
     fn lag(&self, seen: Seen, family: Option<Family>) -> u64 {
         // A heartbeat every minute with jitter, or a proof every minute; each may wait for its end.
         let proof = match (self.sketch.setup.beating, family) {
-            // By a family that no heartbeat travels on.
+            // A family that no heartbeat travels on.
             (_, Some(_)) => 5 * MINUTE + 10 * SECOND,
             _ => 66 * SECOND + 10 * SECOND,
         };
-        // Two heartbeats in a row, with what lies between them.
+        // Two heartbeats in a row, with the time between them.
         let heartbeats = 66 * SECOND + 35 * SECOND;
         let look_up = self.look_up();
         match seen {
@@ -128,18 +128,18 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// When something must be known that fails from `run.from` on.
+    /// The time by which a failure that starts at `run.from` must be recorded.
     fn known(&self, run: Run, family: Option<Family>) -> u64 {
         let lag = self.lag(run.seen, family);
         let known = run.from + KNOWN_WITHIN.max(9 * SECOND + lag);
-        // While nothing is known yet, nothing opens.
+        // In a grace period no incident opens.
         let unsettled = self.unsettled(run, known);
         unsettled.map_or(known, |at| {
             at.from.max(run.from) + self.grace() + KNOWN_WITHIN.max(9 * SECOND + lag)
         })
     }
 
-    /// The grace period that a failure began in, or that began before it was known.
+    /// The grace period in which a failure started, or which started before the failure was recorded.
     fn unsettled(&self, run: Run, known: u64) -> Option<&Stretch> {
         let worked = self.stretches.iter().rfind(|at| {
             at.to <= run.from && at.fine == Some(true) && at.to - at.from >= 3 * SECOND
@@ -149,7 +149,7 @@ impl<'a> Judge<'a> {
         self.stretches.iter().find(|at| at.unsettled && at.from >= since && at.from <= known)
     }
 
-    /// How long a look-up takes that nobody answers.
+    /// Duration of a lookup without an answer.
     fn look_up(&self) -> u64 {
         10 * SECOND * self.sketch.setup.servers as u64
     }
@@ -242,7 +242,7 @@ impl<'a> Judge<'a> {
         self.compare_blindness(outcome);
     }
 
-    /// Liveness: what is shown at each time.
+    /// Liveness: the state that is shown at each time.
     fn compare_shown(&mut self, outcome: &Outcome) {
         for (at, must) in std::mem::take(&mut self.musts) {
             let Some((_, view)) = outcome.views.iter().find(|(shown, _)| *shown == at) else {
@@ -258,18 +258,18 @@ impl<'a> Judge<'a> {
                 Must::ShowOutage(Scope::Internet, run) => {
                     let claims_up = run.seen <= Seen::ByProofs && is_one_up(view);
                     let holds = is_down(Scope::Internet) && !claims_up;
-                    ("a dead line is in the record", run, holds)
+                    ("an outage is in the journal", run, holds)
                 }
                 Must::ShowOutage(scope, run) => {
-                    ("a dead family is in the record", run, is_down(scope))
+                    ("an outage of a family is in the journal", run, is_down(scope))
                 }
                 Must::ShowNone(run) => {
                     let calm = last.is_none_or(|last| last.cause == Cause::Up);
                     let calm = calm && ![view.ipv4, view.ipv6].contains(&FamilyState::Down);
-                    ("a line that is fine has no open outage", run, calm)
+                    ("working connectivity has no open outage", run, calm)
                 }
                 Must::ShowHeartbeats(run) => {
-                    ("failing heartbeats are in the record", run, of(Scope::Heartbeat).is_some())
+                    ("failing heartbeats are in the journal", run, of(Scope::Heartbeat).is_some())
                 }
                 Must::ShowNoHeartbeats(run) => (
                     "delivered heartbeats have no open incident",
@@ -277,7 +277,7 @@ impl<'a> Judge<'a> {
                     of(Scope::Heartbeat).is_none(),
                 ),
                 Must::ShowNoQuality(run) => {
-                    ("a good line has no open `degraded`", run, of(Scope::Quality).is_none())
+                    ("good quality has no open `degraded`", run, of(Scope::Quality).is_none())
                 }
             };
             if !holds {
@@ -287,23 +287,26 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Liveness: the agent still asks.
+    /// Liveness: the agent still probes.
     fn compare_asked(&mut self, plot: &Plot, outcome: &Outcome) {
         let most = plot.interval_ms + SECOND;
         if outcome.blindness.0 > most {
             let (lasted, until) = outcome.blindness;
-            self.report("links are looked at", format!("for {lasted} ms until {until} ms, not"));
+            self.report(
+                "links are queried",
+                format!("for {lasted} ms until {until} ms without a query"),
+            );
         }
         for (family, (lasted, until)) in &outcome.silence {
             if *lasted > most {
                 let details = format!("no {family} anchor for {lasted} ms until {until} ms");
-                self.report("the agent still asks", details);
+                self.report("the agent still probes", details);
             }
         }
     }
 }
 
-/// The times in which something holds.
+/// The periods in which a condition holds.
 fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for stretch in stretches {
@@ -312,7 +315,8 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
         }
         let Stretch { from, to, seen, cause, .. } = *stretch;
         let run = Run { from, to, seen, cause };
-        // That names fail behind a dead line is seen anew, and so is a resolver behind dead servers.
+        // A failure of DNS behind dead connectivity is detected anew, and so is a resolver behind dead
+        // name servers.
         let fails =
             |cause: Option<(Cause, Party)>| cause.is_some_and(|(cause, _)| cause == Cause::Dns);
         let is_new = |last: &Run| {
@@ -320,7 +324,7 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
                 || (last.seen < Seen::ByLookups) != (run.seen < Seen::ByLookups)
         };
         match runs.last_mut() {
-            // On another network a family must show anew that it fails.
+            // On another network the failure of a family must be detected anew.
             Some(last) if last.to == run.from && !is_new(last) && !stretch.moved => {
                 last.to = run.to;
                 last.seen = last.seen.max(run.seen);
@@ -331,14 +335,14 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
     runs
 }
 
-/// For how long a segment lies in a stretch, after the first `skipped` milliseconds of that.
+/// Duration of a segment within a stretch, without the first `skipped` milliseconds of the stretch.
 fn overlap(segment: &Segment, stretch: &Stretch, outcome: &Outcome, skipped: u64) -> u64 {
     let begins = outcome.time_of(segment.from).max(stretch.from + skipped);
     let ends = outcome.time_of(segment.to).min(stretch.to.saturating_sub(END_WITHIN));
     ends.saturating_sub(begins)
 }
 
-/// What the record holds at the end: each incident as it was told last, and as it is shown.
+/// The incidents in the journal at the end: each in its newest record, and as it is shown.
 fn recorded(outcome: &Outcome) -> Vec<Incident> {
     let mut incidents: Vec<Incident> = Vec::new();
     let told = outcome.transitions.iter().filter_map(|(_, transition)| match transition {

@@ -1,11 +1,11 @@
-//! Makes a world that fails smaller, while it fails by the same rule.
+//! Reduces a failing world while it still breaks the same rule.
 
 use super::{
     judge,
     sketch::{Sketch, What},
 };
 
-/// The smallest world that was found.
+/// Returns the smallest world found.
 pub(super) fn shrink(mut sketch: Sketch, rule: &str) -> Sketch {
     let fails =
         |sketch: &Sketch| judge::broken(sketch).iter().any(|violation| violation.rule == rule);
@@ -20,7 +20,7 @@ pub(super) fn shrink(mut sketch: Sketch, rule: &str) -> Sketch {
 
 fn candidates(sketch: &Sketch) -> Vec<Sketch> {
     let mut candidates = Vec::new();
-    // All but one half first, then all but one.
+    // Keep one half of the faults first, then drop one at a time.
     let half = sketch.faults.len() / 2;
     if half > 1 {
         for range in [0..half, half..sketch.faults.len()] {

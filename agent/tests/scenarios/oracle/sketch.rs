@@ -1,4 +1,4 @@
-//! A random world: a setup and the faults that come and go in it.
+//! A random world: a setup, and faults that come and go.
 
 use std::{fmt, time::Duration};
 
@@ -21,21 +21,21 @@ use crate::{
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 
-/// How heartbeats travel.
+/// The path of heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beating {
     /// No heartbeats: local mode.
     None,
     Https,
-    /// Plain HTTP, which proves nothing.
+    /// Over plain HTTP, which proves nothing.
     Plain,
-    /// To a machine in the own network.
+    /// To a machine in the local network.
     Nearby,
     /// Through a proxy, by HTTPS.
     Proxied,
 }
 
-/// What does not change.
+/// The constant part of a world.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 pub(super) struct Setup {
@@ -44,9 +44,9 @@ pub(super) struct Setup {
     pub(super) ipv6_broken: bool,
     pub(super) beating: Beating,
     pub(super) tunnel: bool,
-    /// Whether anchors are asked for proof.
+    /// Whether anchors are probed for proof.
     pub(super) tls: bool,
-    /// This anchor is reached through another uplink, whatever becomes of this one.
+    /// This anchor is reached through another uplink, independently of this connection.
     pub(super) own_path: Option<usize>,
     /// Anchors never answer here.
     pub(super) anchors_blocked: bool,
@@ -57,11 +57,11 @@ pub(super) struct Setup {
     pub(super) router_answers: bool,
     pub(super) grace_ms: u64,
     pub(super) router_mac: MacState,
-    /// Whether the router of another network has the same IP address, and another hardware address.
+    /// Whether the router of the other network has the same IP address, with another hardware address.
     pub(super) same_router_address: bool,
 }
 
-/// Something that is so from one time to another.
+/// A condition with a start and an end.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fault {
     pub(super) from: u64,
@@ -69,13 +69,13 @@ pub(super) struct Fault {
     pub(super) what: What,
 }
 
-/// What is so.
+/// The condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum What {
     Link(Option<Family>, LinkState),
     Line(Option<Family>, Anchors),
     Anchor(usize, Anchors),
-    /// The router takes the address of an anchor for itself.
+    /// The router uses the address of an anchor itself.
     Owned(usize),
     Loss(u8),
     Latency(u64),
@@ -83,13 +83,14 @@ pub(super) enum What {
     NameServer(usize, DnsState),
     NameServers(DnsState),
     Stub(StubState),
-    /// A login page takes the place of the internet, and does this with what anchors are sent.
+    /// A login page replaces the internet, with this effect on anchor connections.
     LoginPage(Anchors),
-    /// The router shows a page of its own because the provider is down.
+    /// The router shows its own page because the provider is down, with this effect on anchor
+    /// connections.
     RouterPage(Anchors),
-    /// A box on the way does this with what anchors are sent, and answers names by itself.
+    /// Another host on the path has this effect on anchor connections, and answers lookups itself.
     Box(Anchors),
-    /// The tunnel is dead, and the line beneath it is not.
+    /// The tunnel is dead, and the connection beneath it works.
     TunnelDead,
     Endpoint(OutcomeKind),
     LocalFailure(LocalFailure),
@@ -97,11 +98,11 @@ pub(super) enum What {
     Clock,
     Gap(GapCause),
     OtherNetwork,
-    /// From then on the grace period is this.
+    /// A reload sets this grace period from then on.
     Grace(u64),
-    /// From then on no anchor is of this family.
+    /// A reload removes all IPv6 anchors from then on.
     NoIpv6Anchors,
-    /// The wall clock is set, by seconds.
+    /// A step of the wall clock, in seconds.
     ClockStep(i64),
 }
 
@@ -114,24 +115,24 @@ pub(super) struct Sketch {
 }
 
 impl Sketch {
-    /// The world of a seed.
+    /// Generates the world of a seed.
     pub(super) fn random(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        // A source of its own: the other worlds stay what they are.
+        // A random source of its own, so that older worlds stay the same.
         let setup = Setup::random(&mut random).with_routers(&mut Rng::with_seed(!seed));
         let mut faults = Vec::new();
         let mut at = if random.u8(0..8) == 0 { 0 } else { random.u64(100..200) * SECOND };
         let wanted = random.usize(1..9);
-        // Some worlds are quiet between their faults, in others one follows upon the other.
+        // Some worlds are quiet between faults, in others faults overlap.
         let crowded = random.u8(0..4);
         let mut unmonitored_until = 0;
         while faults.len() < wanted {
             let lasts = length(&mut random);
             let what = What::random(&setup, &mut random);
             let what = match what {
-                // Two gaps at once are one.
+                // Two overlapping gaps would be one.
                 What::Gap(_) if at < unmonitored_until => continue,
-                // Nobody knows what network it was.
+                // The network would be unknown from the start.
                 What::Link(_, LinkState::Unknown) if at < 60 * SECOND => continue,
                 what => what,
             };
@@ -153,7 +154,7 @@ impl Sketch {
             }
             let end = at + times * (lasts + pause);
             at = match random.u8(0..4) {
-                // The next one comes while this one lasts.
+                // The next fault comes while this one lasts.
                 place if place <= crowded.saturating_sub(1) => at + random.u64(0..=lasts),
                 3 => end + random.u64(0..20 * SECOND),
                 _ => end + random.u64(30 * SECOND..15 * MINUTE),
@@ -164,7 +165,7 @@ impl Sketch {
         Self { seed, lasts_ms, setup, faults }
     }
 
-    /// When something changes, from the beginning on.
+    /// The times of all changes, from 0 on.
     pub(super) fn boundaries(&self) -> Vec<u64> {
         let ends = self.faults.iter().flat_map(|fault| [fault.from, fault.to]);
         let mut boundaries: Vec<_> = ends.chain([0]).collect();
@@ -173,7 +174,7 @@ impl Sketch {
         boundaries
     }
 
-    /// What the world is like at a time.
+    /// The state of the world at a time.
     fn world(&self, at: u64) -> World {
         let mut world = self.setup.world();
         for fault in &self.faults {
@@ -185,19 +186,19 @@ impl Sketch {
         world
     }
 
-    /// Whether something like this is so at a time.
+    /// Whether a condition like this holds at a time.
     pub(super) fn is(&self, at: u64, like: impl Fn(&What) -> bool) -> bool {
         self.faults.iter().any(|fault| fault.from <= at && at < fault.to && like(&fault.what))
     }
 
-    /// How it is played.
+    /// The plot by which the player runs it.
     pub(super) fn plot(&self) -> Plot {
         let timeline: Vec<_> =
             self.boundaries().into_iter().map(|at| (at, self.world(at))).collect();
         let mut news = Vec::new();
         for pair in timeline.windows(2) {
             let (before, (at, after)) = (&pair[0].1, &pair[1]);
-            if before.is_change_told(after) {
+            if before.is_change_reported(after) {
                 news.push((*at, News::LinksChanged));
             } else if before.network != after.network {
                 // The device was carried there, and the new network has the same addresses.
@@ -242,7 +243,7 @@ impl Sketch {
     }
 }
 
-/// How long something lasts.
+/// Duration of a fault.
 fn length(random: &mut Rng) -> u64 {
     match random.u8(0..8) {
         0 => random.u64(200..8 * SECOND),
@@ -281,7 +282,7 @@ impl Setup {
             ipv6_broken: both && random.u8(0..8) == 0,
             beating,
             tunnel: random.u8(0..8) == 0,
-            // Without a proof IPv6 is not judged beside IPv4.
+            // Without proof, IPv6 is not judged beside IPv4.
             tls: both || random.u8(0..10) != 0,
             own_path: (random.u8(0..10) == 0).then(|| random.usize(0..ANCHORS)),
             anchors_blocked: beating == Beating::Proxied && random.u8(0..4) == 0,
@@ -302,12 +303,12 @@ impl Setup {
     fn with_routers(self, random: &mut Rng) -> Self {
         let router_mac =
             choose(random, &[MacState::AtOnce, MacState::Later, MacState::Later, MacState::Never]);
-        // Where it is never known, such a network is taken for the first one.
+        // If its MAC address is never known, such a network is taken for the first one.
         let same_router_address = random.bool() && router_mac != MacState::Never;
         Self { router_mac, same_router_address, ..self }
     }
 
-    /// How it is while nothing fails.
+    /// The world without faults.
     fn world(&self) -> World {
         let tunnels: &[Family] = if self.tunnel { &self.families } else { &[] };
         let mut world = World::good(&self.families, tunnels);
@@ -429,7 +430,7 @@ impl What {
         match self {
             Self::Link(family, link) => {
                 for (of, state) in &mut world.families {
-                    // A family that the device does not have stays so.
+                    // A family that the device does not have stays absent.
                     let present = state.link != LinkState::NoAddress;
                     if present && family.is_none_or(|family| family == of) {
                         state.link = *link;
@@ -504,7 +505,7 @@ impl fmt::Display for Sketch {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "it is for people")]
+#[allow(clippy::cast_precision_loss, reason = "it is for display only")]
 fn s(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1_000.0
 }

@@ -1,4 +1,4 @@
-//! What a perfect witness, who knows the world and not the machine, knows of each stretch of time.
+//! Derives from a world, without the machine, what is certain in each stretch of time.
 
 use ispmon_agent::{
     heartbeat::OutcomeKind,
@@ -11,44 +11,44 @@ use crate::world::{
     ANCHORS, Anchors, DnsState, GatewayState, LinkState, PortalState, StubState, World,
 };
 
-/// How long a family must have worked, for something to be expected of it from then on.
+/// How long a family must have worked before it is expected to work.
 const LEARNED_MS: u64 = 10_000;
-/// More loss than this may look like anything.
+/// With more loss than this, no result is certain.
 const MOST_LOSS: u8 = 20;
 
-/// A stretch of time in which nothing changes. `None` is what nobody can know.
+/// A stretch of time in which nothing changes. `None` means uncertain.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
 pub(super) struct Stretch {
     pub(super) from: u64,
     pub(super) to: u64,
-    /// Whether the agent watches, and can ask.
+    /// Whether the agent monitors, and can send probes.
     pub(super) watched: bool,
-    /// Whether the internet can be used.
+    /// Whether the internet is reachable.
     pub(super) internet: Option<bool>,
-    /// Whether each family works; none where it is not judged.
+    /// Whether each family works; `None` also for a family that is not judged.
     pub(super) works: PerFamily<Option<bool>>,
-    /// Whether all that is judged works.
+    /// Whether every judged part works.
     pub(super) fine: Option<bool>,
-    /// What failed, and whose part, where the internet is down.
+    /// Cause and party of the failure, while the internet is down.
     pub(super) cause: Option<(Cause, Party)>,
-    /// What it takes to see the failure.
+    /// The evidence that it takes to detect the failure.
     pub(super) seen: Seen,
-    /// Whether every anchor answers that the line lets through.
+    /// Whether every anchor answers that the connection lets through.
     pub(super) anchors: bool,
-    /// Whether the endpoint answers as it should.
+    /// Whether the endpoint responds correctly.
     pub(super) endpoint: Option<bool>,
     pub(super) loss: u8,
     pub(super) latency_ms: u64,
-    /// A link or a network came up at its beginning, or the agent began to watch.
+    /// A link or a network came up at its start, or monitoring started.
     pub(super) unsettled: bool,
-    /// The device came to another network at its beginning.
+    /// The device changed to another network at its start.
     pub(super) moved: bool,
-    /// All that is judged fails, and heartbeats may pass by a family that is not.
+    /// All judged families fail, and heartbeats may pass by one that is not judged.
     pub(super) carried: bool,
 }
 
-/// What it takes to see a failure.
+/// The evidence that it takes to detect a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(clippy::enum_variant_names, reason = "each reads as a sentence")]
 pub(super) enum Seen {
@@ -58,31 +58,31 @@ pub(super) enum Seen {
     ByProofs,
     /// Two heartbeats in a row.
     ByHeartbeats,
-    /// A look-up.
+    /// A lookup.
     ByLookups,
-    /// Look-ups that end in failure, each after its time.
+    /// Lookups that fail, each after its timeout.
     BySlowLookups,
 }
 
-/// What is to be said of a family.
+/// State of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Condition {
     /// It is not judged.
     Absent,
     Works,
-    /// No link, or the device itself forbids it.
+    /// No link, or prohibited by the device itself.
     NoLink(Cause),
     Dead(Seen),
     Unknown,
 }
 
-/// What is known of the world that a sketch describes.
+/// Derives the stretches of a world.
 pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
     let plot = sketch.plot();
     let boundaries = sketch.boundaries();
     let ends = boundaries.iter().skip(1).copied().chain([sketch.lasts_ms]);
     let mut stretches: Vec<Stretch> = Vec::new();
-    // How long each family has worked in the first network, since it was watched.
+    // How long each family has worked in the first network, while monitored.
     let mut learned = PerFamily { ipv4: 0, ipv6: 0 };
     let mut known = PerFamily { ipv4: false, ipv6: false };
     for (from, to) in boundaries.iter().copied().zip(ends) {
@@ -104,8 +104,8 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         });
         let mut stretch = judge(sketch, world, conditions);
         (stretch.from, stretch.to, stretch.watched) = (from, to, watched);
-        moment.forget_what_nobody_knows(&mut stretch, conditions);
-        // Anchors that were answered for by somebody else fall silent again: nobody knows why until the
+        moment.forget_what_is_unknown(&mut stretch, conditions);
+        // Anchors that another host answered for fall silent again: the cause is uncertain until the
         // next heartbeat.
         if sketch.setup.anchors_blocked
             && stretches.last().is_none_or(|last| last.internet != Some(true))
@@ -113,8 +113,8 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             stretch.internet = stretch.internet.filter(|works| !works);
             stretch.fine = stretch.fine.filter(|fine| !fine);
         }
-        // Anchors that fail while heartbeats pass by a family that nobody judges count as blocked: that
-        // these fail too shows with the heartbeats.
+        // Anchors that fail while heartbeats pass by a family that is not judged count as blocked: the
+        // heartbeats show that they fail too.
         if stretch.internet == Some(false)
             && stretches.last().is_some_and(|last| {
                 last.carried || last.internet == Some(false) && last.seen == Seen::ByHeartbeats
@@ -135,7 +135,7 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             || stretch.moved;
         for (family, learned) in &mut learned {
             let works = watched && conditions[family] == Condition::Works && !elsewhere;
-            // Without a fresh look, only the proof of every five minutes tells.
+            // Without a fresh round, only the proof of every five minutes shows it.
             let worth =
                 if stretch.unsettled || *learned > 0 { to - from } else { (to - from) / 40 };
             *learned = if works { *learned + worth } else { 0 };
@@ -179,8 +179,8 @@ impl Moment<'_> {
         }
     }
 
-    /// Takes back what the agent cannot know, or need not conclude.
-    fn forget_what_nobody_knows(&self, stretch: &mut Stretch, conditions: PerFamily<Condition>) {
+    /// Resets what the agent cannot know, or need not conclude.
+    fn forget_what_is_unknown(&self, stretch: &mut Stretch, conditions: PerFamily<Condition>) {
         self.forget_names(stretch);
         self.forget_families(stretch, conditions);
         self.forget_cause(stretch);
@@ -191,12 +191,12 @@ impl Moment<'_> {
             return;
         }
         let is_line = stretch.seen < Seen::ByLookups;
-        // With an impossible clock a resolver fails that validates.
+        // With an impossible clock, a validating resolver fails.
         if self.sketch.is(self.from, |what| *what == What::Clock) {
             stretch.internet = stretch.internet.filter(|_| is_line);
             (stretch.fine, stretch.cause) = (None, None);
         }
-        // On a line that loses packets a resolver may fail for that.
+        // With packet loss, a resolver may fail because of that.
         let mut families = self.world.families.iter();
         if self.world.stub != StubState::Alive && families.any(|(_, state)| state.loss_percent > 0)
         {
@@ -207,7 +207,7 @@ impl Moment<'_> {
 
     fn forget_families(&self, stretch: &mut Stretch, conditions: PerFamily<Condition>) {
         for family in self.sketch.setup.families.iter().copied() {
-            // Heartbeats may still go by a family that is not judged.
+            // Heartbeats may still pass by a family that is not judged.
             let state = &self.world.families[family];
             if conditions[family] != Condition::Absent {
                 continue;
@@ -218,7 +218,7 @@ impl Moment<'_> {
                 (stretch.internet, stretch.carried) = (None, true);
             }
         }
-        // Contact decides where IPv6 never worked, and that is all there is.
+        // Contact decides where IPv6 never worked and is the only family.
         let ipv6 = self.world.families.ipv6.line;
         if self.sketch.setup.ipv6_broken
             && conditions.ipv4 != Condition::Works
@@ -227,7 +227,7 @@ impl Moment<'_> {
             (stretch.internet, stretch.fine) = (None, None);
         }
         for (family, works) in &mut stretch.works {
-            // A family that lost its way, or never worked here, is not judged for sure.
+            // A family that lost its route, or never worked here, may or may not be judged.
             *works = works.filter(|_| match conditions[family] {
                 Condition::NoLink(_) => false,
                 Condition::Dead(_) => self.has_proved(family),
@@ -249,8 +249,8 @@ impl Moment<'_> {
             matches!(cause, Cause::Gateway | Cause::CaptivePortal | Cause::Isp)
         });
         let has_learned = setup.families.iter().all(|family| self.has_proved(*family));
-        // A device that never had a way to send may be on any network, and IPv6 that never worked is all
-        // that is left where IPv4 has not worked either.
+        // A device that never had a route may be on any network, and IPv6 that never worked is the only
+        // family left if IPv4 has not worked either.
         let moved = |fault: &Fault| fault.what == What::OtherNetwork && fault.from <= self.from;
         let has_moved = self.sketch.faults.iter().any(moved);
         let is_lost = setup.families == [Family::Ipv6] && !self.known.ipv6
@@ -271,23 +271,23 @@ fn condition(world: &World, family: Family) -> Condition {
         }
     }
     match state.line {
-        // With TLS a round sees through an address that the router owns; without, nobody does.
+        // With TLS a round detects an address that the router owns; without, nothing does.
         _ if state.owned.contains(&true) && !state.tls[0] => Condition::Unknown,
         Anchors::Forbidden | Anchors::Silent | Anchors::Refuse | Anchors::Unreachable => {
             Condition::Dead(Seen::ByProbes)
         }
-        // Where contact is all that is asked for, nobody sees it.
+        // With contact alone, nothing detects it.
         _ if !state.tls[0] && state.line != Anchors::Answer => Condition::Unknown,
         Anchors::Impostor | Anchors::ImpostorHangs | Anchors::SmallOnly => {
             Condition::Dead(Seen::ByProofs)
         }
         Anchors::OnLink => Condition::Unknown,
         Anchors::Answer => {
-            // One with a path of its own says nothing about the family's.
+            // An anchor with a separate path is no evidence for the family's.
             let is_alive =
                 |anchor: usize| !state.own_path[anchor] && state.anchor(anchor) == Anchors::Answer;
             let alive = (0..ANCHORS).filter(|anchor| is_alive(*anchor)).count();
-            // The fewer are asked, the sooner all of them lose a packet at once.
+            // The fewer anchors are probed, the sooner all of them lose a packet at once.
             let most_loss = if alive == ANCHORS { MOST_LOSS } else { MOST_LOSS / 2 };
             if alive > 0 && state.loss_percent <= most_loss {
                 Condition::Works
@@ -298,7 +298,7 @@ fn condition(world: &World, family: Family) -> Condition {
     }
 }
 
-/// What follows from how the families are.
+/// Derives a stretch from the states of the families.
 fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> Stretch {
     let judged: Vec<_> = conditions
         .iter()
@@ -342,7 +342,7 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     } else if any_works {
         match names {
             Some(true) => (Some(true), None),
-            // A wrong clock makes a resolver fail that validates.
+            // A wrong clock makes a validating resolver fail.
             Some(false) if !sketch.setup.anchors_blocked && world.endpoint != clock_fault() => {
                 let stub = world.stub != StubState::Alive;
                 let servers = !world.servers.contains(&DnsState::Answered);
@@ -388,9 +388,9 @@ fn clock_fault() -> OutcomeKind {
     OutcomeKind::Failed(ispmon_agent::heartbeat::FailureKind::TlsNotYetValid)
 }
 
-/// Whether names can be looked up.
+/// Whether DNS works.
 fn names(sketch: &Sketch, world: &World) -> Option<bool> {
-    // Through a proxy heartbeats look no names up, and nothing else has to.
+    // Through a proxy, heartbeats need no DNS, and nothing else has to.
     let proxied = sketch.setup.beating == Beating::Proxied;
     names_of(world).filter(|works| *works || !proxied)
 }
@@ -405,13 +405,13 @@ fn names_of(world: &World) -> Option<bool> {
     } else if world.servers.iter().any(answers) {
         None
     } else {
-        // Some that lie and some that fail: what the resolver makes of it depends on their order.
+        // If some name servers lie and some fail, the resolver's result depends on their order.
         let first = world.servers.first();
         world.servers.iter().all(|server| Some(server) == first).then_some(false)
     }
 }
 
-/// What failed when no family works.
+/// The cause when no family works.
 fn cause(sketch: &Sketch, world: &World, judged: &[Condition]) -> Option<(Cause, Party)> {
     let first = judged[0];
     if let Condition::NoLink(cause) = first {
@@ -431,7 +431,7 @@ fn cause(sketch: &Sketch, world: &World, judged: &[Condition]) -> Option<(Cause,
     }
     let silent = world.gateway == GatewayState::Silent && sketch.setup.router_answers;
     match world.portal {
-        // What a login page within the tunnel is part of, nobody can tell.
+        // A login page within the tunnel has no certain party.
         _ if sketch.setup.tunnel && world.portal != PortalState::Genuine => None,
         _ if sketch.setup.tunnel && world.underlay => Some((Cause::Vpn, Party::Yours)),
         _ if sketch.setup.tunnel => None,
@@ -443,7 +443,7 @@ fn cause(sketch: &Sketch, world: &World, judged: &[Condition]) -> Option<(Cause,
     }
 }
 
-/// Whether a gap was announced, so that it is dated to the moment.
+/// Whether a gap was announced, so that its start is exact.
 pub(super) fn is_dated(cause: GapCause) -> bool {
     !matches!(cause, GapCause::Crashed | GapCause::PowerLost)
 }

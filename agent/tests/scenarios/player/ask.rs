@@ -1,4 +1,4 @@
-//! Asking the world, and what comes back as evidence.
+//! Sends probes to the world, and returns their results as evidence.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Player<'_> {
         }
     }
 
-    /// An answer comes in after `took`.
+    /// An answer arrives after `took` milliseconds.
     fn answer(&mut self, took: u64, evidence: Vec<Evidence>, question: DueProbe) {
         self.at(self.now + took, Action::Learn(self.now, evidence, Some(question)));
     }
@@ -38,8 +38,8 @@ impl Player<'_> {
     }
 
     fn probe(&mut self, family: Family) {
-        self.note_anchor_asked(family);
-        // An anchor with a path of its own says nothing about the family's.
+        self.note_anchor_probed(family);
+        // An anchor with a separate path is no evidence for the family's path.
         let own_path = self.world().families[family].own_path;
         let turn = next(&mut self.turns[family], |anchor| !own_path[anchor]).unwrap_or(0);
         let mut random = self.random.fork();
@@ -59,7 +59,7 @@ impl Player<'_> {
     }
 
     fn round(&mut self, family: Family) {
-        self.note_anchor_asked(family);
+        self.note_anchor_probed(family);
         let mut random = self.random.fork();
         let started = self.stamp(self.now);
         let own_path = self.world().families[family].own_path;
@@ -72,7 +72,7 @@ impl Player<'_> {
         {
             return self.not_asked(reason, DueProbe::Round(family));
         }
-        // One with a path of its own decides nothing.
+        // An anchor with a separate path decides nothing.
         let proved = ends
             .iter()
             .zip(own_path)
@@ -102,7 +102,7 @@ impl Player<'_> {
     }
 
     fn proof(&mut self, family: Family) {
-        self.note_anchor_asked(family);
+        self.note_anchor_probed(family);
         let FamilyWorld { own_path, tls, .. } = &self.plot.timeline.at(self.now).families[family];
         let can_prove = |anchor: usize| tls[anchor] && !own_path[anchor];
         let Some(turn) = next(&mut self.proof_turns[family], can_prove) else {
@@ -123,7 +123,7 @@ impl Player<'_> {
         self.answer(took, vec![evidence], DueProbe::Proof(family));
     }
 
-    pub(super) fn tell_gateway(&mut self, family: Family, answer: RouterOutcome) {
+    pub(super) fn report_gateway(&mut self, family: Family, answer: RouterOutcome) {
         let at = self.stamp(self.now);
         let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, 0);
         let beneath = self.world().beneath(family);
@@ -155,7 +155,7 @@ impl Player<'_> {
             return self.not_asked(reason, DueProbe::NameServers);
         }
         let mut random = self.random.fork();
-        let ends = self.plot.timeline.ask_servers(self.now, &mut random);
+        let ends = self.plot.timeline.query_servers(self.now, &mut random);
         let took = ends.iter().map(|(_, took)| *took).max().unwrap_or(0);
         let asked = self.stamp(self.now);
         let answers = ends.into_iter().enumerate();

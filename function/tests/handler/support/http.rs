@@ -1,4 +1,4 @@
-//! A client that sends exactly the bytes it is told to.
+//! A client that sends exactly the given bytes.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use super::PATIENCE;
 
-/// One answer.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -44,12 +44,12 @@ impl Client {
         self.0.write_all(bytes)
     }
 
-    /// Reads one answer to a request other than HEAD.
+    /// Reads the response to a request other than HEAD.
     pub(crate) fn receive(&mut self) -> Answer {
-        self.try_receive(true).expect("an answer")
+        self.try_receive(true).expect("a response")
     }
 
-    /// Reads one answer; an answer to HEAD has no body.
+    /// Reads a response; a response to HEAD has no body.
     pub(crate) fn try_receive(&mut self, with_body: bool) -> io::Result<Answer> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -69,32 +69,32 @@ impl Client {
         Ok(answer)
     }
 
-    /// Sends a request and reads the answer.
+    /// Sends a request and reads the response.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> Answer {
         self.send(request).expect("a request sent");
         self.receive()
     }
 
-    /// Waits until the handler has ended the connection.
-    pub(crate) fn wait_for_end(&mut self) {
+    /// Waits until the handler has closed the connection.
+    pub(crate) fn wait_for_close(&mut self) {
         let mut waste = [0; 4096];
         loop {
             match self.0.read(&mut waste) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
-                Err(error) => panic!("the connection should have been ended, but: {error}"),
+                Err(error) => panic!("the handler should have closed the connection, but: {error}"),
             }
         }
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending direction.
     pub(crate) fn finish_sending(&self) {
-        // The handler may have closed already.
+        // The handler may have closed the connection already.
         let _ = self.0.shutdown(Shutdown::Write);
     }
 
-    /// Whether an answer, or the end, has come by now.
+    /// Whether a response, or the end of the connection, has arrived.
     pub(crate) fn has_answer(&self) -> bool {
         self.0.set_nonblocking(true).expect("a mode");
         let peeked = self.0.peek(&mut [0; 1]);
@@ -102,8 +102,8 @@ impl Client {
         !matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Whether the handler has ended the connection by now.
-    pub(crate) fn has_ended(&mut self) -> bool {
+    /// Whether the handler has closed the connection.
+    pub(crate) fn is_closed(&mut self) -> bool {
         self.0.set_nonblocking(true).expect("a mode");
         let read = self.0.read(&mut [0; 1]);
         self.0.set_nonblocking(false).expect("a mode");
@@ -126,7 +126,7 @@ pub(crate) fn bare(method: &str, path: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes()
 }
 
-/// Sends one request on a connection of its own.
+/// Sends one request on a new connection.
 pub(crate) fn once(port: u16, request: &[u8]) -> Answer {
     Client::connect(port).exchange(request)
 }

@@ -1,4 +1,4 @@
-//! The handler in a thread of the test, with limits that the test chooses.
+//! The handler in a thread of the test, with limits set by the test.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, runtime, sync::oneshot};
 
 use super::http::Client;
 
-/// A running handler, stopped when dropped.
+/// A running handler. Dropping it stops the handler.
 pub(crate) struct InProcess {
     pub(crate) port: u16,
     stop: Option<oneshot::Sender<()>>,
@@ -49,10 +49,10 @@ impl InProcess {
         Client::connect(self.port)
     }
 
-    /// Waits until the handler has ended by itself and returns why.
+    /// Waits until the handler has stopped by itself and returns the reason.
     pub(crate) fn wait(mut self) -> StdoutError {
         let thread = self.thread.take().expect("a thread");
-        thread.join().expect("no panic").expect("it ended by itself")
+        thread.join().expect("no panic").expect("the handler stopped by itself")
     }
 }
 
@@ -60,7 +60,7 @@ impl Drop for InProcess {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the handler must not pass unseen, but one panic is enough.
+            // A panic of the handler must fail the test, unless the test is already panicking.
             let ended = thread.join();
             assert!(thread::panicking() || ended.is_ok(), "the handler panicked");
         }

@@ -1,4 +1,4 @@
-//! The handler as a process, started as the Functions host starts it.
+//! The handler as a process, started like the Functions host starts it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -27,7 +27,7 @@ use super::{
 /// The handler's binary.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ispmon-function");
 
-/// A running handler, killed when dropped.
+/// A running handler. Dropping it kills the process.
 pub(crate) struct Process {
     child: Child,
     pub(crate) port: u16,
@@ -36,12 +36,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the handler and reads its stdout as the host does.
+    /// Starts the handler and reads its stdout like the host.
     pub(crate) fn start() -> Self {
         Self::start_with(&[]).reading()
     }
 
-    /// Starts the handler with more environment variables; nobody reads its stdout yet.
+    /// Starts the handler with additional environment variables, without reading its stdout.
     pub(crate) fn start_with(variables: &[(&str, &str)]) -> Self {
         Self::start_command(|| {
             let mut command = Command::new(BINARY);
@@ -52,13 +52,13 @@ impl Process {
 
     /// Starts a command that becomes the handler and waits until it is ready.
     pub(crate) fn start_command(command: impl Fn() -> Command) -> Self {
-        // Between choosing a port and listening on it, somebody else may take it.
+        // Another process may take the port before the handler listens on it.
         (0..20)
             .find_map(|_| Self::start_on(free_port(), &mut command(), Stdio::piped()))
             .expect("the handler becomes ready")
     }
 
-    /// Starts a command that becomes the handler on a port; `None` when it ends instead.
+    /// Starts a command that becomes the handler on a port; `None` if it exits instead.
     pub(crate) fn start_on(port: u16, command: &mut Command, stdout: Stdio) -> Option<Self> {
         let mut child = command
             .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
@@ -72,9 +72,9 @@ impl Process {
         process.wait_until_ready().then_some(process)
     }
 
-    /// Reads stdout from now on.
+    /// Starts reading stdout.
     pub(crate) fn reading(mut self) -> Self {
-        let stdout = self.stdout.take().expect("nobody reads yet");
+        let stdout = self.stdout.take().expect("stdout is not read yet");
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).split(b'\n') {
@@ -90,7 +90,7 @@ impl Process {
 
     /// The handler's stdout, for a test that reads it itself.
     pub(crate) fn take_stdout(&mut self) -> ChildStdout {
-        self.stdout.take().expect("nobody reads yet")
+        self.stdout.take().expect("stdout is not read yet")
     }
 
     /// The next line on stdout.
@@ -99,9 +99,9 @@ impl Process {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// Asserts that nothing was written that has not been taken by [`Self::line`].
+    /// Asserts that every line written so far has been taken by [`Self::line`].
     ///
-    /// A heartbeat is sent as a mark: lines are in order, so what comes before its line is all.
+    /// It sends a heartbeat as a marker: lines are in order, so its line must be the next one.
     pub(crate) fn assert_no_more_lines(&self) {
         let answer =
             super::http::once(self.port, &super::http::post("/api/ping", r#"{"device":"mark"}"#));
@@ -125,7 +125,7 @@ impl Process {
         kill_process(id, signal).expect("a signal sent");
     }
 
-    /// Waits for the end and returns the status, the rest of stdout and all of stderr.
+    /// Waits for the exit and returns the status, the rest of stdout and all of stderr.
     pub(crate) fn wait(mut self) -> (ExitStatus, Vec<String>, String) {
         let status = wait(&mut self.child);
         let mut rest = Vec::new();
@@ -144,19 +144,19 @@ impl Process {
         (status, rest, errors)
     }
 
-    /// Kills the handler as the host does at its end, and checks that it had lived until then and
-    /// had written nothing to stderr.
+    /// Kills the handler like the host does when it stops, and checks that it was still running and had
+    /// written nothing to stderr.
     pub(crate) fn end(mut self) {
-        assert_eq!(self.child.try_wait().expect("a status"), None, "the handler has ended");
+        assert_eq!(self.child.try_wait().expect("a status"), None, "the handler has exited");
         self.signal(Signal::KILL);
         let (status, _, errors) = self.wait();
         assert_eq!((status.signal(), errors.as_str()), (Some(9), ""));
     }
 
-    /// Resident memory in bytes; `None` where the system does not tell.
+    /// Resident memory in bytes; `None` if the system does not report it.
     pub(crate) fn resident_bytes(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
-        // Not the pages of the program itself, which are mapped when they are first used.
+        // Without the mapped pages of the program itself, which are loaded on first use.
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
         Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
     }
@@ -182,7 +182,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -194,7 +194,7 @@ pub(crate) fn assert_flat(before: Option<u64>, after: Option<u64>) {
     let (Some(before), Some(after)) = (before, after) else {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
-            format_args!("SKIPPED: this system does not tell a process's resident memory\n"),
+            format_args!("SKIPPED: this system does not report a process's resident memory\n"),
         );
         return;
     };
@@ -202,14 +202,14 @@ pub(crate) fn assert_flat(before: Option<u64>, after: Option<u64>) {
     assert!(after.saturating_sub(before) < 2 * 1024 * 1024, "{before} to {after}");
 }
 
-/// Runs the handler until it ends by itself; returns its status, stdout and stderr.
+/// Runs the handler until it exits by itself; returns its status, stdout and stderr.
 pub(crate) fn run<'a>(
     variables: impl IntoIterator<Item = (&'a str, OsString)>,
 ) -> (ExitStatus, String, String) {
     run_command(Command::new(BINARY).env_clear().envs(variables))
 }
 
-/// Runs a command until it ends by itself; returns its status, stdout and stderr.
+/// Runs a command until it exits by itself; returns its status, stdout and stderr.
 pub(crate) fn run_command(command: &mut Command) -> (ExitStatus, String, String) {
     let mut child = command
         .stdin(Stdio::null())
@@ -227,10 +227,9 @@ pub(crate) fn run_command(command: &mut Command) -> (ExitStatus, String, String)
     (status, stdout, text(child.stderr.as_mut().map(|pipe| pipe as &mut dyn Read)))
 }
 
-/// A port on loopback that nobody listens on, and that no other test of this process is given.
+/// A free port on loopback that no other test of this process is given.
 ///
-/// It lies below the ports that systems give to outgoing connections, so none of these takes it
-/// before the handler does.
+/// It is below the ephemeral port range, so no outgoing connection takes it before the handler listens.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = std::process::id() as u16 % 10_000;
@@ -242,7 +241,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// The variables of a start on a port, as a list for [`run`].
+/// The environment variables of a start on a port, as a list for [`run`].
 pub(crate) fn port_variable(port: impl AsRef<OsStr>) -> [(&'static str, OsString); 1] {
     [("FUNCTIONS_CUSTOMHANDLER_PORT", port.as_ref().to_owned())]
 }
@@ -255,8 +254,8 @@ fn wait(child: &mut Child) -> ExitStatus {
         }
         thread::sleep(Duration::from_millis(2));
     }
-    // Ends it, so that no test leaves a process behind.
+    // Kills it, so that no test leaves a process behind.
     let _ = child.kill();
     let _ = child.wait();
-    panic!("the handler does not end");
+    panic!("the handler does not exit");
 }

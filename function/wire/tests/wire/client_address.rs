@@ -30,7 +30,7 @@ fn only_the_last_entry_counts() {
 }
 
 #[test]
-fn an_earlier_entry_never_stands_in() {
+fn an_earlier_entry_is_never_used() {
     check(&["203.0.113.9, unknown"], None);
     check(&["203.0.113.9,"], None);
     check(&["203.0.113.9", ""], None);
@@ -43,7 +43,7 @@ fn an_ipv4_address_mapped_into_ipv6_is_ipv4() {
 }
 
 #[test]
-fn garbage_is_nobody() {
+fn an_invalid_entry_has_no_address() {
     check(&[], None);
     for garbage in [
         "",
@@ -69,12 +69,12 @@ fn garbage_is_nobody() {
 
 proptest! {
     #[test]
-    fn any_text_gives_an_answer(values in proptest::collection::vec(any::<String>(), 0..4)) {
+    fn any_text_gives_a_result(values in proptest::collection::vec(any::<String>(), 0..4)) {
         let _ = parse(values.iter().map(String::as_str));
     }
 
     #[test]
-    fn what_azure_appends_is_found_behind_any_claim(
+    fn the_entry_of_azure_is_found_after_any_forged_entries(
         claims in proptest::collection::vec("[^\u{0}]{0,40}", 0..4),
         socket in any::<SocketAddr>().prop_map(|mut socket| {
             if let SocketAddr::V6(v6) = &mut socket {

@@ -1,4 +1,4 @@
-//! Naming and comparing devices.
+//! Names and comparison of devices.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use ispmon_wire::{Device, comparison_key, limits};
 use proptest::prelude::*;
 
 #[test]
-fn the_body_names_the_device_before_the_header() {
+fn the_name_in_the_body_has_precedence_over_the_header() {
     for (body, header, name) in [
         (Some("dl-home"), Some("other"), "dl-home"),
         (Some("dl-home"), None, "dl-home"),
@@ -38,7 +38,7 @@ fn names_are_compared_trimmed_and_in_lower_case() {
 }
 
 #[test]
-fn a_key_is_a_text_that_no_reader_takes_for_anything_else() {
+fn a_key_cannot_be_parsed_as_another_type() {
     for (name, key) in [
         ("dl-home", "d:dl-home"),
         (" DL-Home\t", "d:dl-home"),
@@ -67,7 +67,7 @@ fn a_key_is_a_text_that_no_reader_takes_for_anything_else() {
 
 #[test]
 fn letters_are_lowered_one_by_one() {
-    // Neighbours play no part: a sigma at the end is the same letter.
+    // Neighbouring letters do not matter: a final sigma is the same letter.
     assert_eq!(comparison_key("ΟΔΟΣ"), "d:οδοσ");
     assert_eq!(comparison_key("ς"), "d:ς");
     // Its lower case is two characters.

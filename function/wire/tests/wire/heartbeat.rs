@@ -16,7 +16,7 @@ fn refusal(body: &[u8]) -> String {
 }
 
 #[test]
-fn everything_that_an_agent_says_is_understood() {
+fn all_fields_of_an_agent_are_parsed() {
     let body = r#"{"device":"dl-home","note":"any string",
         "agent":{"version":"0.1.0","boot":"b7","seq":123,"state":"stopping","quiet_s":1800},
         "journal":{"seq":41,"head":"ab12"},
@@ -44,7 +44,7 @@ fn everything_that_an_agent_says_is_understood() {
 }
 
 #[test]
-fn nothing_has_to_be_said() {
+fn all_fields_are_optional() {
     for body in ["", " \r\n", "{}", r#"{"device":null,"note":"","agent":null}"#] {
         assert_eq!(parse(body), Heartbeat::default(), "{body:?}");
     }
@@ -52,13 +52,13 @@ fn nothing_has_to_be_said() {
 }
 
 #[test]
-fn a_byte_order_mark_is_passed_over() {
+fn a_byte_order_mark_is_skipped() {
     assert_eq!(parse("\u{feff}{\"device\":\"a\"}").device.as_deref(), Some("a"));
     assert_eq!(parse("\u{feff}"), Heartbeat::default());
 }
 
 #[test]
-fn a_newer_agent_is_understood() {
+fn unknown_fields_of_a_newer_agent_are_ignored() {
     let newer = parse(
         r#"{"device":"a","mood":{"deep":[1,{"er":null}]},"agent":{"seq":1,"state":"dreaming","x":[]}}"#,
     );
@@ -84,7 +84,7 @@ fn long_texts_are_cut_and_control_characters_removed() {
 }
 
 #[test]
-fn odd_numbers_are_bounded_instead_of_refused() {
+fn out_of_range_numbers_are_clamped() {
     for (quiet, expected) in [
         ("0", 0),
         ("1800", 1800),
@@ -108,7 +108,7 @@ fn odd_numbers_are_bounded_instead_of_refused() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_refused_with_a_sentence() {
+fn an_invalid_body_is_rejected_with_a_message() {
     for (body, sentence) in [
         ("hello", "The body is not a valid message: expected value at line 1 column 1."),
         (
@@ -142,7 +142,7 @@ fn what_cannot_be_understood_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn a_refusal_stays_a_short_line_whatever_it_quotes() {
+fn a_rejection_is_one_short_line_with_any_quotation() {
     let long = format!(r#"{{"agent":"{}\n"}}"#, "\u{2029}x".repeat(5_000));
     let sentence = refusal(long.as_bytes());
     assert!(sentence.chars().count() < 300, "{sentence}");
@@ -153,14 +153,17 @@ fn a_body_has_64_kib_at_most() {
     let mut body = br#"{"note":""#.to_vec();
     body.resize(limits::BODY_BYTES - 2, b'x');
     body.extend_from_slice(b"\"}");
-    assert_eq!(Heartbeat::parse(&body).expect("it fits").note.map(|note| note.len()), Some(500));
+    assert_eq!(
+        Heartbeat::parse(&body).expect("the body fits").note.map(|note| note.len()),
+        Some(500)
+    );
     body.push(b' ');
     assert_eq!(Heartbeat::parse(&body), Err(MessageError::TooLong));
     assert_eq!(refusal(&body), "The body is longer than 65536 bytes.");
 }
 
 #[test]
-fn deep_nesting_is_no_danger() {
+fn deep_nesting_does_not_overflow_the_stack() {
     for body in [
         format!(r#"{{"x":{}{}}}"#, "[".repeat(30_000), "]".repeat(30_000)),
         "[".repeat(limits::BODY_BYTES),
@@ -232,12 +235,12 @@ fn heartbeat() -> impl Strategy<Value = Heartbeat> {
 
 proptest! {
     #[test]
-    fn any_bytes_give_a_heartbeat_or_a_sentence(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_give_a_heartbeat_or_a_message(body in proptest::collection::vec(any::<u8>(), 0..300)) {
         check(&body)?;
     }
 
     #[test]
-    fn any_json_gives_a_heartbeat_or_a_sentence(
+    fn any_json_gives_a_heartbeat_or_a_message(
         body in json_object(&["device", "note", "agent", "journal", "link", "version", "boot", "seq",
             "state", "quiet_s", "head", "probes", "lost", "rtt_ms", "p50", "p95"]),
     ) {
@@ -245,7 +248,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_serialised_parses_back(heartbeat in heartbeat()) {
+    fn a_serialised_heartbeat_parses_back(heartbeat in heartbeat()) {
         let body = serde_json::to_vec(&heartbeat).expect("JSON");
         prop_assert_eq!(Heartbeat::parse(&body), Ok(heartbeat));
     }

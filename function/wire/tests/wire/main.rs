@@ -1,4 +1,4 @@
-//! The messages as each side reads and writes them.
+//! The messages as each side serialises and parses them.
 
 mod client_address;
 mod device;

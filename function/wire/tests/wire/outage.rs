@@ -35,7 +35,7 @@ fn report(incidents: &[Value]) -> Vec<u8> {
     json!({"device": "dl-home", "incidents": incidents}).to_string().into_bytes()
 }
 
-/// An incident in which one field has another value.
+/// An incident with another value of one field.
 fn with(field: &str, value: Value) -> Result<OutageReport, MessageError> {
     let mut incident = incident();
     incident[field] = value;
@@ -43,7 +43,7 @@ fn with(field: &str, value: Value) -> Result<OutageReport, MessageError> {
 }
 
 #[test]
-fn everything_that_an_agent_says_is_understood() {
+fn all_fields_of_an_agent_are_parsed() {
     let body = json!({
         "device": "dl-home", "journal": {"seq": 41, "head": "ab12"}, "incidents": [incident()],
     });
@@ -81,7 +81,7 @@ fn everything_that_an_agent_says_is_understood() {
 }
 
 #[test]
-fn little_has_to_be_said() {
+fn most_fields_are_optional() {
     assert_eq!(OutageReport::parse(b"{}"), Ok(OutageReport::default()));
     let gap = json!({
         "id": ID, "kind": "gap", "cause": "suspended",
@@ -94,11 +94,11 @@ fn little_has_to_be_said() {
 }
 
 #[test]
-fn a_newer_agent_is_understood() {
+fn unknown_words_of_a_newer_agent_are_kept() {
     let report = with("kind", "storm".into()).expect("a report");
     assert_eq!(report.incidents[0].kind, IncidentKind::Unknown);
     assert!(with("evidence", json!({"router": "answered"})).is_ok());
-    // Words of causes and scopes are carried as they are: the queries name those that they mean.
+    // Unknown causes and scopes are kept as they are: the queries name the ones that they match.
     let part = json!([{
         "cause": "some_new_cause", "scope": "some_new_scope",
         "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:30:10Z",
@@ -110,7 +110,7 @@ fn a_newer_agent_is_understood() {
 }
 
 #[test]
-fn a_segment_need_not_say_its_scope() {
+fn the_scope_of_a_segment_is_optional() {
     let part = json!([{
         "cause": "isp", "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:30:10Z",
     }]);
@@ -119,7 +119,7 @@ fn a_segment_need_not_say_its_scope() {
 }
 
 #[test]
-fn a_report_with_one_bad_incident_is_refused_whole_with_a_sentence() {
+fn a_report_with_one_invalid_incident_is_rejected_as_a_whole() {
     for (field, value, sentence) in [
         ("ended", json!("2026-11-23T02:10:06Z"), format!("Incident {ID} ends before it starts.")),
         (
@@ -161,7 +161,7 @@ fn a_report_with_one_bad_incident_is_refused_whole_with_a_sentence() {
 }
 
 #[test]
-fn downtime_may_be_rounded_and_odd() {
+fn downtime_may_be_rounded_or_out_of_range() {
     for (downtime, seconds) in
         [(json!(1005), 1005), (json!(1003.9), 1003), (json!(-1), 0), (Value::Null, 0)]
     {
@@ -219,11 +219,11 @@ fn long_texts_are_cut() {
 }
 
 #[test]
-fn the_answer_says_how_many() {
+fn the_response_has_the_number_of_accepted_incidents() {
     let answer = Accepted { accepted: 3 };
     let json = serde_json::to_string(&answer).expect("JSON");
     assert_eq!(json, r#"{"accepted":3}"#);
-    assert_eq!(serde_json::from_str::<Accepted>(&json).expect("an answer"), answer);
+    assert_eq!(serde_json::from_str::<Accepted>(&json).expect("a response"), answer);
     assert!(serde_json::from_str::<Accepted>(r#"{"accepted":3,"new":true}"#).is_ok());
 }
 
@@ -271,12 +271,12 @@ fn any_incident() -> impl Strategy<Value = ReportedIncident> {
 
 proptest! {
     #[test]
-    fn any_bytes_give_a_report_or_a_sentence(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_give_a_report_or_a_message(body in proptest::collection::vec(any::<u8>(), 0..300)) {
         check(&body)?;
     }
 
     #[test]
-    fn any_json_gives_a_report_or_a_sentence(
+    fn any_json_gives_a_report_or_a_message(
         body in json_object(&["device", "journal", "seq", "head"]),
         incidents in proptest::collection::vec(json_object(&["id", "kind", "cause", "party", "scope",
             "started", "ended", "downtime_s", "one_family_s", "segments", "from", "to"]), 0..3),
@@ -301,7 +301,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_serialised_parses_back(
+    fn a_serialised_report_parses_back(
         device in proptest::option::of("[a-z]{1,100}"),
         journal in proptest::option::of(journal()),
         incidents in proptest::collection::vec(any_incident(), 0..4),

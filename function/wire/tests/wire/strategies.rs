@@ -1,4 +1,4 @@
-//! What the property tests of several messages share.
+//! Strategies and checks shared by the property tests.
 
 use ispmon_wire::{JournalHead, MessageError};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ pub(crate) fn text(most: usize) -> impl Strategy<Value = String> {
     .prop_map(String::from_iter)
 }
 
-/// Where some journal stands.
+/// The head of any journal.
 pub(crate) fn journal() -> impl Strategy<Value = JournalHead> {
     (any::<u64>(), "[0-9a-f]{64}").prop_map(|(seq, head)| JournalHead { seq, head })
 }
@@ -51,7 +51,7 @@ pub(crate) fn cleaned(text: &str, most: usize) -> bool {
     text.chars().count() <= most && !text.chars().any(char::is_control)
 }
 
-/// Checks that a refusal is one line that ends as a sentence does.
+/// Checks that a rejection is one line that ends like a sentence.
 pub(crate) fn check_sentence(error: &MessageError) -> Result<(), TestCaseError> {
     let sentence = error.to_string();
     prop_assert!(cleaned(&sentence, 300), "{:?}", sentence);

@@ -13,17 +13,17 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// A demo takes three quarters of a minute; longer than this it hangs.
+/// A demo takes 45 s; after this time it has hung.
 const HANG: Duration = Duration::from_mins(3);
 
-/// A running demo; whatever becomes of the test, nothing of it stays.
+/// A running demo. Dropping it kills the demo and everything it started.
 struct Demo {
     child: Child,
     lines: Receiver<String>,
     temporary: TempDir,
 }
 
-/// What a demo left behind.
+/// Exit status, output and temporary folder of a demo that has ended.
 struct Ended {
     status: ExitStatus,
     stdout: Vec<String>,
@@ -37,7 +37,7 @@ impl Demo {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ispmon-lab"))
             .arg("demo")
             .env("TMPDIR", temporary.path())
-            // A proxy must not capture what stays on this machine.
+            // A proxy must not capture loopback traffic.
             .env("http_proxy", "http://127.0.0.1:9")
             .env("HTTP_PROXY", "http://127.0.0.1:9")
             .stdin(Stdio::null())
@@ -71,7 +71,7 @@ impl Demo {
         }
     }
 
-    /// The process that the demo started under this name.
+    /// The process of this name that the demo started.
     fn part(&self, name: &str) -> Pid {
         children(self.child.id())
             .into_iter()
@@ -82,10 +82,10 @@ impl Demo {
 
     fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(self.child.id().cast_signed()).expect("a process id");
-        kill_process(id, signal).expect("the demo still runs");
+        kill_process(id, signal).expect("the demo is running");
     }
 
-    /// Waits for the end and everything that was written.
+    /// Waits for the exit and collects all output.
     fn end(mut self) -> Ended {
         let mut stdout = Vec::new();
         loop {
@@ -100,7 +100,7 @@ impl Demo {
         let mut stderr = String::new();
         let mut pipe = self.child.stderr.take().expect("piped");
         pipe.read_to_string(&mut stderr).expect("plain text");
-        let status = self.child.wait().expect("it ends");
+        let status = self.child.wait().expect("the demo exits");
         let temporary = std::mem::replace(
             &mut self.temporary,
             tempfile::tempdir().expect("a temporary folder"),
@@ -111,7 +111,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // Its children are found before it dies: afterwards nobody knows whose they were.
+        // Its children are looked up before it dies: afterwards they have another parent.
         let children = children(self.child.id());
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -121,7 +121,7 @@ impl Drop for Demo {
     }
 }
 
-/// The ids of the processes that `parent` has started and that still run.
+/// The ids of the running processes that `parent` has started.
 fn children(parent: u32) -> Vec<u32> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     processes
@@ -130,7 +130,7 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The second field behind the program's name in `stat` is the parent (proc(5)).
+/// The second field after the program's name in `stat` is the parent (proc(5)).
 fn parent_of(id: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
@@ -168,7 +168,7 @@ fn is_empty(folder: &TempDir) -> bool {
 }
 
 #[test]
-fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
+fn the_demo_shows_all_steps_and_cleans_up() {
     let ended = Demo::start().end();
     let story = ended.stdout.join("\n");
     assert!(ended.status.success(), "{}\n{story}\n{}", ended.status, ended.stderr);
@@ -191,28 +191,31 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_function_that_dies_makes_the_demo_fail_at_once() {
+fn the_demo_fails_at_once_when_the_function_dies() {
     if !is_linux() {
         return;
     }
     let demo = Demo::start();
     demo.wait_for("heartbeat 3");
-    kill_process(demo.part("ispmon-function"), Signal::KILL).expect("it runs");
+    kill_process(demo.part("ispmon-function"), Signal::KILL).expect("the function is running");
     let ended = demo.end();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("the function has ended"), "{}", ended.stderr);
-    assert!(!ended.stdout.join("\n").contains("MAIL "), "it did not wait for what cannot come");
+    assert!(
+        !ended.stdout.join("\n").contains("MAIL "),
+        "it does not wait for mails that cannot come"
+    );
     assert!(is_empty(&ended.temporary));
 }
 
 #[test]
-fn an_agent_that_dies_makes_the_demo_fail_at_once() {
+fn the_demo_fails_at_once_when_the_agent_dies() {
     if !is_linux() {
         return;
     }
     let demo = Demo::start();
     demo.wait_for("The connection is cut");
-    kill_process(demo.part("ispmon-agent"), Signal::KILL).expect("it runs");
+    kill_process(demo.part("ispmon-agent"), Signal::KILL).expect("the agent is running");
     let ended = demo.end();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("the agent has ended"), "{}", ended.stderr);
@@ -221,7 +224,7 @@ fn an_agent_that_dies_makes_the_demo_fail_at_once() {
 }
 
 #[test]
-fn a_signal_ends_the_demo_with_everything_that_it_started() {
+fn a_signal_stops_the_demo_and_all_its_children() {
     if !is_linux() {
         return;
     }
@@ -243,10 +246,10 @@ fn a_signal_ends_the_demo_with_everything_that_it_started() {
     }
 }
 
-/// Only Linux ends a process with the one that has started it.
+/// Only Linux kills a process when its parent dies.
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_outlives_a_demo_that_is_killed() {
+fn no_child_outlives_a_killed_demo() {
     use rustix::{
         event::{PollFd, PollFlags, Timespec, poll},
         process::{PidfdFlags, pidfd_open},
@@ -255,12 +258,12 @@ fn nothing_outlives_a_demo_that_is_killed() {
     let demo = Demo::start();
     demo.wait_for("heartbeat 1");
     let parts = [demo.part("ispmon-function"), demo.part("ispmon-agent")]
-        .map(|part| pidfd_open(part, PidfdFlags::empty()).expect("it runs"));
+        .map(|part| pidfd_open(part, PidfdFlags::empty()).expect("the part is running"));
     demo.signal(Signal::KILL);
     let hang = Timespec::try_from(HANG).expect("minutes");
     for part in &parts {
-        // Such a descriptor can be read from the end of its process on.
+        // A pidfd becomes readable when its process exits.
         let mut ends = [PollFd::new(part, PollFlags::IN)];
-        assert_eq!(poll(&mut ends, Some(&hang)), Ok(1), "it still runs");
+        assert_eq!(poll(&mut ends, Some(&hang)), Ok(1), "the part is still running");
     }
 }

@@ -1,5 +1,5 @@
-//! Many outages at once, played by the deployed rules on virtual time: bounded mails, and never a silence
-//! that is not mailed.
+//! Many outages at once, evaluated by the deployed rules on virtual time: the number of mails is
+//! bounded, and every silence is mailed.
 
 use ispmon_function::line;
 use ispmon_lab::{
@@ -13,11 +13,11 @@ use uuid::Uuid;
 const SILENT: &str = "ispmon-device-silent";
 const REPORT: &str = "ispmon-outage-report";
 
-/// What Azure sends to one address in an hour.
+/// Azure's limit of mails to one address in an hour.
 const MAILS_AN_HOUR: usize = 100;
-/// What a stateful rule may yield in one evaluation.
+/// Limit of the alerts of a stateful rule in one evaluation.
 const ALERTS_AN_EVALUATION: usize = 300;
-/// What the query promises: 24 single reports, 10 summaries of one device each and one of all others.
+/// The limit in the query: 24 single reports, 10 summaries of one device each and one of all others.
 const REPORTS_AN_HOUR: usize = 24 + 10 + 1;
 
 fn start() -> Timestamp {
@@ -28,8 +28,8 @@ fn minute(minutes: f64) -> Timestamp {
     start() + SignedDuration::from_secs_f64(minutes * 60.0)
 }
 
-/// Heartbeats of a device in these minutes, as the function writes them.
-fn beats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Trace> {
+/// Heartbeats of a device in these minutes, as the function logs them.
+fn heartbeats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Trace> {
     minutes.map(move |number| {
         let agent = AgentInfo {
             version: "0.1.0".to_owned(),
@@ -44,7 +44,7 @@ fn beats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Tr
     })
 }
 
-/// An outage of ten minutes that ended so many hours before the story's start.
+/// An outage of ten minutes that ended this many hours before the start.
 fn outage(device: &str, number: usize, ended_hours_ago: f64) -> String {
     let ended = start() - SignedDuration::from_secs_f64(ended_hours_ago * 3_600.0);
     let incident = ReportedIncident {
@@ -62,9 +62,10 @@ fn outage(device: &str, number: usize, ended_hours_ago: f64) -> String {
     message(&line::outage(&Device::from(device), &incident, None))
 }
 
-/// Everything that goes out until the story's minute `until`, where `rows` are queryable at once.
-fn play(devices: &[String], rows: &[Trace], until: f64) -> Vec<Notification> {
-    let rules = rules::deployed().expect("the deployed rules can be played");
+/// Evaluates the rules until minute `until` and returns all notifications; `rows` are queryable at
+/// once.
+fn evaluate(devices: &[String], rows: &[Trace], until: f64) -> Vec<Notification> {
+    let rules = rules::deployed().expect("the lab can evaluate the deployed rules");
     let rules = rules.iter().map(|rule| rule.with_devices(devices)).collect();
     let mut engine = RuleEngine::new(rules, start());
     let mut sent = Vec::new();
@@ -87,7 +88,7 @@ fn value<'sent>(report: &'sent Notification, name: &str) -> &'sent str {
     &report.dimensions.iter().find(|(dimension, _)| dimension == name).expect("a dimension").1
 }
 
-/// The most mails that go out within any hour.
+/// The highest number of mails within any hour.
 fn most_in_an_hour(sent: &[&Notification]) -> usize {
     let hour = SignedDuration::from_hours(1);
     let within = |first: &Notification| {
@@ -99,7 +100,7 @@ fn most_in_an_hour(sent: &[&Notification]) -> usize {
     sent.iter().map(|first| within(first)).max().unwrap_or_default()
 }
 
-/// How many outages the reports are about.
+/// The number of outages in the reports.
 fn outages_in(reports: &[&Notification]) -> usize {
     let count = |report: &&Notification| match value(report, "Duration").split_once(" more outage")
     {
@@ -110,14 +111,15 @@ fn outages_in(reports: &[&Notification]) -> usize {
 }
 
 #[test]
-fn four_hundred_outages_at_once_are_eleven_mails_and_a_silence_in_that_hour_is_mailed() {
+fn four_hundred_outages_at_once_are_eleven_mails_and_do_not_suppress_a_silence_alert() {
     let devices = names(&["dl-home", "office"]);
-    let mut rows: Vec<_> = beats("dl-home", 0..600).chain(beats("office", 0..20)).collect();
+    let mut rows: Vec<_> =
+        heartbeats("dl-home", 0..600).chain(heartbeats("office", 0..20)).collect();
     rows.extend((0..400).map(|number| Trace {
         timestamp: minute(22.0 + number as f64 / 1_000.0),
         message: outage("dl-home", number, number as f64 / 20.0),
     }));
-    let sent = play(&devices, &rows, 600.0);
+    let sent = evaluate(&devices, &rows, 600.0);
 
     let reports = of_rule(&sent, REPORT);
     assert_eq!(reports.len(), 11);
@@ -131,18 +133,18 @@ fn four_hundred_outages_at_once_are_eleven_mails_and_a_silence_in_that_hour_is_m
 
     let silence = of_rule(&sent, SILENT);
     assert_eq!(value(silence[0], "Computer"), "office");
-    assert_eq!(silence[0].evaluated, minute(25.0), "in the evaluation that sees the flood");
+    assert_eq!(silence[0].evaluated, minute(25.0), "in the same evaluation as the flood");
     let everything: Vec<_> = sent.iter().collect();
     assert!(most_in_an_hour(&everything) < MAILS_AN_HOUR);
 }
 
-/// Its record has an outage every four hours for three weeks. The line is so bad that it needs four hours
-/// for all of it, and it hands over most of it again and again.
+/// Its journal has an outage every four hours for three weeks. The connection is so bad that handing
+/// all of it over takes four hours, and most of it is handed over again and again.
 #[test]
-fn an_agent_that_was_refused_for_three_weeks_on_a_bad_line_sends_few_mails_and_loses_no_outage() {
+fn a_backlog_of_three_weeks_over_a_bad_connection_is_few_mails_and_loses_no_outage() {
     let devices = names(&["dl-home"]);
     let outages = 21 * 24 / 4;
-    let mut rows: Vec<_> = beats("dl-home", 0..900).collect();
+    let mut rows: Vec<_> = heartbeats("dl-home", 0..900).collect();
     for number in 0..outages {
         let message = outage("dl-home", number, (outages - number) as f64 * 4.0 - 3.0);
         for again in 0..=number % 5 {
@@ -150,27 +152,28 @@ fn an_agent_that_was_refused_for_three_weeks_on_a_bad_line_sends_few_mails_and_l
             rows.push(Trace { timestamp: minute(at), message: message.clone() });
         }
     }
-    let sent = play(&devices, &rows, 900.0);
+    let sent = evaluate(&devices, &rows, 900.0);
     let reports = of_rule(&sent, REPORT);
-    assert_eq!(sent.len(), reports.len(), "nothing else is mailed");
+    assert_eq!(sent.len(), reports.len(), "no other mails");
     assert_eq!(outages_in(&reports), outages);
-    // One summary for each of the four hours; what ended within a day before is reported by itself.
+    // One summary for each of the four hours; outages that ended within the last day are reported
+    // singly.
     assert_eq!(reports.len(), 4 + 5);
 }
 
 #[test]
-fn forty_devices_that_flood_for_six_hours_leave_room_for_the_alarm() {
+fn forty_devices_that_flood_for_six_hours_do_not_exhaust_the_mail_limit() {
     let devices: Vec<_> = (0..40).map(|number| format!("device-{number:03}")).collect();
     let mut rows = Vec::new();
     for (index, device) in devices.iter().enumerate() {
         for number in 0..30 {
-            // The same at all times, and more at once than Azure would take.
+            // Evenly spread, and more at once than Azure would accept.
             let at = 360.0 * number as f64 / 30.0 + index as f64 / 20.0;
             let message = outage(device, number, 0.5);
             rows.push(Trace { timestamp: minute(at), message });
         }
     }
-    // All are alive but one, which falls silent in the midst of it.
+    // All devices but one are alive; that one falls silent in the middle of the flood.
     for device in &devices[1..] {
         rows.extend((0..130).map(|step| Trace {
             timestamp: minute(f64::from(step) * 4.0),
@@ -181,8 +184,8 @@ fn forty_devices_that_flood_for_six_hours_leave_room_for_the_alarm() {
             )),
         }));
     }
-    rows.extend(beats(&devices[0], 0..200));
-    let sent = play(&devices, &rows, 480.0);
+    rows.extend(heartbeats(&devices[0], 0..200));
+    let sent = evaluate(&devices, &rows, 480.0);
     let reports = of_rule(&sent, REPORT);
     assert_eq!(outages_in(&reports), 40 * 30);
     assert!(most_in_an_hour(&reports) <= 2 * REPORTS_AN_HOUR - 24, "{}", most_in_an_hour(&reports));
@@ -192,7 +195,7 @@ fn forty_devices_that_flood_for_six_hours_leave_room_for_the_alarm() {
     let everything: Vec<_> = sent.iter().collect();
     assert!(most_in_an_hour(&everything) < MAILS_AN_HOUR);
 
-    let rules = rules::deployed().expect("the deployed rules can be played");
+    let rules = rules::deployed().expect("the lab can evaluate the deployed rules");
     let rule = rules.iter().find(|rule| rule.settings().name == REPORT).expect("the rule");
     let query = ispmon_lab::query::Query::parse(&rule.settings().query).expect("the query");
     let query = query.with_devices(&devices);

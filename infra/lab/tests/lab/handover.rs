@@ -1,6 +1,7 @@
-//! What a device recorded, handed over to the real function: one mail for each outage, however often it comes.
+//! Recorded outages handed over to the real function: one mail for each outage, however often it is
+//! handed over.
 //!
-//! Cloud and function run for real, one second for each minute of the story.
+//! Cloud and function are real; a minute of the story takes one second.
 
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -23,10 +24,10 @@ use crate::http::Connection;
 const DEVICE: &str = "dl-home";
 const KEY: &str = "the-key-of-dl-home";
 const REPORT: &str = "ispmon-outage-report";
-/// Everything here takes less than a minute; longer than this it hangs.
+/// Each test takes less than a minute; after this time it has hung.
 const HANG: Duration = Duration::from_mins(2);
 
-/// A cloud and what it has done so far.
+/// A cloud and its events so far.
 struct Stage {
     cloud: Cloud,
     clock: StoryClock,
@@ -37,7 +38,7 @@ struct Stage {
     evaluations: usize,
 }
 
-/// A report that was mailed.
+/// A mailed report.
 #[derive(Debug)]
 struct Report {
     condition: MonitorCondition,
@@ -46,7 +47,7 @@ struct Report {
 }
 
 impl Report {
-    fn says(&self, name: &str) -> &str {
+    fn dimension(&self, name: &str) -> &str {
         &self.dimensions.iter().find(|(each, _)| each == name).expect(name).1
     }
 }
@@ -70,12 +71,12 @@ impl Stage {
         Self { cloud, clock, home, reports: vec![], lines: 0, starts: 0, evaluations: 0 }
     }
 
-    /// Lets things happen until `enough` of them have.
+    /// Processes events until `enough` returns true.
     async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + HANG;
         while !enough(self) {
             let event = timeout_at(deadline, self.cloud.next_event()).await;
-            match event.expect("it happens") {
+            match event.expect("the event arrives in time") {
                 CloudEvent::OutageWritten(_) => self.lines += 1,
                 CloudEvent::FunctionReady { .. } => self.starts += 1,
                 CloudEvent::Evaluated { .. } => self.evaluations += 1,
@@ -92,7 +93,7 @@ impl Stage {
         }
     }
 
-    /// Posts the report as a device does, and waits until its lines are written.
+    /// Posts the report as a device does, and waits until its log lines are written.
     async fn hand_over(&mut self, report: &OutageReport) {
         let wanted = self.lines + report.incidents.len();
         let posted = tokio::task::spawn_blocking({
@@ -103,11 +104,11 @@ impl Stage {
         posted.await.expect("the report is accepted");
     }
 
-    /// Kills the function, and waits until the host has started it again.
+    /// Kills the function, and waits until the host has restarted it.
     async fn restart_function(&mut self) {
         let wanted = self.starts + 1;
         for function in functions() {
-            kill_process(function, Signal::KILL).expect("it runs");
+            kill_process(function, Signal::KILL).expect("the function is running");
         }
         self.until(|stage| stage.starts >= wanted).await;
     }
@@ -117,7 +118,7 @@ impl Stage {
         self.until(|stage| stage.evaluations >= wanted).await;
     }
 
-    /// How many mails of the rule are in the folder.
+    /// The number of mail files of the rule.
     fn files(&self) -> usize {
         let files = fs::read_dir(self.home.path().join("mail")).expect("a folder");
         let names = files.map(|file| file.expect("a file").file_name());
@@ -128,19 +129,19 @@ impl Stage {
 fn post(address: SocketAddr, report: &OutageReport) {
     let headers = format!("x-functions-key: {KEY}\r\nContent-Type: application/json\r\n");
     let body = serde_json::to_vec(report).expect("JSON");
-    let answer = Connection::open(address).ask("POST", OUTAGES_PATH, &headers, &body);
+    let answer = Connection::open(address).exchange("POST", OUTAGES_PATH, &headers, &body);
     let expected = format!(r#"{{"accepted":{}}}"#, report.incidents.len());
     assert_eq!((answer.status, answer.body), (200, expected.into_bytes()));
 }
 
-/// The functions that this thread has started, as far as /proc lists them. A test's runtime starts its
-/// processes on the thread of the test, and those of other tests must live.
+/// The functions that this thread has started, if /proc lists them. A test's runtime starts its
+/// processes on the test's thread; the functions of other tests must not be killed.
 fn functions() -> Vec<Pid> {
     let ids = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
     ids.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)).collect()
 }
 
-/// An outage of so many real seconds that has just ended.
+/// An outage that lasted this many real seconds and has just ended.
 fn incident(cause: &str, seconds: i64) -> ReportedIncident {
     let ended = now();
     ReportedIncident {
@@ -157,7 +158,7 @@ fn incident(cause: &str, seconds: i64) -> ReportedIncident {
     }
 }
 
-/// The same, in which IPv6 was down for some of its seconds after IPv4 had returned.
+/// The same outage, in which IPv6 was down for `seconds` longer than IPv4.
 fn with_ipv6_for_longer(outage: ReportedIncident, seconds: u32) -> ReportedIncident {
     let ipv4_is_back = outage.ended - SignedDuration::from_secs(seconds.into());
     let part = |scope: &str, from, to| ReportedSegment {
@@ -188,12 +189,12 @@ fn report(incidents: Vec<ReportedIncident>) -> OutageReport {
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
+async fn a_batch_handed_over_five_times_is_one_mail_for_each_outage() {
     let mut stage = Stage::set().await;
     stage.until(|stage| stage.starts == 1).await;
     let long = incident("isp", 6);
     let partial = with_ipv6_for_longer(incident("gateway", 125), 5);
-    // The internet worked: nobody is mailed, however long it lasted.
+    // The internet worked, so nothing is mailed, however long it lasted.
     let ipv6 = ReportedIncident {
         scope: Some("ipv6".to_owned()),
         downtime_s: 0,
@@ -215,7 +216,9 @@ async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
     if functions().is_empty() {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
-            format_args!("SKIPPED: the function is not restarted, as it is not found in /proc\n"),
+            format_args!(
+                "SKIPPED: the function cannot be found in /proc, so it is not restarted\n"
+            ),
         );
     } else {
         stage.restart_function().await;
@@ -240,12 +243,12 @@ async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
         (of_partial, &partial, "gateway (yours)", "2 h, IPv6 only for another 5 min"),
     ] {
         assert_eq!(report.condition, MonitorCondition::Fired);
-        assert_eq!(report.says("Computer"), DEVICE);
-        assert_eq!(report.says("Id"), outage.id.to_string());
-        assert_eq!(report.says("Cause"), cause);
-        assert_eq!(report.says("Duration"), duration);
-        assert_eq!(report.says("Start"), time(outage.started));
-        assert_eq!(report.says("End"), time(outage.ended));
+        assert_eq!(report.dimension("Computer"), DEVICE);
+        assert_eq!(report.dimension("Id"), outage.id.to_string());
+        assert_eq!(report.dimension("Cause"), cause);
+        assert_eq!(report.dimension("Duration"), duration);
+        assert_eq!(report.dimension("Start"), time(outage.started));
+        assert_eq!(report.dimension("End"), time(outage.ended));
         let start = time(outage.started);
         let subject = format!("ispmon: outage of dl-home: {duration}, {cause}, from {start}");
         assert_eq!(report.subject, subject);

@@ -1,6 +1,7 @@
-//! The stand-in against recordings of the real Functions host 4.1037, and its rules of life.
+//! The stand-in for the Functions host, compared with recordings of the real host 4.1037, and its
+//! lifecycle rules.
 //!
-//! The handler is a process of its own: this test binary, started as the test `host::handler`.
+//! The handler is a separate process: this test binary, started as the test `host::handler`.
 
 mod handler;
 mod stage;
@@ -24,7 +25,7 @@ use wire::Message;
 const REQUESTS: &str = include_str!("../fixtures/functions-host/requests.jsonl");
 const TELEMETRY: &str = include_str!("../fixtures/functions-host/telemetry.jsonl");
 
-/// One recorded exchange: what the client sent, what the handler received, what the client got.
+/// One recorded exchange: the bytes that the client sent, the handler received, and the client got.
 #[derive(Deserialize)]
 struct Recording {
     case: String,
@@ -46,13 +47,13 @@ fn recording(case: &str) -> Recording {
 
 const PING: &str = "GET /api/ping HTTP/1.1\r\nHost: h\r\nx-functions-key: hostkey\r\n";
 
-/// A request that makes the handler do something.
-fn ask(to_do: &str) -> String {
+/// A request that triggers an action of the handler.
+fn perform(to_do: &str) -> String {
     format!("{PING}x-do: {to_do}\r\nConnection: close\r\n\r\n")
 }
 
 #[tokio::test]
-async fn every_recorded_exchange_is_the_same_here() {
+async fn every_recorded_exchange_is_reproduced() {
     let stage = Stage::set(Wanted::default()).await;
     for recording in recordings() {
         let case = &recording.case;
@@ -60,7 +61,7 @@ async fn every_recorded_exchange_is_the_same_here() {
         let got = stage.exchange(recording.client_sent.as_bytes()).await;
         let recorded = Message::parse(recording.client_got.as_bytes());
         if case == "root" {
-            // The page itself is Microsoft's and not copied: its status and type count.
+            // The page itself is Microsoft's and not copied: only its status and type are compared.
             assert_eq!(got.start, recorded.start);
             assert_eq!(got.header("content-type"), recorded.header("content-type"));
         } else {
@@ -72,9 +73,9 @@ async fn every_recorded_exchange_is_the_same_here() {
 }
 
 #[tokio::test]
-async fn the_readiness_question_has_nothing_but_a_host_header() {
+async fn the_readiness_request_has_only_a_host_header() {
     let stage = Stage::set(Wanted::default()).await;
-    stage.exchange(ask("nothing").as_bytes()).await;
+    stage.exchange(perform("nothing").as_bytes()).await;
     let question = stage.readiness_question();
     assert_eq!(question.start, "GET / HTTP/1.1");
     let names: Vec<_> = question.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -88,13 +89,13 @@ async fn the_front_end_appends_the_callers_address() {
     let own = connection.local_address();
     let sent = recording("two X-Forwarded-For").client_sent;
     connection.exchange(sent.as_bytes()).await;
-    let received = stage.received().expect("the handler got it");
+    let received = stage.received().expect("the handler received a request");
     let expected = format!("203.0.113.9, 10.0.0.1:80, [2001:db8::7]:443, {own}");
     assert_eq!(received.header("x-forwarded-for"), Some(expected.as_str()));
 }
 
 #[tokio::test]
-async fn every_kind_of_key_opens_what_it_is_for() {
+async fn every_kind_of_key_opens_its_endpoints() {
     let stage = Stage::set(Wanted::default()).await;
     for (function, key, status) in [
         ("ping", "hostkey", 200),
@@ -116,7 +117,7 @@ async fn every_kind_of_key_opens_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn a_clients_own_host_headers_are_joined_and_bodies_are_byte_exact() {
+async fn a_clients_host_headers_are_joined_and_bodies_are_byte_exact() {
     let stage = Stage::set(Wanted::default()).await;
     let body: Vec<u8> = (0..300_000_u32).map(|number| (number * 31 % 251) as u8).collect();
     let mut request = format!(
@@ -126,7 +127,7 @@ async fn a_clients_own_host_headers_are_joined_and_bodies_are_byte_exact() {
     .into_bytes();
     request.extend(&body);
     assert_eq!(stage.exchange(&request).await.status(), 200);
-    let received = stage.received().expect("the handler got it");
+    let received = stage.received().expect("the handler received a request");
     assert!(received.body == body, "the body differs");
     let version = received.header("x-azure-functions-hostversion");
     assert_eq!(version, Some("evil, 4.1037.0.0"));
@@ -146,9 +147,9 @@ async fn a_connection_serves_several_requests() {
 }
 
 #[tokio::test]
-async fn the_handler_has_the_hosts_environment_and_no_other() {
+async fn the_handler_has_only_the_hosts_environment() {
     let stage = Stage::set(Wanted::default()).await;
-    stage.exchange(ask("nothing").as_bytes()).await;
+    stage.exchange(perform("nothing").as_bytes()).await;
     let (folder, environment) = stage.surroundings();
     let names: Vec<_> = environment.keys().map(String::as_str).collect();
     assert_eq!(
@@ -170,7 +171,7 @@ async fn the_handler_has_the_hosts_environment_and_no_other() {
     assert_eq!(folder, stage.app().canonicalize().expect("the app folder"));
 }
 
-/// The paths of all keys of a JSON value.
+/// Collects the paths of all keys of a JSON value.
 fn keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
     if let Value::Object(object) = value {
         for (key, value) in object {
@@ -236,7 +237,7 @@ async fn only_invocations_are_reported_and_their_success_is_not_the_status() {
     for case in ["no key", "PUT", "unknown path", "root"] {
         stage.exchange(recording(case).client_sent.as_bytes()).await;
     }
-    assert_eq!(stage.exchange(ask("status 500").as_bytes()).await.status(), 500);
+    assert_eq!(stage.exchange(perform("status 500").as_bytes()).await.status(), 500);
     stage.exchange(recording("POST chunked").client_sent.as_bytes()).await;
     let is_second =
         |item: &TelemetryItem| matches!(&item.data, Data::RequestData(data) if !data.success);
@@ -258,7 +259,7 @@ async fn stderr_becomes_errors_and_warnings() {
     for (line, severity) in
         [("all is lost", Severity::Error), ("WARNING: take care", Severity::Warning)]
     {
-        stage.exchange(ask(&format!("stderr {line}")).as_bytes()).await;
+        stage.exchange(perform(&format!("stderr {line}")).as_bytes()).await;
         let trace = stage.trace(line).await;
         let Data::MessageData(data) = &trace.data else { unreachable!() };
         assert_eq!(data.severity, severity);
@@ -266,35 +267,35 @@ async fn stderr_becomes_errors_and_warnings() {
 }
 
 #[tokio::test]
-async fn a_request_that_comes_during_the_start_is_held_and_answered() {
+async fn a_request_during_the_start_is_held_and_answered() {
     let stage = Stage::set(Wanted { start: "when-released", ..Wanted::default() }).await;
     let mut connection = stage.connect().await;
-    connection.send(ask("nothing").as_bytes()).await;
+    connection.send(perform("nothing").as_bytes()).await;
     assert!(connection.is_silent().await, "an answer before the handler was ready");
     stage.release();
     assert_eq!(connection.receive().await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_handler_that_exits_with_0_is_never_started_again() {
+async fn a_handler_that_exits_with_0_is_never_restarted() {
     let stage = Stage::set(Wanted::default()).await;
-    assert_eq!(stage.exchange(ask("exit 0").as_bytes()).await.status(), 500);
+    assert_eq!(stage.exchange(perform("exit 0").as_bytes()).await.status(), 500);
     let ended = stage.event(|event| matches!(event, HostEvent::HandlerEnded { .. })).await;
     let HostEvent::HandlerEnded { ending, consequence, .. } = ended else { unreachable!() };
     assert_eq!((ending, consequence), (Ending::Code(0), Consequence::Nothing));
     for _ in 0..3 {
-        assert_eq!(stage.exchange(ask("nothing").as_bytes()).await.status(), 500);
+        assert_eq!(stage.exchange(perform("nothing").as_bytes()).await.status(), 500);
     }
     assert_eq!(stage.starts(), 1);
     let page = stage.exchange(recording("root").client_sent.as_bytes()).await;
-    assert_eq!(page.status(), 200, "the host itself reports that it runs");
+    assert_eq!(page.status(), 200, "the host itself still answers");
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_is_started_again_twice() {
+async fn a_failing_handler_is_restarted_twice() {
     let mut stage = Stage::set(Wanted::default()).await;
     for round in 1..=3 {
-        assert_eq!(stage.exchange(ask("stderr-and-exit 1").as_bytes()).await.status(), 500);
+        assert_eq!(stage.exchange(perform("stderr-and-exit 1").as_bytes()).await.status(), 500);
         let nth = |event: &&HostEvent| matches!(event, HostEvent::HandlerEnded { .. });
         let ended = stage.nth_event(round, nth).await;
         let HostEvent::HandlerEnded { ending, consequence, last_words } = ended else {
@@ -304,8 +305,8 @@ async fn a_handler_that_fails_is_started_again_twice() {
         assert_eq!(last_words, ["words 2", "words 3", "words 4"]);
         if round < 3 {
             assert_eq!(consequence, Consequence::Restart);
-            // In the gap: it waits and succeeds.
-            assert_eq!(stage.exchange(ask("nothing").as_bytes()).await.status(), 200);
+            // Between two starts: the request waits and succeeds.
+            assert_eq!(stage.exchange(perform("nothing").as_bytes()).await.status(), 200);
         } else {
             assert_eq!(consequence, Consequence::Stop);
         }
@@ -320,22 +321,22 @@ async fn a_handler_that_fails_is_started_again_twice() {
 async fn a_killed_handler_fails_the_request_in_flight_and_serves_the_next() {
     let stage = Stage::set(Wanted::default()).await;
     let mut connection = stage.connect().await;
-    connection.send(ask("hold").as_bytes()).await;
+    connection.send(perform("hold").as_bytes()).await;
     stage.held().await;
     stage.kill_handler();
     assert_eq!(connection.receive().await.status(), 500);
-    assert_eq!(stage.exchange(ask("nothing").as_bytes()).await.status(), 200);
+    assert_eq!(stage.exchange(perform("nothing").as_bytes()).await.status(), 200);
     let ended = stage.event(|event| matches!(event, HostEvent::HandlerEnded { .. })).await;
     let HostEvent::HandlerEnded { ending, .. } = ended else { unreachable!() };
     assert_eq!(ending, Ending::Signal(9));
 }
 
 #[tokio::test]
-async fn exit_200_restarts_as_often_as_it_comes() {
+async fn exit_200_always_restarts_the_handler() {
     let stage = Stage::set(Wanted::default()).await;
     for _ in 0..5 {
-        assert_eq!(stage.exchange(ask("exit 200").as_bytes()).await.status(), 500);
-        assert_eq!(stage.exchange(ask("nothing").as_bytes()).await.status(), 200);
+        assert_eq!(stage.exchange(perform("exit 200").as_bytes()).await.status(), 500);
+        assert_eq!(stage.exchange(perform("nothing").as_bytes()).await.status(), 200);
     }
     assert_eq!(stage.starts(), 6);
 }
@@ -365,10 +366,10 @@ async fn a_handler_that_is_never_ready_is_killed_three_times() {
 }
 
 #[tokio::test]
-async fn at_its_end_the_host_finishes_what_is_in_flight_and_kills_the_handler() {
+async fn a_stopping_host_finishes_requests_in_flight_and_kills_the_handler() {
     let stage = Stage::set(Wanted::default()).await;
     let mut connection = stage.connect().await;
-    connection.send(ask("hold").as_bytes()).await;
+    connection.send(perform("hold").as_bytes()).await;
     stage.held().await;
     let (mut stopping, rest) = stage.stop();
     let waiting = timeout(Duration::from_millis(300), &mut stopping).await;
@@ -384,7 +385,7 @@ async fn at_its_end_the_host_finishes_what_is_in_flight_and_kills_the_handler() 
 #[tokio::test]
 async fn dropping_the_host_kills_the_handler() {
     let stage = Stage::set(Wanted::default()).await;
-    stage.exchange(ask("nothing").as_bytes()).await;
+    stage.exchange(perform("nothing").as_bytes()).await;
     assert!(stage.any_handler_lives());
     let rest = stage.drop_host();
     in_time(async {
@@ -395,8 +396,7 @@ async fn dropping_the_host_kills_the_handler() {
     .await;
 }
 
-/// The handler that the other tests start as a process of its own; started by anybody else it does
-/// nothing.
+/// The handler that the other tests start as a process; does nothing if no test started it.
 #[test]
 fn handler() {
     handler::run();

@@ -1,4 +1,4 @@
-//! A client that speaks HTTP/1.1 in bytes.
+//! An HTTP/1.1 client on raw bytes.
 
 use std::{
     io::{Read as _, Write as _},
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// Bounds a hang of a test, nothing else.
+/// Timeout for a hanging test.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Answer {
@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The value of a header whose name is given in lower case.
+    /// The value of a header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
@@ -36,14 +36,20 @@ impl Connection {
         Self(stream)
     }
 
-    /// Sends a request and reads its answer; the connection stays.
-    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    /// Sends a request and reads its response; the connection stays open.
+    pub(crate) fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Answer {
         let length = match method {
             "GET" | "HEAD" => String::new(),
             _ => format!("Content-Length: {}\r\n", body.len()),
         };
         let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}{length}\r\n");
-        self.0.write_all(&[head.as_bytes(), body].concat()).expect("it can be sent");
+        self.0.write_all(&[head.as_bytes(), body].concat()).expect("the request can be sent");
         self.answer(method == "HEAD")
     }
 
@@ -70,18 +76,18 @@ impl Connection {
     fn read_more(&mut self, bytes: &mut Vec<u8>) {
         let mut buffer = [0; 4096];
         let read = self.0.read(&mut buffer).expect("an answer");
-        assert!(read > 0, "the connection ended within an answer: {bytes:?}");
+        assert!(read > 0, "the connection ended within a response: {bytes:?}");
         bytes.extend(&buffer[..read]);
     }
 
-    /// Whether the other side has closed the connection without anything more.
-    pub(crate) fn has_ended(&mut self) -> bool {
+    /// Whether the server has closed the connection without sending more.
+    pub(crate) fn is_closed(&mut self) -> bool {
         matches!(self.0.read(&mut [0]), Ok(0))
     }
 
-    /// Sends anything, and waits until the connection ends, whatever comes back.
-    pub(crate) fn throw(mut self, bytes: &[u8]) {
-        // It may be closed before everything is sent.
+    /// Sends any bytes, and waits until the connection ends, ignoring any response.
+    pub(crate) fn send_and_drain(mut self, bytes: &[u8]) {
+        // The server may close it before everything is sent.
         let _ = self.0.write_all(bytes);
         let _ = self.0.shutdown(std::net::Shutdown::Write);
         let mut buffer = [0; 4096];

@@ -1,4 +1,5 @@
-//! The internet that the lab plays: it answers everywhere, falls silent everywhere, and comes back.
+//! The lab's simulated internet: everything answers, then nothing answers, then everything answers
+//! again.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,12 +11,12 @@ use tokio::{
     time::timeout,
 };
 
-/// Bounds a hang of the test, nothing else.
+/// Timeout for a hanging test.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Long enough that an answer would have come if it could.
+/// Long enough for an answer to arrive if there were one.
 const SILENCE: Duration = Duration::from_millis(700);
 
-/// A server in the place of the cloud, which says one word to everybody.
+/// A server in place of the cloud, which sends one word to every client.
 async fn cloud() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -103,7 +104,7 @@ async fn nothing_answers(addresses: &Addresses) {
 }
 
 #[tokio::test]
-async fn it_answers_everywhere_falls_silent_everywhere_and_comes_back() {
+async fn everything_answers_then_nothing_then_everything_again() {
     let mut internet = Internet::start(cloud().await).await.expect("an internet");
     let addresses = internet.addresses().clone();
     for family in [SocketAddr::is_ipv4, SocketAddr::is_ipv6] {
@@ -112,7 +113,7 @@ async fn it_answers_everywhere_falls_silent_everywhere_and_comes_back() {
     }
     everything_answers(&addresses).await;
     for _ in 0..2 {
-        internet.cut().await.expect("it can be cut");
+        internet.cut().await.expect("the internet can be cut");
         nothing_answers(&addresses).await;
         internet.restore();
         everything_answers(&addresses).await;
@@ -120,11 +121,11 @@ async fn it_answers_everywhere_falls_silent_everywhere_and_comes_back() {
 }
 
 #[tokio::test]
-async fn the_router_refuses_whatever_becomes_of_the_internet() {
+async fn the_router_answers_while_the_internet_is_cut() {
     let mut internet = Internet::start(cloud().await).await.expect("an internet");
     internet.cut().await.expect("it can be cut");
     let router = internet.addresses().gateway;
-    // Port 1 of this machine: nobody has listened there for decades.
+    // Port 1 of this machine is not in use.
     let answer = timeout(DEADLINE, TcpStream::connect((router, 1))).await.expect("an answer");
     assert_eq!(answer.expect_err("refused").kind(), std::io::ErrorKind::ConnectionRefused);
 }

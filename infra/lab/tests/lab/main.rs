@@ -1,5 +1,5 @@
-//! The lab from the outside: its commands as a user runs them, the stand-in for the Functions host, the
-//! deployed templates, and the deployed rules on virtual and on real time.
+//! Tests of the lab from the outside: its commands as a user runs them, the stand-in for the Functions
+//! host, the deployed templates, and the deployed rules on virtual and on real time.
 
 mod demo;
 mod flood;
@@ -7,8 +7,8 @@ mod handover;
 mod host;
 mod http;
 mod internet;
-mod line;
 mod quiet;
+mod relay;
 mod rules;
 mod simulate;
 mod snapshot;

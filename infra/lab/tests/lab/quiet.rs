@@ -1,6 +1,6 @@
-//! Announced silence: what a clean stop of the real agent does to the owner's inbox.
+//! Announced silence: the mails about a clean stop of the real agent.
 //!
-//! Cloud, function and agent run for real, one second for each minute of the story.
+//! Cloud, function and agent are real; a minute of the story takes one second.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -19,10 +19,10 @@ use tokio::time::{Instant, timeout_at};
 
 const DEVICE: &str = "dl-home";
 const KEY: &str = "the-key-of-dl-home";
-/// Everything here takes less than a minute; longer than this it hangs.
+/// Each test takes less than a minute; after this time it has hung.
 const HANG: Duration = Duration::from_mins(2);
 
-/// A cloud, a device that may run or not, and what has happened so far.
+/// A cloud, a device that may run or not, and the events so far.
 struct Stage {
     cloud: Cloud,
     internet: Internet,
@@ -65,28 +65,31 @@ impl Stage {
         self.agent = Some(Agent::start(&settings).expect("the agent starts"));
     }
 
-    /// Stops the agent as a service manager does, and waits until it has ended.
+    /// Stops the agent like a service manager, and waits for its exit.
     async fn stop_agent(&mut self) {
         let mut agent = self.agent.take().expect("an agent runs");
         agent.terminate();
         let deadline = Instant::now() + HANG;
         loop {
-            match timeout_at(deadline, agent.next()).await.expect("the agent ends") {
+            match timeout_at(deadline, agent.next()).await.expect("the agent exits") {
                 AgentEvent::Logged(_) => {}
                 AgentEvent::Exited(status) => {
-                    assert!(status.expect("known").success(), "a clean stop");
+                    assert!(
+                        status.expect("the exit status is known").success(),
+                        "the agent stops cleanly"
+                    );
                     return;
                 }
             }
         }
     }
 
-    /// Lets things happen until `enough` of them have.
+    /// Processes events until `enough` returns true.
     async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + HANG;
         while !enough(self) {
             let event = timeout_at(deadline, self.cloud.next_event()).await;
-            match event.expect("it happens") {
+            match event.expect("the event arrives in time") {
                 CloudEvent::HeartbeatVisible(heartbeat) => self.heartbeats.push(heartbeat),
                 CloudEvent::Mail { notification, .. } => self.mails.push((
                     notification.condition,
@@ -105,7 +108,7 @@ impl Stage {
         self.until(|stage| stage.heartbeats.len() >= wanted).await;
     }
 
-    /// Lets things happen for so many story minutes.
+    /// Processes events for this many story minutes.
     async fn minutes(&mut self, minutes: i64) {
         let end = self.clock.now() + SignedDuration::from_mins(minutes);
         // Evaluations are events too, so this ends at most one of them late.
@@ -122,7 +125,7 @@ fn lab() -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_restart_within_the_announced_silence_is_nobodys_business() {
+async fn a_restart_within_the_announced_silence_is_not_mailed() {
     let mut stage = Stage::set().await;
     stage.start_agent(Duration::from_secs(14));
     stage.heartbeats(3).await;
@@ -130,7 +133,7 @@ async fn a_restart_within_the_announced_silence_is_nobodys_business() {
     stage.until(|stage| stage.last().state.as_deref() == Some("stopping")).await;
     assert_eq!(stage.last().quiet, SignedDuration::from_mins(14));
 
-    // Longer than any silence that goes unnoticed without an announcement.
+    // Longer than any silence that is tolerated without an announcement.
     stage.minutes(10).await;
     assert_eq!(stage.last().state.as_deref(), Some("stopping"));
     stage.start_agent(Duration::from_secs(14));
@@ -140,7 +143,7 @@ async fn a_restart_within_the_announced_silence_is_nobodys_business() {
 }
 
 #[tokio::test]
-async fn a_stop_that_outlasts_its_announcement_is_an_outage() {
+async fn a_stop_that_outlasts_its_announced_silence_is_mailed() {
     let mut stage = Stage::set().await;
     stage.start_agent(Duration::from_secs(4));
     stage.heartbeats(3).await;
@@ -157,7 +160,7 @@ async fn a_stop_that_outlasts_its_announcement_is_an_outage() {
 }
 
 #[tokio::test]
-async fn a_device_that_announces_nothing_is_missed_after_a_stop() {
+async fn a_stop_without_an_announced_silence_is_mailed() {
     let mut stage = Stage::set().await;
     stage.start_agent(Duration::ZERO);
     stage.heartbeats(3).await;

@@ -1,4 +1,4 @@
-//! The deployed rules on virtual time: what would be mailed, and when.
+//! The deployed rules on virtual time: which mails are sent, and when.
 
 use ispmon_lab::{
     mail::Mail,
@@ -22,11 +22,11 @@ fn minute(minutes: f64) -> Timestamp {
 
 fn engine(devices: &[&str]) -> RuleEngine {
     let devices: Vec<String> = devices.iter().map(|&device| device.to_owned()).collect();
-    let rules = rules::deployed().expect("the deployed rules can be played");
+    let rules = rules::deployed().expect("the lab can evaluate the deployed rules");
     RuleEngine::new(rules.iter().map(|rule| rule.with_devices(&devices)).collect(), start())
 }
 
-/// A heartbeat of `device`, which announces `quiet` seconds of silence, as the function logs it.
+/// A heartbeat of `device` that announces `quiet` seconds of silence, as the function logs it.
 fn heartbeat(device: &str, at: f64, quiet: u32) -> Trace {
     let message = format!(
         r#"{{"event":"heartbeat","device":"{device}","note":"","state":"running","quiet_s":{quiet}}}"#
@@ -34,12 +34,12 @@ fn heartbeat(device: &str, at: f64, quiet: u32) -> Trace {
     Trace { timestamp: minute(at), message }
 }
 
-/// A heartbeat a minute, half a minute past it, in these minutes.
-fn beats(device: &str, minutes: std::ops::Range<u32>) -> Vec<Trace> {
+/// A heartbeat in each of these minutes, half a minute past it.
+fn heartbeats(device: &str, minutes: std::ops::Range<u32>) -> Vec<Trace> {
     minutes.map(|minute| heartbeat(device, f64::from(minute) + 0.5, 0)).collect()
 }
 
-/// The line of an outage of ten minutes before the story's minute `at`, as the function logs it.
+/// The log line of an outage of ten minutes before minute `at`, as the function logs it.
 fn outage(id: &str, at: f64) -> Trace {
     let (started, ended) = (minute(at - 10.0), minute(at));
     let message = format!(
@@ -48,12 +48,12 @@ fn outage(id: &str, at: f64) -> Trace {
     Trace { timestamp: minute(at), message }
 }
 
-/// The same line, written again later.
+/// The same log line, written again later.
 fn again(trace: &Trace, at: f64) -> Trace {
     Trace { timestamp: minute(at), message: trace.message.clone() }
 }
 
-/// Only what `REPORT` sends: the story minute and the id of each.
+/// The notifications of `REPORT`: minute and outage id of each.
 fn reports(sent: &[Notification]) -> Vec<(i64, &str)> {
     let sent = sent.iter().filter(|each| each.rule.name == REPORT);
     sent.map(|each| {
@@ -64,7 +64,8 @@ fn reports(sent: &[Notification]) -> Vec<(i64, &str)> {
     .collect()
 }
 
-/// Everything that goes out until the story's minute `until`, where `rows` are queryable at once.
+/// Evaluates the rules until minute `until` and returns all notifications; `rows` are queryable at
+/// once.
 fn play(engine: &mut RuleEngine, rows: &[Trace], until: f64) -> Vec<Notification> {
     let mut sent = Vec::new();
     while let Some(at) = engine.next_evaluation().filter(|at| *at <= minute(until)) {
@@ -74,7 +75,7 @@ fn play(engine: &mut RuleEngine, rows: &[Trace], until: f64) -> Vec<Notification
     sent
 }
 
-/// Rule, condition and story minute of each notification.
+/// Rule, condition and minute of each notification.
 fn summary(sent: &[Notification]) -> Vec<(&str, MonitorCondition, i64)> {
     sent.iter()
         .map(|each| {
@@ -88,8 +89,8 @@ use MonitorCondition::{Fired, Resolved};
 
 #[test]
 fn an_outage_is_an_alert_reminders_and_a_resolved_mail() {
-    let mut rows = beats("dl-home", 0..7);
-    rows.extend(beats("dl-home", 27..60));
+    let mut rows = heartbeats("dl-home", 0..7);
+    rows.extend(heartbeats("dl-home", 27..60));
     let sent = play(&mut engine(&["dl-home"]), &rows, 60.0);
     assert_eq!(
         summary(&sent),
@@ -101,10 +102,10 @@ fn an_outage_is_an_alert_reminders_and_a_resolved_mail() {
 }
 
 #[test]
-fn silence_of_five_minutes_is_mailed_after_five_to_ten() {
+fn silence_is_mailed_after_five_to_ten_minutes() {
     for tenths in 0..50 {
         let last = 10.0 + f64::from(tenths) / 10.0;
-        let mut rows = beats("dl-home", 0..10);
+        let mut rows = heartbeats("dl-home", 0..10);
         rows.push(heartbeat("dl-home", last, 0));
         let sent = play(&mut engine(&["dl-home"]), &rows, 30.0);
         let fired = sent.iter().find(|each| each.rule.name == SILENT).expect("an alert");
@@ -116,8 +117,8 @@ fn silence_of_five_minutes_is_mailed_after_five_to_ten() {
 #[test]
 fn a_resolved_mail_comes_with_the_third_healthy_evaluation() {
     for back in [21, 22, 23, 24] {
-        let mut rows = beats("dl-home", 0..3);
-        rows.extend(beats("dl-home", back..60));
+        let mut rows = heartbeats("dl-home", 0..3);
+        rows.extend(heartbeats("dl-home", back..60));
         let sent = play(&mut engine(&["dl-home"]), &rows, 60.0);
         assert_eq!(summary(&sent).last(), Some(&(SILENT, Resolved, 35)), "back in minute {back}");
     }
@@ -125,9 +126,9 @@ fn a_resolved_mail_comes_with_the_third_healthy_evaluation() {
 
 #[test]
 fn announced_silence_is_no_alert_until_it_is_over() {
-    let mut rows = beats("dl-home", 0..4);
+    let mut rows = heartbeats("dl-home", 0..4);
     rows.push(heartbeat("dl-home", 4.2, 30 * 60));
-    let back: Vec<Trace> = rows.iter().cloned().chain(beats("dl-home", 33..60)).collect();
+    let back: Vec<Trace> = rows.iter().cloned().chain(heartbeats("dl-home", 33..60)).collect();
     assert_eq!(play(&mut engine(&["dl-home"]), &back, 60.0), []);
 
     let sent = play(&mut engine(&["dl-home"]), &rows, 50.0);
@@ -135,8 +136,8 @@ fn announced_silence_is_no_alert_until_it_is_over() {
 }
 
 #[test]
-fn a_device_that_never_reported_is_silent_and_an_unexpected_one_is_nobodys_business() {
-    let sent = play(&mut engine(&["dl-home"]), &beats("elsewhere", 0..20), 20.0);
+fn a_device_that_never_reported_is_silent_and_an_unexpected_one_is_ignored() {
+    let sent = play(&mut engine(&["dl-home"]), &heartbeats("elsewhere", 0..20), 20.0);
     assert_eq!(sent[0].value, Some(2880.0));
     assert_eq!(sent[0].dimensions, [("Computer".to_owned(), "dl-home".to_owned())]);
     assert!(sent.iter().all(|each| each.rule.name == SILENT), "{:?}", summary(&sent));
@@ -144,17 +145,17 @@ fn a_device_that_never_reported_is_silent_and_an_unexpected_one_is_nobodys_busin
 }
 
 #[test]
-fn silence_beyond_what_a_query_may_see_does_not_resolve() {
+fn silence_beyond_the_time_range_of_the_query_does_not_resolve() {
     let hours = 80.0;
-    let sent = play(&mut engine(&["dl-home"]), &beats("dl-home", 0..7), hours * 60.0);
+    let sent = play(&mut engine(&["dl-home"]), &heartbeats("dl-home", 0..7), hours * 60.0);
     assert!(sent.iter().all(|each| each.condition == Fired), "{:?}", summary(&sent));
     assert_eq!(sent.iter().filter(|each| each.rule.name == SILENT).count(), 1);
 }
 
 #[test]
 fn two_devices_are_two_alerts_but_one_reminder() {
-    let mut rows = beats("attic", 0..7);
-    rows.extend(beats("Cellar", 0..8));
+    let mut rows = heartbeats("attic", 0..7);
+    rows.extend(heartbeats("Cellar", 0..8));
     let sent = play(&mut engine(&["attic", "cellar"]), &rows, 20.0);
     assert_eq!(summary(&sent), [(SILENT, Fired, 15), (SILENT, Fired, 15), (REMINDER, Fired, 20)]);
     let devices: Vec<&str> = sent.iter().map(|each| each.dimensions[0].1.as_str()).collect();
@@ -162,8 +163,8 @@ fn two_devices_are_two_alerts_but_one_reminder() {
 }
 
 #[test]
-fn an_outage_is_reported_once_in_one_mail_that_says_it_all() {
-    let mut rows = beats("dl-home", 0..120);
+fn an_outage_is_reported_once_in_one_complete_mail() {
+    let mut rows = heartbeats("dl-home", 0..120);
     rows.push(outage("a", 21.0));
     let sent = play(&mut engine(&["dl-home"]), &rows, 120.0);
     assert_eq!(summary(&sent), [(REPORT, Fired, 25)]);
@@ -188,11 +189,11 @@ fn an_outage_is_reported_once_in_one_mail_that_says_it_all() {
 }
 
 #[test]
-fn an_outage_that_is_handed_over_again_and_again_is_reported_once() {
+fn an_outage_that_is_handed_over_repeatedly_is_reported_once() {
     let first = outage("a", 21.0);
     let mut rows = Vec::new();
-    // Within the batch's retries, while its alert is fired, while it resolves, long after, and when
-    // the first line has almost left the time that a query sees.
+    // Within the batch's retries, while its alert is fired, while it resolves, long after, and when the
+    // first line has almost left the time range of the query.
     for at in [21.1, 22.0, 27.0, 48.0, 56.0, 66.0, 500.0, 2_895.0] {
         rows.push(again(&first, at));
     }
@@ -202,10 +203,10 @@ fn an_outage_that_is_handed_over_again_and_again_is_reported_once() {
 }
 
 #[test]
-fn a_line_that_can_be_queried_late_is_reported_all_the_same() {
+fn a_log_line_that_is_queryable_late_is_still_reported() {
     for delay in [0.0, 1.0, 3.4, 15.0, 24.0] {
         let mut engine = engine(&["dl-home"]);
-        let rows = beats("dl-home", 0..120);
+        let rows = heartbeats("dl-home", 0..120);
         let late = outage("a", 21.0);
         let mut sent = Vec::new();
         while let Some(at) = engine.next_evaluation().filter(|at| *at <= minute(120.0)) {
@@ -217,21 +218,21 @@ fn a_line_that_can_be_queried_late_is_reported_all_the_same() {
             sent.extend(engine.evaluate(at, &seen));
         }
         assert_eq!(reports(&sent).len(), 1, "{delay} minutes late");
-        assert_eq!(summary(&sent).len(), 1, "nothing else is mailed");
+        assert_eq!(summary(&sent).len(), 1, "no other mails");
     }
 }
 
 #[test]
-fn outages_that_are_handed_over_together_are_a_mail_each() {
-    let mut rows = beats("dl-home", 0..60);
+fn outages_of_one_batch_are_a_mail_each() {
+    let mut rows = heartbeats("dl-home", 0..60);
     rows.extend([outage("a", 21.0), outage("b", 21.0), outage("c", 26.0)]);
     let sent = play(&mut engine(&["dl-home"]), &rows, 60.0);
     assert_eq!(reports(&sent), [(25, "a"), (25, "b"), (30, "c")]);
 }
 
 #[test]
-fn an_evaluation_that_is_called_late_counts_at_its_time_and_missed_ones_are_skipped() {
-    let rows = beats("dl-home", 0..7);
+fn a_late_evaluation_counts_at_its_due_time_and_missed_ones_are_skipped() {
+    let rows = heartbeats("dl-home", 0..7);
     let mut engine = engine(&["dl-home"]);
     assert_eq!(engine.evaluate(minute(4.9), &rows), []);
     let sent = engine.evaluate(minute(16.2), &rows);
@@ -242,8 +243,8 @@ fn an_evaluation_that_is_called_late_counts_at_its_time_and_missed_ones_are_skip
 }
 
 #[test]
-fn the_deployed_rules_remember_as_they_should_and_mail_somebody() {
-    let rules = rules::deployed().expect("the deployed rules can be played");
+fn the_deployed_rules_are_stateful_as_intended_and_send_mail() {
+    let rules = rules::deployed().expect("the lab can evaluate the deployed rules");
     let memories: Vec<_> =
         rules.iter().map(|rule| (rule.settings().name.as_str(), rule.settings().mode)).collect();
     let stateful = RuleMode::Stateful { healthy_evaluations: 3 };
@@ -256,29 +257,29 @@ fn the_deployed_rules_remember_as_they_should_and_mail_somebody() {
 }
 
 #[test]
-fn deployed_subjects_name_the_device_and_leave_no_path_open() {
-    let mut rows = beats("dl-home", 0..7);
-    rows.extend(beats("dl-home", 22..60));
+fn deployed_subjects_name_the_device_and_have_no_unresolved_path() {
+    let mut rows = heartbeats("dl-home", 0..7);
+    rows.extend(heartbeats("dl-home", 22..60));
     for notification in play(&mut engine(&["dl-home"]), &rows, 60.0) {
         let mail = Mail::about(&notification);
         assert!(mail.subject.contains("dl-home"), "{}", mail.subject);
         assert!(!mail.subject.contains("${"), "{}", mail.subject);
-        // Azure may put its own subject in the place of ours.
+        // Azure may replace our subject with its own.
         let item = mail.body.lines().find(|line| line.starts_with("Configuration items"));
         assert!(item.is_some_and(|item| item.contains("dl-home")), "{}", mail.body);
     }
 }
 
 #[test]
-fn a_snapshot_whose_query_was_changed_is_refused() {
+fn a_snapshot_with_a_changed_query_is_rejected() {
     let snapshot = include_str!("../../../main.snapshot.json");
     let changed = snapshot.replace("rightouter", "leftouter");
     assert_ne!(snapshot, changed);
-    let error = rules::from_snapshot(&changed).expect_err("not what was written natively");
+    let error = rules::from_snapshot(&changed).expect_err("the query differs from its native form");
     assert!(error.to_string().contains(SILENT), "{error}");
     let changed = snapshot.replace("ago(7h)", "ago(8h)");
     assert_ne!(snapshot, changed);
-    let error = rules::from_snapshot(&changed).expect_err("not what was written natively");
+    let error = rules::from_snapshot(&changed).expect_err("the query differs from its native form");
     assert!(error.to_string().contains(REPORT), "{error}");
     let changed = snapshot.replace(
         r#""metricMeasureColumn": "silentMinutes""#,
@@ -292,7 +293,7 @@ fn a_snapshot_whose_query_was_changed_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// However often a device repeats itself within two days: one mail for each outage, with the first
+    /// However often a device repeats outages within two days: one mail for each outage, with the first
     /// evaluation that sees it.
     #[test]
     fn every_outage_is_one_mail(
@@ -305,7 +306,7 @@ proptest! {
             let first = outage(&id, *at);
             rows.extend(repeats.iter().map(|after| again(&first, at + after)));
             rows.push(first);
-            // An evaluation sees what was written up to its own time.
+            // An evaluation sees rows up to its own time.
             expected.push((((at / 5.0).ceil() as i64 * 5).max(5), id));
         }
         let sent = play(&mut engine(&["dl-home"]), &rows, 2_900.0);
@@ -316,8 +317,8 @@ proptest! {
         prop_assert_eq!(reported, expected);
     }
 
-    /// Whatever the beats do: fired and resolved alternate, an alert means 5 to 10 minutes of
-    /// silence, and a resolved mail means that nothing was silent in the last three evaluations.
+    /// For any heartbeats: fired and resolved alternate, an alert means 5 to 10 minutes of silence, and
+    /// a resolved mail means that nothing was silent in the last three evaluations.
     #[test]
     fn alerts_follow_the_silence(gaps in prop::collection::vec(0.2_f64..25.0, 1..30)) {
         let mut at = 0.0;

@@ -16,7 +16,7 @@ fn stdout(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_year_of_a_bad_line_is_shown_as_a_table() {
+fn a_year_of_a_bad_connection_is_shown_as_a_table() {
     let text = stdout(&[
         "--seeds",
         "1",
@@ -61,7 +61,7 @@ fn a_year_of_a_bad_line_is_shown_as_a_table() {
 }
 
 #[test]
-fn equal_arguments_give_equal_json_and_a_page_that_needs_nothing_from_elsewhere() {
+fn equal_arguments_give_equal_json_and_a_self_contained_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let page = folder.path().join("years.html");
     let page = page.to_str().expect("a path");
@@ -98,7 +98,7 @@ fn a_page_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_refused() {
+fn invalid_arguments_are_rejected() {
     simulate(&["--threshold", "soon"]).assert().code(64);
     simulate(&["--compare", "colour=red"]).assert().code(64);
 }

@@ -1,6 +1,6 @@
-//! What gets deployed, read from what `infra/snapshot.sh` makes of the templates: each of these settings has a
-//! wrong value with which an alert never comes, never ends, or ends while the device is still silent, or with
-//! which somebody gets in who should not.
+//! The deployed resources, read from what `infra/snapshot.sh` evaluates from the templates: with a
+//! wrong value of any of these settings an alert never fires, never resolves, or resolves while the
+//! device is still silent, or an unauthorized person gets access.
 
 mod access;
 mod deployment;

@@ -1,4 +1,5 @@
-//! `ispmon-lab up` as a user runs it: the binary with the real function, asked by curl, Python and bytes.
+//! `ispmon-lab up` as a user runs it: the binary with the real function, with requests by curl, Python
+//! and raw bytes.
 
 mod cloud;
 mod noise;
@@ -17,7 +18,7 @@ fn assert_ok(answer: &Answer) {
     assert_eq!(answer.header("x-ispmon-client-ip"), Some("127.0.0.1"));
 }
 
-/// Runs a program; `None`, with a note, when this machine does not have it.
+/// Runs a program; `None`, with a printed note, if it is not installed.
 fn run(command: &mut Command) -> Option<std::process::Output> {
     match command.output() {
         Ok(output) => Some(output),
@@ -64,29 +65,29 @@ fn every_simple_client_gets_ok() {
     ];
     for (method, headers, body) in requests {
         let headers = format!("{headers}x-functions-key: {KEY}\r\n");
-        assert_ok(&connection.ask(method, "/api/ping", &headers, body.as_bytes()));
+        assert_ok(&connection.exchange(method, "/api/ping", &headers, body.as_bytes()));
     }
     cloud.wait_for("Heartbeat from unknown");
     cloud.wait_for("Heartbeat from from-header");
     let headers = format!("x-functions-key: {KEY}\r\n");
-    let head = connection.ask("HEAD", "/api/ping", &headers, b"");
+    let head = connection.exchange("HEAD", "/api/ping", &headers, b"");
     assert_eq!((head.status, head.header("content-length")), (200, Some("2")));
-    assert_ok(&connection.ask("GET", &format!("/api/ping?code={KEY}"), "", b""));
+    assert_ok(&connection.exchange("GET", &format!("/api/ping?code={KEY}"), "", b""));
 }
 
 #[test]
-fn devices_on_the_list_are_expected() {
+fn listed_devices_are_expected() {
     let cloud = Cloud::start(&["--device", "office", "--device", "dl-home"]);
     let mut connection = cloud.connect();
     for (device, expected) in [("Office", "yes"), ("dl-home", "yes"), ("other", "no")] {
         let headers = format!("x-functions-key: {KEY}\r\nX-Device: {device}\r\n");
-        let answer = connection.ask("GET", "/api/ping", &headers, b"");
+        let answer = connection.exchange("GET", "/api/ping", &headers, b"");
         assert_eq!(answer.header("x-ispmon-expected"), Some(expected), "{device}");
     }
 }
 
 #[test]
-fn what_is_wrong_is_refused_and_the_connection_stays() {
+fn invalid_requests_are_rejected_and_the_connection_stays_open() {
     let cloud = Cloud::start(&[]);
     let mut connection = cloud.connect();
     let key = format!("x-functions-key: {KEY}\r\n");
@@ -102,31 +103,35 @@ fn what_is_wrong_is_refused_and_the_connection_stays() {
         ("POST", "/api/ping", &key, &too_long, 413),
     ];
     for (method, path, headers, body, status) in cases {
-        let answer = connection.ask(method, path, headers, body);
+        let answer = connection.exchange(method, path, headers, body);
         assert_eq!(answer.status, status, "{method} {path}");
         if answer.header("connection") == Some("close") {
-            assert!(connection.has_ended(), "{method} {path}: announced a close, but stays open");
+            assert!(connection.is_closed(), "{method} {path}: announced a close, but stays open");
             connection = cloud.connect();
         }
-        assert_ok(&connection.ask("GET", "/api/ping", &key, b""));
+        assert_ok(&connection.exchange("GET", "/api/ping", &key, b""));
     }
     let limit = vec![b' '; 64 * 1024];
-    assert_eq!(connection.ask("POST", "/api/ping", &key, &limit).status, 200, "only blanks: empty");
+    assert_eq!(
+        connection.exchange("POST", "/api/ping", &key, &limit).status,
+        200,
+        "only blanks: empty"
+    );
     cloud.wait_for("GET /api/ping from 127.0.0.1: 401");
     cloud.wait_for("POST to Ping: the answer was 413");
 }
 
 #[test]
-fn outages_are_taken() {
+fn outages_are_accepted() {
     let cloud = Cloud::start(&[]);
     let headers = format!("x-functions-key: {KEY}\r\nContent-Type: application/json\r\n");
     let body = br#"{"device":"dl-home","incidents":[]}"#;
-    let answer = cloud.connect().ask("POST", "/api/outages", &headers, body);
+    let answer = cloud.connect().exchange("POST", "/api/outages", &headers, body);
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body, br#"{"accepted":0}"#);
     let body = br#"{"device":"dl-home","incidents":[{"id":"0198c0de-0000-7000-8000-000000000001",
         "kind":"incident","cause":"isp","started":"2026-03-01T11:45:07Z","ended":"2026-03-01T12:05:04Z"}]}"#;
-    let answer = cloud.connect().ask("POST", "/api/outages", &headers, body);
+    let answer = cloud.connect().exchange("POST", "/api/outages", &headers, body);
     assert_eq!(answer.body, br#"{"accepted":1}"#);
     let line = cloud.wait_for("Handed over by dl-home");
     assert!(line.contains("isp, 2026-03-01 11:45:07 to 12:05:04"), "{line}");
@@ -135,7 +140,7 @@ fn outages_are_taken() {
 #[test]
 fn python_clients_get_ok() {
     let cloud = Cloud::start(&[]);
-    // A proxy of the environment must not capture what stays on this machine.
+    // A proxy from the environment must not capture loopback traffic.
     let clients = [
         ("requests", "session = requests.Session(); session.trust_env = False", "data"),
         ("httpx", "session = httpx.Client(trust_env=False)", "content"),
@@ -176,23 +181,23 @@ assert session.get(url).status_code == 401
 }
 
 #[test]
-fn ten_thousand_random_requests_leave_it_alive_and_its_memory_flat() {
+fn ten_thousand_random_requests_neither_kill_it_nor_leak_memory() {
     let cloud = Cloud::start(&[]);
     let mut random = fastrand::Rng::with_seed(4);
     let mut memory = Vec::new();
     for round in 0..10_000 {
-        Connection::open(cloud.address()).throw(&noise::request(&mut random, KEY));
+        Connection::open(cloud.address()).send_and_drain(&noise::request(&mut random, KEY));
         if [2_000, 9_999].contains(&round) {
             memory.push(cloud.function_memory());
         }
     }
     let key = format!("x-functions-key: {KEY}\r\n");
-    assert_ok(&cloud.connect().ask("GET", "/api/ping", &key, b""));
+    assert_ok(&cloud.connect().exchange("GET", "/api/ping", &key, b""));
     assert_eq!(cloud.lines_with("The function exited"), 0);
     assert_eq!(cloud.lines_with("The function was ended"), 0);
     if let [Some(before), Some(after)] = memory[..] {
-        // Requests may be under way at either moment, and an allocator keeps what they needed; half a kilobyte
-        // that is lost with each request would be more.
+        // Requests may be in flight at both measurements, and an allocator keeps freed memory; a leak
+        // of half a kilobyte per request would exceed this.
         assert!(after <= before + 4 * 1024, "the function grew from {before} kB to {after} kB");
     } else {
         let _ = std::io::Write::write_fmt(
@@ -212,7 +217,7 @@ fn a_stop_is_clean_and_leaves_nothing_but_mails() {
         assert!(ended.status.success(), "{signal:?}: {:?}", ended.status);
         assert_eq!(ended.stderr, "");
         if let Some(function) = function {
-            assert!(cloud::is_gone(function), "the function still runs");
+            assert!(cloud::is_gone(function), "the function is still running");
         }
         let left: Vec<_> = fs::read_dir(ended.temporary.path()).expect("a folder").collect();
         assert!(left.is_empty(), "{left:?}");
@@ -221,7 +226,7 @@ fn a_stop_is_clean_and_leaves_nothing_but_mails() {
 }
 
 #[test]
-fn it_ends_with_its_reason_when_the_function_fails_for_the_third_time() {
+fn it_exits_with_the_reason_when_the_function_fails_for_the_third_time() {
     let cloud = Cloud::start(&[]);
     for round in 1..=3 {
         cloud.wait_for_lines("The function is ready", round);
@@ -234,7 +239,7 @@ fn it_ends_with_its_reason_when_the_function_fails_for_the_third_time() {
             );
             return;
         };
-        kill_process(function, Signal::KILL).expect("it runs");
+        kill_process(function, Signal::KILL).expect("the function is running");
     }
     let ended = cloud.wait();
     assert_eq!(ended.status.code(), Some(1));
@@ -251,7 +256,7 @@ fn a_key_from_a_file_is_neither_shown_nor_an_argument() {
 }
 
 #[test]
-fn a_key_is_made_up_when_there_is_none_and_its_commands_work() {
+fn a_key_is_generated_if_there_is_none_and_the_printed_commands_work() {
     let cloud = Cloud::start_without_key();
     let guide = cloud.guide();
     let word = |before: &str| {
@@ -261,13 +266,13 @@ fn a_key_is_made_up_when_there_is_none_and_its_commands_work() {
     let key = word("x-functions-key: ");
     assert_eq!(key.len(), 32, "{guide}");
     let headers = format!("x-functions-key: {key}\r\n");
-    assert_ok(&cloud.connect().ask("GET", "/api/ping", &headers, b""));
+    assert_ok(&cloud.connect().exchange("GET", "/api/ping", &headers, b""));
     let file = word("ISPMON_HEARTBEAT_KEY_FILE=");
     assert_eq!(fs::read_to_string(file).expect("the key file"), key);
 }
 
 #[test]
-fn what_cannot_be_done_is_said() {
+fn errors_are_reported() {
     let taken = Cloud::start(&[]);
     let address = taken.address().to_string();
     let ended = cloud::fail(&["--listen", &address]);

@@ -1,4 +1,4 @@
-//! How the rows are made.
+//! Constructors of rows.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) const YOURS: Option<Party> = Some(Party::Yours);
 pub(super) const PROVIDER: Option<Party> = Some(Party::Provider);
 pub(super) const OTHER: Option<Party> = Some(Party::Other);
 
-/// Nothing but the defaults.
+/// The defaults.
 pub(super) fn defaults(_full: bool) -> Settings {
     Settings::default()
 }
@@ -26,7 +26,7 @@ pub(super) fn hasty(_full: bool) -> Settings {
     Settings { probe: Duration::from_secs(1), ..Settings::default() }
 }
 
-/// A heartbeat every 5 s that may take 8 s, so that a failed one does not have to be waited for.
+/// A heartbeat every 5 s with a timeout of 8 s, so that the row does not wait long for a failed one.
 pub(super) fn beating(full: bool) -> Settings {
     if full {
         return Settings::default();
@@ -38,7 +38,7 @@ pub(super) fn beating(full: bool) -> Settings {
     }
 }
 
-/// The same, with less time for the clock to be set after the start.
+/// The same, with a short grace period after the start.
 pub(super) fn beating_soon(full: bool) -> Settings {
     let grace = if full { Duration::from_mins(1) } else { Duration::from_secs(10) };
     Settings { grace, ..beating(full) }
@@ -89,7 +89,7 @@ pub(super) fn beaten(
     row
 }
 
-/// A row whose failure an agent without heartbeats finds by what it asks once a minute.
+/// A row whose failure an agent without heartbeats detects by its checks once a minute.
 pub(super) fn minutely(
     name: &'static str,
     title: &'static str,
@@ -101,13 +101,13 @@ pub(super) fn minutely(
     row.seconds = [115, 155];
     row.change(|failure| {
         failure.witness = Witness::Minute;
-        // It may be found late, and the first guess must not outlast it.
+        // It may be detected late, and the first guess must not outlast it.
         failure.lasts = [Duration::from_secs(85), Duration::from_mins(2)];
     });
     row
 }
 
-/// A row in which the endpoint alone is broken.
+/// A row in which only the endpoint fails.
 pub(super) fn endpoint(name: &'static str, title: &'static str, fault: Fault, cause: Cause) -> Row {
     let party = cause.party(ispmon_agent::outage::Party::Other);
     let mut row = beaten(name, title, fault, cause, party);
@@ -132,13 +132,13 @@ impl Row {
         }
     }
 
-    /// Says how many seconds it takes, scaled and in full.
+    /// Sets the duration in seconds, scaled and in full.
     pub(super) fn taking(mut self, seconds: [u32; 2]) -> Self {
         self.seconds = seconds;
         self
     }
 
-    /// Plays it in full only, because what it shows takes its time with any settings.
+    /// Runs the row in full only, because its timing cannot be scaled.
     pub(super) fn only_in_full(mut self, seconds: u32) -> Self {
         self.seconds = [0, seconds];
         self

@@ -1,4 +1,4 @@
-//! The device itself is the cause, or lacks what it would take to see it.
+//! Failures of the device itself, and a device that gives the agent no netlink.
 
 use ispmon_agent::outage::{Cause, Party};
 
@@ -9,13 +9,13 @@ use crate::play::{
     settings::{Heartbeats, Names},
 };
 
-/// All of them, in the order of the table.
+/// All rows, in the order of the table.
 pub(super) fn rows() -> Vec<Row> {
     use Fault::{FirewallDrops, FirewallRejects, KillSwitch, OwnNamesGone, RouterDead};
     vec![
         firewall(
             "firewall-rejects",
-            "The device's own packet filter refuses all.",
+            "The device's own packet filter rejects all.",
             FirewallRejects,
         ),
         firewall("firewall-drops", "The device's own packet filter drops all.", FirewallDrops),
@@ -26,13 +26,13 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         firewall(
             "firewall-local",
-            "The device's own packet filter refuses all, and there are no heartbeats.",
+            "The device's own packet filter rejects all, and there are no heartbeats.",
             FirewallRejects,
         )
         .locally(),
         beaten(
             "own-names",
-            "The name server on the device itself ends.",
+            "The name server on the device itself stops.",
             OwnNamesGone,
             Cause::Dns,
             YOURS,
@@ -57,7 +57,7 @@ pub(super) fn rows() -> Vec<Row> {
         }),
         probed(
             "no-netlink",
-            "The router dies, and the system keeps netlink from the agent.",
+            "The router dies, and the system denies the agent netlink.",
             RouterDead,
             Cause::Gateway,
             YOURS,

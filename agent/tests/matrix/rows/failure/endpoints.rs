@@ -1,4 +1,4 @@
-//! The endpoint alone breaks.
+//! Failures of the endpoint alone.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::play::{
     settings::Heartbeats,
 };
 
-/// All of them, in the order of the table.
+/// All rows, in the order of the table.
 pub(super) fn rows() -> Vec<Row> {
     use Fault::{
         Endpoint, EndpointNameGone, EndpointRefuses, EndpointShows, ProxyOnly, WebForbidden,
@@ -35,7 +35,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         endpoint(
             "endpoint-gone",
-            "The endpoint's name does not exist any more.",
+            "The endpoint's name no longer exists.",
             EndpointNameGone,
             Cause::Endpoint,
         ),
@@ -82,7 +82,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         endpoint(
             "tls-untrusted",
-            "The endpoint shows a certificate that nobody vouches for.",
+            "The endpoint shows a certificate of an untrusted authority.",
             EndpointShows(Certificate::Untrusted),
             Cause::Endpoint,
         ),

@@ -1,4 +1,4 @@
-//! The line breaks, and a box on the way goes on answering in the name of others.
+//! The connection fails, and another host on the path still answers under the addresses of others.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ispmon_agent::outage::Cause;
 use super::build::{PROVIDER, beaten, beating, minutely, plain_http, probed};
 use crate::play::{fault::Fault, rows::Row, settings::Heartbeats};
 
-/// All of them, in the order of the table.
+/// All rows, in the order of the table.
 pub(super) fn rows() -> Vec<Row> {
     use Fault::{
         IspSilent, ProxyAccepts, RouterOwnsAnchor, RouterPage, RouterSpeaksTls, SmallPacketsOnly,
@@ -16,7 +16,7 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         probed(
             "impostor",
-            "The line dies behind a router that answers in the name of 1.1.1.1.",
+            "The connection fails behind a router that answers as 1.1.1.1.",
             RouterOwnsAnchor,
             isp,
             PROVIDER,
@@ -25,7 +25,7 @@ pub(super) fn rows() -> Vec<Row> {
             .locally(),
         beaten(
             "impostor-tls",
-            "The line dies behind a router that answers for all anchors, with TLS of its own.",
+            "The connection fails behind a router that answers for all anchors, with TLS of its own.",
             RouterSpeaksTls,
             isp,
             PROVIDER,
@@ -39,7 +39,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         beaten(
             "proxy-accepts",
-            "The line dies behind a proxy that accepts every connection; names are answered.",
+            "The connection fails behind a proxy that accepts every connection; lookups are answered.",
             ProxyAccepts,
             isp,
             PROVIDER,
@@ -61,7 +61,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         probed(
             "router-page",
-            "The line dies, and the router shows its own page for every name.",
+            "The connection fails, and the router shows its own page for every name.",
             RouterPage,
             isp,
             PROVIDER,
@@ -78,7 +78,7 @@ pub(super) fn rows() -> Vec<Row> {
         .with(plain_http),
         probed(
             "home-endpoint",
-            "The line dies; heartbeats go to a server in the house by its global address.",
+            "The connection fails; heartbeats go to a server in the house by its global address.",
             IspSilent,
             isp,
             PROVIDER,

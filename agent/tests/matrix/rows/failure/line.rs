@@ -1,16 +1,16 @@
-//! The line breaks, or a part of it.
+//! Failures of the connection, or of a part of it.
 
 use ispmon_agent::outage::{Cause, Scope};
 
 use super::build::{PROVIDER, YOURS, hasty, probed};
 use crate::play::{fault::Fault, rows::Row, settings::Heartbeats, tunnel::Carries};
 
-/// All of them, in the order of the table.
+/// All rows, in the order of the table.
 pub(super) fn rows() -> Vec<Row> {
     [whole(), parts()].into_iter().flatten().collect()
 }
 
-/// The line, as a whole.
+/// Failures of the whole connection.
 fn whole() -> Vec<Row> {
     use Fault::{
         CablePulled, IspRejects, IspSilent, NoAddress, RouterDead, RouterDeadButKnown, RouterDeaf,
@@ -29,18 +29,18 @@ fn whole() -> Vec<Row> {
         ),
         probed(
             "gateway-deaf",
-            "The line dies behind a router that never answers probes.",
+            "The connection fails behind a router that never answers probes.",
             IspSilent,
             Cause::Isp,
             PROVIDER,
         )
         .with(|failure| failure.habit = Some(RouterDeaf)),
-        probed("isp", "The provider swallows everything.", IspSilent, Cause::Isp, PROVIDER),
+        probed("isp", "The provider drops everything.", IspSilent, Cause::Isp, PROVIDER),
         probed("isp-hasty", "The same with a probe each second.", IspSilent, Cause::Isp, PROVIDER)
             .with(|failure| failure.settings = hasty),
         probed(
             "isp-rejects",
-            "The provider refuses everything by ICMP.",
+            "The provider rejects everything by ICMP.",
             IspRejects,
             Cause::Isp,
             PROVIDER,
@@ -54,7 +54,7 @@ fn whole() -> Vec<Row> {
         ),
         probed(
             "isp-local",
-            "The provider swallows everything, and there are no heartbeats.",
+            "The provider drops everything, and there are no heartbeats.",
             IspSilent,
             Cause::Isp,
             PROVIDER,
@@ -62,7 +62,7 @@ fn whole() -> Vec<Row> {
         .locally(),
         probed(
             "contact-anchors",
-            "The provider swallows everything, and the anchors are asked for contact only.",
+            "The provider drops everything, and the anchors are probed for contact only.",
             IspSilent,
             Cause::Isp,
             PROVIDER,
@@ -74,7 +74,7 @@ fn whole() -> Vec<Row> {
         }),
         probed(
             "no-roots-local",
-            "The provider swallows everything; no anchor can prove itself, nor are there heartbeats.",
+            "The provider drops everything; no anchor can prove itself, and there are no heartbeats.",
             IspSilent,
             Cause::Isp,
             PROVIDER,
@@ -96,7 +96,7 @@ fn whole() -> Vec<Row> {
     ]
 }
 
-/// A part of the line, or what lies over it.
+/// Failures of a part of the connection, or of a tunnel over it.
 fn parts() -> Vec<Row> {
     use Fault::{IspSilent, IspSilentFor, RouterDead, TunnelDead};
     vec![
@@ -118,7 +118,7 @@ fn parts() -> Vec<Row> {
         .with(|failure| failure.expected.scope = Scope::Ipv4),
         probed(
             "tunnel",
-            "The tunnel dies, the line is up.",
+            "The tunnel dies; the connection works.",
             TunnelDead(Carries::All),
             Cause::Vpn,
             YOURS,
@@ -134,7 +134,7 @@ fn parts() -> Vec<Row> {
         .with(|failure| failure.prepare = |world| world.insert_tunnel(Carries::All)),
         probed(
             "tunnel-isp",
-            "The provider swallows everything, a tunnel included.",
+            "The provider drops everything, a tunnel included.",
             IspSilent,
             Cause::Isp,
             PROVIDER,

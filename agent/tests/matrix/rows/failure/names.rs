@@ -1,11 +1,11 @@
-//! What stands between names and addresses, or between the device and the internet.
+//! Failures of DNS, and captive portals.
 
 use ispmon_agent::outage::Cause;
 
 use super::build::{OTHER, PROVIDER, beaten, endpoint, minutely, plain_http, probed};
 use crate::play::{addresses::RESOLVER_V4, fault::Fault, rows::Row};
 
-/// All of them, in the order of the table.
+/// All rows, in the order of the table.
 pub(super) fn rows() -> Vec<Row> {
     use Fault::{NamesLie, NamesSilent, Portal, PortalAcceptsAll, PortalSaysOk, RouterNamesSilent};
     vec![
@@ -13,7 +13,7 @@ pub(super) fn rows() -> Vec<Row> {
         beaten("dns-lies", "The name server lies.", NamesLie, Cause::Dns, PROVIDER),
         probed(
             "portal",
-            "A login page answers, and swallows the rest.",
+            "A login page answers plain HTTP; the rest is dropped.",
             Portal,
             Cause::CaptivePortal,
             OTHER,
@@ -46,10 +46,10 @@ pub(super) fn rows() -> Vec<Row> {
             Cause::CaptivePortal,
             OTHER,
         ),
-        // Who names a server has it asked in place of the system's, so names are not what failed.
+        // The agent queries a configured name server in place of the system's, so DNS is not the cause.
         endpoint(
             "dns-other",
-            "The device's name servers are dead, and the one that is set for the agent lives.",
+            "The device's name servers are dead, and the one that is set for the agent works.",
             RouterNamesSilent,
             Cause::Endpoint,
         )

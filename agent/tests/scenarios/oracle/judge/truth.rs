@@ -1,4 +1,4 @@
-//! Truth: what was written must have been so, and what was so must have been written.
+//! Truth: the journal has only what happened, and everything that happened.
 
 use ispmon_agent::{
     outage::{Cause, GapCause, Incident, Party, Scope, Transition},
@@ -15,7 +15,7 @@ use super::{
 use crate::player::Outcome;
 
 impl Judge<'_> {
-    /// Truth: no downtime while the internet worked, or nothing was monitored.
+    /// Truth: no downtime while the internet worked, or while nothing was monitored.
     pub(super) fn compare_downtime(&mut self, incident: &Incident, outcome: &Outcome) {
         for (index, segment) in incident.segments.iter().enumerate() {
             if !segment.cause.is_downtime() {
@@ -30,7 +30,7 @@ impl Judge<'_> {
                         _ => stretch.internet == Some(true),
                     }
             };
-            // The latest stretch in which it did not work, and what was lost in it.
+            // The latest stretch in which it did not work, and what failed in it.
             let mut failed: Option<&Stretch> = None;
             // The first stretch after that.
             let mut since: Option<&Stretch> = None;
@@ -40,23 +40,23 @@ impl Judge<'_> {
                 let is_unmonitored = !stretch.watched
                     && (self.is_gap(stretch.from)
                         || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
-                // When it may have ended for the machine at the latest.
+                // The latest end that the machine can know.
                 let known = if is_worked {
                     let since = *since.get_or_insert(stretch);
                     failed.map_or(0, |failed| failed.to + self.late(failed, since))
                 } else {
-                    // What was asked before nothing could be asked may take until then.
+                    // Probes sent before the device became blind may take until then.
                     blind.map_or(stretch.from, |(from, _)| from + self.under_way()) + BLUR
                 };
                 let lossy = stretch.loss > 0 || failed.is_some_and(|before| before.loss > 0);
                 if !is_worked {
                     (failed, since) = (Some(stretch), None);
                 }
-                // A heartbeat that fails for something else raises doubt from its start on.
+                // A heartbeat that fails for another reason raises doubt from its start on.
                 let broken = stretch.fine != Some(true)
                     || stretch.endpoint != Some(true)
                     || !stretch.anchors;
-                // Names are asked every two seconds, and fail since their last answer.
+                // Lookups are made every two seconds; a DNS failure is dated back to the last answer.
                 let names = if segment.cause == Cause::Dns { 2 * SECOND } else { 0 };
                 // A proof takes three round trips.
                 let blur = BLUR
@@ -71,7 +71,7 @@ impl Judge<'_> {
                     let rule = if stretch.watched {
                         "no downtime while it worked"
                     } else {
-                        "no unmonitored downtime"
+                        "no downtime while unmonitored"
                     };
                     let details = format!(
                         "segment {index} {} {} from {from} to {to} ms covers {begins} to {ends} ms of {stretch:?}: {}",
@@ -86,20 +86,20 @@ impl Judge<'_> {
         }
     }
 
-    /// How long after the end of a failure it may be open.
+    /// How long after the end of a failure its incident may stay open.
     fn late(&self, failed: &Stretch, now: &Stretch) -> u64 {
         let seen = match failed.seen {
             // With contact alone, the login page must have gone first.
             Seen::ByProbes | Seen::ByProofs if !self.sketch.setup.tls => 2 * SECOND,
             Seen::ByProbes => 0,
-            // Names that are dead with the line may be noticed first.
+            // A DNS failure that started with the outage may be detected first.
             Seen::ByProofs | Seen::ByLookups => SECOND,
             Seen::ByHeartbeats => 35 * SECOND,
-            // The look-up that is under way has to end.
+            // The lookup in flight has to end.
             Seen::BySlowLookups => self.look_up(),
         };
-        // A family that has not returned may keep the other one waiting until its proof has failed, and
-        // a packet of the proof may be lost.
+        // A family that has not returned may delay the other one until its proof has failed, and a
+        // packet of the proof may be lost.
         let families = &self.sketch.setup.families;
         let waits = !self.sketch.setup.ipv6_broken
             && families.iter().any(|family| now.works[*family] != Some(true));
@@ -107,8 +107,8 @@ impl Judge<'_> {
         END_WITHIN + BLUR + seen + wait + 3 * now.latency_ms
     }
 
-    /// Whether it worked between two failures that only proof shows, and for a shorter time than one
-    /// question takes: what was sent in the first may wait past the beginning of the second.
+    /// Whether it worked between two failures that only proof shows, and for less time than one probe
+    /// takes: a probe sent in the first may end after the start of the second.
     fn is_overlooked(&self, worked: &Stretch) -> bool {
         let needs_proof = |at: &Stretch| at.watched && at.seen >= Seen::ByProofs;
         let before = self.stretches.iter().find(|at| at.to == worked.from);
@@ -118,12 +118,12 @@ impl Judge<'_> {
             && after.is_some_and(needs_proof)
     }
 
-    /// How long what was asked may take: a proof, or a heartbeat.
+    /// Longest duration of a probe in flight: a proof, or a heartbeat.
     fn under_way(&self) -> u64 {
         if self.sketch.setup.beating == Beating::None { 4 * SECOND } else { 10 * SECOND }
     }
 
-    /// From when to when this device can ask nobody, around a time.
+    /// The period around a time in which the device can send no probe.
     fn blind_since(&self, at: u64) -> Option<(u64, u64)> {
         let blind = self.sketch.faults.iter().filter(|fault| {
             matches!(fault.what, What::LocalFailure(_)) && fault.from <= at && at < fault.to
@@ -180,7 +180,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Truth: what failed is counted, but for what the probes cannot see at its beginning.
+    /// Truth: failures are counted, except for a start that the probes cannot detect.
     pub(super) fn compare_coverage(&mut self, incidents: &[Incident], outcome: &Outcome) {
         let down = self.down.iter().map(|run| (Scope::Internet, *run, self.known(*run, None)));
         let families = self.family_down.iter().flat_map(|(family, runs)| {
@@ -193,12 +193,12 @@ impl Judge<'_> {
                 continue;
             }
             let family = Family::BOTH.into_iter().find(|family| Scope::from(*family) == scope);
-            // What fails since before the grace period is dated back to it.
+            // A failure from before the grace period is dated back to it.
             let unsettled = self.stretches.iter().rfind(|at| at.unsettled && at.from <= known);
             let is_graced = self.unsettled(run, known).is_some();
             let began =
                 unsettled.filter(|_| is_graced).map_or(run.from, |at| at.from.max(run.from));
-            // The look-up of names that failed before has to end.
+            // The lookup that was in flight when DNS failed has to end.
             let names = self.stretches.iter().any(|at| {
                 at.to == run.from && at.seen == Seen::BySlowLookups && scope != Scope::Internet
             });
@@ -221,25 +221,25 @@ impl Judge<'_> {
                     && run.from <= fault.from
                     && fault.from <= run.to + MINUTE
             });
-            // A crash is dated by the last sign of life.
+            // A crash is dated by the alive file.
             let tolerated = 1_500 + if crashed { MINUTE } else { 0 };
             if counted + tolerated < expected {
                 let lines: Vec<_> =
                     incidents.iter().map(|incident| line(incident, outcome)).collect();
                 let details =
                     format!("{counted} of {expected} ms of {scope} in {run:?}: {lines:#?}");
-                self.report("what failed is counted", details);
+                self.report("failures are counted", details);
             }
         }
     }
 
-    /// Truth: a line is bad only when packets are lost or late.
+    /// Truth: a connection is degraded only while packets are lost or late.
     pub(super) fn compare_quality(&mut self, outcome: &Outcome) {
         for (at, transition) in &outcome.transitions {
             let Transition::Opened(incident) = transition else { continue };
             let recent =
                 self.stretches.iter().filter(|s| s.from <= *at && s.to + 330 * SECOND >= *at);
-            // Two anchors that die lose packets like a bad line.
+            // Two dead anchors lose packets like a degraded connection.
             let dead = self.sketch.faults.iter().filter(|fault| {
                 matches!(fault.what, What::Anchor(..))
                     && fault.to + 330 * SECOND >= *at
@@ -251,12 +251,12 @@ impl Judge<'_> {
                 });
             if incident.scope == Scope::Quality && good {
                 let details = format!("at {at} ms: {}", line(incident, outcome));
-                self.report("a line is bad only when it loses or delays", details);
+                self.report("`degraded` only with loss or delay", details);
             }
         }
     }
 
-    /// A device that can ask nobody is blind, and the record says so.
+    /// A device that can send no probe is blind, and the journal has a gap for it.
     pub(super) fn compare_blindness(&mut self, outcome: &Outcome) {
         let blind = |what: &What| matches!(what, What::LocalFailure(_));
         let mut expected = Vec::new();
@@ -283,7 +283,7 @@ impl Judge<'_> {
                         <= 5 * SECOND + self.sketch.setup.interval_ms
             });
             if !seen {
-                self.report("a blind agent says so", format!("from {from} to {to} ms"));
+                self.report("blindness is in the journal", format!("from {from} to {to} ms"));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The recording handler: writes down what it receives, and answers as the recorded one did.
+//! The recording handler: stores what it receives, and responds like the recorded handler.
 
 use std::{
     env, fs,
@@ -11,11 +11,12 @@ use std::{
 
 use super::wire::{content_length, head_end};
 
-/// The line that the recorded handler wrote for each request.
+/// The log line that the recorded handler wrote for each request.
 pub(crate) const LINE: &str =
     r#"{"event":"heartbeat","device":"dl-home","note":"braces {0} {x} and \u00fc"}"#;
 
-/// Handles requests until it is killed or told to exit; returns when no test started it.
+/// Handles requests until it is killed or a request makes it exit; returns at once if no test started
+/// it.
 pub(crate) fn run() {
     let setting = |name| env::var(name).expect(name);
     let Some(folder) = env::var_os("TEST_FOLDER").map(PathBuf::from) else { return };
@@ -69,7 +70,7 @@ fn answer(stream: &mut TcpStream, request: &str, status: &str) {
     let answer = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\nx-ispmon-client-ip: 203.0.113.7\r\n\r\n{body}"
     );
-    // The host may have gone.
+    // The host may have closed the connection.
     let _ = stream.write_all(answer.as_bytes());
 }
 
@@ -90,14 +91,15 @@ fn read(stream: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// Writes a file that appears as a whole.
+/// Writes a file atomically.
 fn put(path: &Path, content: &[u8]) {
     let draft = path.with_extension("draft");
     fs::write(&draft, content).expect("a file can be written");
     fs::rename(&draft, path).expect("a file can be renamed");
 }
 
-/// Waits for a file, for five minutes at most: a test that ended without making it leaves no process behind.
+/// Waits for a file for at most five minutes, so that a test that ends without creating it leaves no
+/// process behind.
 fn wait_for(path: &Path) {
     for _ in 0..60_000 {
         if path.exists() {

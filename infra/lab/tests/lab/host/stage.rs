@@ -1,4 +1,4 @@
-//! A host with the recording handler, and everything that a test asks about them.
+//! A host with the recording handler, and accessors for the tests.
 
 use std::{
     collections::BTreeMap,
@@ -20,21 +20,21 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::wire::{Connection, Message};
 
-/// Bounds a hang of a test, nothing else.
+/// Timeout for a hanging test.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Waits for something that must happen.
+/// Awaits a future that must complete.
 pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, future).await.expect("it happens in time")
+    timeout(DEADLINE, future).await.expect("the future completes in time")
 }
 
-/// What a test wants to be different.
+/// Settings of a test that may differ from the defaults.
 pub(crate) struct Wanted {
-    /// When the handler begins to answer: `at-once`, `when-released`, `never`.
+    /// When the handler starts to answer: `at-once`, `when-released`, `never`.
     pub(crate) start: &'static str,
     /// `initializationTimeout` of host.json.
     pub(crate) initialization: &'static str,
-    /// Whether the caller's address is appended.
+    /// Whether the front end appends the client's address.
     pub(crate) front_end: bool,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Stage {
     rest: Rest,
 }
 
-/// What is left when the host is gone.
+/// The parts that outlive the host.
 pub(crate) struct Rest {
     folder: TempDir,
     events: Arc<Events>,
@@ -100,7 +100,7 @@ impl Stage {
         Connection::open(self.address()).await
     }
 
-    /// Sends a request on a connection of its own.
+    /// Sends a request on a new connection.
     pub(crate) async fn exchange(&self, request: &[u8]) -> Message {
         self.connect().await.exchange(request).await
     }
@@ -146,7 +146,7 @@ impl Rest {
     }
 
     pub(crate) fn readiness_question(&self) -> Message {
-        self.message("readiness").expect("the host asked")
+        self.message("readiness").expect("the host sent the readiness request")
     }
 
     /// The handler's working directory and environment.
@@ -155,7 +155,7 @@ impl Rest {
         serde_json::from_slice(&text).expect("JSON")
     }
 
-    /// Lets a handler go on that holds a request or its start.
+    /// Releases a handler that holds a request or its start.
     pub(crate) fn release(&self) {
         fs::write(self.path("released"), "").expect("a file can be written");
     }
@@ -189,7 +189,7 @@ impl Rest {
         let mut events = self.events.subscribe();
         let find = |events: &Vec<HostEvent>| events.iter().filter(&wanted).nth(nth - 1).cloned();
         let seen = in_time(events.wait_for(|events| find(events).is_some())).await;
-        find(&seen.expect("the host lives")).expect("it was there")
+        find(&seen.expect("the host is running")).expect("the event was found")
     }
 
     /// Waits for the first item of a kind.
@@ -202,7 +202,7 @@ impl Rest {
         }
     }
 
-    /// Waits for the trace of a line.
+    /// Waits for the trace of a log line.
     pub(crate) async fn trace(&self, line: &str) -> TelemetryItem {
         let is_wanted = |item: &TelemetryItem| matches!(&item.data, Data::MessageData(data) if data.message == line);
         self.telemetry(is_wanted).await
@@ -224,7 +224,7 @@ impl Rest {
         self.events.borrow().iter().filter_map(started).collect()
     }
 
-    /// How often a handler was started.
+    /// The number of handler starts.
     pub(crate) fn starts(&self) -> usize {
         self.processes().len()
     }
@@ -233,21 +233,22 @@ impl Rest {
         self.processes().into_iter().any(|process| test_kill_process(process).is_ok())
     }
 
-    /// Kills the last handler.
+    /// Kills the handler that was started last.
     pub(crate) fn kill_handler(&self) {
         let last = *self.processes().last().expect("a handler was started");
-        kill_process(last, Signal::KILL).expect("the handler lives");
+        kill_process(last, Signal::KILL).expect("the handler is running");
     }
 }
 
-/// The app that was recorded, with this test binary as its handler.
+/// The app of the recording, with this test binary as its handler.
 fn write_app(app: &Path, initialization: &str) {
     let host = serde_json::json!({
         "version": "2.0",
         "customHandler": {
             "description": {
                 "defaultExecutablePath": "handler",
-                // With one thread, as by default on one processor, its name would begin the first line.
+                // With one test thread, the default on one processor, the test's name would be printed
+                // before the first line.
                 "arguments": ["--exact", "host::handler", "--nocapture", "--test-threads=2"],
             },
             "enableForwardingHttpRequest": true,

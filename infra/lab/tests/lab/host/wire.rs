@@ -1,4 +1,4 @@
-//! HTTP/1.1 as bytes, so that what is compared is what was sent.
+//! HTTP/1.1 as bytes, so that the tests compare exactly what was sent.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use super::stage::in_time;
 
-/// A request or an answer, made comparable: heads apart from order, case, dates and ids.
+/// A request or a response in comparable form: without the order and case of headers, dates and ids.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     /// The request line or the status line.
@@ -61,12 +61,12 @@ fn header(line: &str) -> (String, String) {
     (name, value)
 }
 
-/// The length of the head with the empty line behind it.
+/// The length of the head including the empty line.
 pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// The length of the body that a head announces.
+/// The Content-Length of a head.
 pub(crate) fn content_length(head: &[u8]) -> usize {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let value = head.lines().find_map(|line| line.strip_prefix("content-length:"));
@@ -99,7 +99,7 @@ impl Connection {
         self.answer(false).await
     }
 
-    /// Whether no answer comes, as far as a short wait can tell.
+    /// Whether no response arrives within a short wait.
     pub(crate) async fn is_silent(&mut self) -> bool {
         let mut byte = [0];
         timeout(Duration::from_millis(300), self.0.peek(&mut byte)).await.is_err()
@@ -116,12 +116,12 @@ impl Connection {
         while bytes.len() < length {
             self.read_more(&mut bytes).await;
         }
-        assert_eq!(bytes.len(), length, "more than one answer");
+        assert_eq!(bytes.len(), length, "more than one response");
         Message::parse(&bytes)
     }
 
     async fn read_more(&mut self, bytes: &mut Vec<u8>) {
         let read = in_time(self.0.read_buf(bytes)).await.expect("the answer can be read");
-        assert!(read > 0, "the connection ended within an answer: {bytes:?}");
+        assert!(read > 0, "the connection ended within a response: {bytes:?}");
     }
 }

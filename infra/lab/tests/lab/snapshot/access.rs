@@ -1,4 +1,4 @@
-//! Who may do what, and what nobody can find out.
+//! Role assignments, keys and secrets.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn identity(deployment: &Deployment, end: &str) -> String {
     deployment.named(IDENTITY, &name)["id"].as_str().unwrap().to_owned()
 }
 
-/// The roles of an identity: on what, and which.
+/// The roles of an identity: scope and role.
 fn roles(deployment: &Deployment, identity: &str) -> BTreeSet<(String, String)> {
     let principal = format!("[reference('{identity}', '2024-11-30').principalId]");
     let assignments = deployment.of_type(ROLE).into_iter();
@@ -35,7 +35,7 @@ fn roles(deployment: &Deployment, identity: &str) -> BTreeSet<(String, String)> 
 }
 
 #[test]
-fn the_rules_may_read_what_they_query_and_nothing_else() {
+fn the_rules_can_read_only_the_tables_they_query() {
     for deployment in deployment::all() {
         let identity = identity(&deployment, "alert-identity");
         let expected = json!({"type": "UserAssigned", "userAssignedIdentities": {&identity: {}}});
@@ -49,7 +49,7 @@ fn the_rules_may_read_what_they_query_and_nothing_else() {
 }
 
 #[test]
-fn the_app_may_use_its_storage_and_write_telemetry_and_nothing_else() {
+fn the_app_can_only_use_its_storage_and_write_telemetry() {
     for deployment in deployment::all() {
         let identity = identity(&deployment, "app-identity");
         let expected = json!({"type": "UserAssigned", "userAssignedIdentities": {&identity: {}}});
@@ -59,11 +59,12 @@ fn the_app_may_use_its_storage_and_write_telemetry_and_nothing_else() {
             (deployment.id(COMPONENT).to_owned(), METRICS_PUBLISHER.to_owned()),
         ];
         assert_eq!(roles(&deployment, &identity), BTreeSet::from(expected));
-        assert_eq!(deployment.of_type(ROLE).len(), 4, "nobody else gets a role");
+        assert_eq!(deployment.of_type(ROLE).len(), 4, "no other identity has a role");
     }
 }
 
-/// Named after anything else, an assignment clashes with its predecessor when the identity is made anew.
+/// With a name derived from anything else, an assignment clashes with its predecessor when the identity
+/// is recreated.
 #[test]
 fn assignments_are_named_after_principal_ids() {
     for deployment in deployment::all() {
@@ -77,7 +78,7 @@ fn assignments_are_named_after_principal_ids() {
 }
 
 #[test]
-fn nobody_has_a_key() {
+fn shared_keys_are_disabled() {
     for deployment in deployment::all() {
         let storage = &deployment.only(STORAGE)["properties"];
         for (property, value) in [
@@ -107,7 +108,7 @@ fn nobody_has_a_key() {
 }
 
 #[test]
-fn outputs_are_these_and_hold_no_secret() {
+fn outputs_are_complete_and_have_no_secret() {
     for deployment in deployment::all() {
         let outputs = deployment.outputs.as_object().unwrap();
         let names: BTreeSet<_> = outputs.keys().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! The evaluated deployments, and what they were made with.
+//! The evaluated deployments, and their parameters.
 
 use serde_json::Value;
 
@@ -11,12 +11,12 @@ pub(crate) const SITE: &str = "Microsoft.Web/sites";
 pub(crate) const STORAGE: &str = "Microsoft.Storage/storageAccounts";
 pub(crate) const ACTION_GROUP: &str = "Microsoft.Insights/actionGroups";
 
-/// Where everything is deployed to.
+/// The resource group of all deployments.
 pub(crate) const RESOURCE_GROUP: &str =
     "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/ispmon";
 
-/// The kinds of rules about devices: the middle of their names, what their alerts are split by, in the rule's
-/// order, and what they measure.
+/// The kinds of device rules: the middle of their names, the dimensions of their alerts in the rule's
+/// order, and their measure.
 pub(crate) const KINDS: [Kind; 3] = [
     Kind { name: "device-silent", dimensions: &["Computer"], measured: "silentMinutes" },
     Kind { name: "device-silent-reminder", dimensions: &["Computer"], measured: "longestMinutes" },
@@ -44,12 +44,12 @@ pub(crate) struct Deployment {
     pub(crate) outputs: Value,
 }
 
-/// One rule about devices.
+/// One device rule.
 pub(crate) struct Rule {
-    /// The deployment and the rule, for a failing test.
+    /// The deployment and the rule, for messages of failing tests.
     pub(crate) name: String,
     pub(crate) kind: &'static Kind,
-    /// Which set of devices, from 0.
+    /// The index of its set of devices, from 0.
     pub(crate) set: usize,
     pub(crate) resource: Value,
 }
@@ -81,7 +81,7 @@ pub(crate) fn main() -> Deployment {
     read("main", "ispmon", "westeurope", devices, text)
 }
 
-/// Awkward names, no defaults.
+/// Awkward device names, no defaults.
 pub(crate) fn many() -> Deployment {
     let devices =
         ["it's the \"attic\"", r"back\slash\'", "007", "Büro 東京 🏠 1.50", "'] | take 0 //"];
@@ -90,7 +90,7 @@ pub(crate) fn many() -> Deployment {
     read("many", "Net-Watch-16-xyz", "northeurope", devices, text)
 }
 
-/// More devices than a rule can hold.
+/// More devices than one rule can hold.
 pub(crate) fn thousand() -> Deployment {
     let devices = (1..=1_000).map(|number| format!("site-{number:04}")).collect();
     let text = include_str!("../../../../thousand.snapshot.json");
@@ -140,7 +140,7 @@ impl Deployment {
         self.only(kind)["id"].as_str().unwrap()
     }
 
-    /// All rules about devices.
+    /// All device rules.
     pub(crate) fn rules(&self) -> Vec<Rule> {
         let rules = self.of_type(RULE).into_iter().filter_map(|resource| {
             let name = resource["name"].as_str().unwrap();
@@ -156,7 +156,7 @@ impl Deployment {
         rules.collect()
     }
 
-    /// The sets of devices, as the templates split them when no name is long.
+    /// The sets of devices, as the templates split them if no name is long.
     pub(crate) fn sets(&self) -> Vec<&[String]> {
         self.devices.chunks(200).collect()
     }

@@ -13,7 +13,7 @@ fn settings(deployment: &Deployment) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn it_runs_on_flex_consumption_and_grows_no_further_than_it_may() {
+fn it_runs_on_flex_consumption_with_a_limited_instance_count() {
     for (deployment, runtime, instances) in [
         (deployment::main(), ["custom", "1.0"], 2),
         (deployment::many(), ["node", "22"], 40),
@@ -37,7 +37,7 @@ fn it_runs_on_flex_consumption_and_grows_no_further_than_it_may() {
 }
 
 #[test]
-fn its_package_lies_in_its_own_container_and_is_read_by_its_identity() {
+fn its_package_is_in_its_own_container_and_read_by_its_identity() {
     for deployment in deployment::all() {
         let account = deployment.only(STORAGE)["name"].as_str().unwrap();
         let container =
@@ -60,7 +60,7 @@ fn its_package_lies_in_its_own_container_and_is_read_by_its_identity() {
 }
 
 #[test]
-fn it_is_reached_by_https_only() {
+fn it_is_reachable_by_https_only() {
     for deployment in deployment::all() {
         let properties = &deployment.only(SITE)["properties"];
         assert_eq!(properties["httpsOnly"], true);
@@ -74,7 +74,7 @@ fn it_is_reached_by_https_only() {
 }
 
 #[test]
-fn its_settings_are_these_and_none_that_flex_consumption_must_not_have() {
+fn its_settings_are_complete_and_allowed_on_flex_consumption() {
     for deployment in deployment::all() {
         let settings = settings(&deployment);
         let names: Vec<_> = settings.keys().map(String::as_str).collect();
@@ -98,7 +98,7 @@ fn its_settings_are_these_and_none_that_flex_consumption_must_not_have() {
 }
 
 #[test]
-fn it_knows_the_devices_that_are_watched_as_long_as_the_list_is_short() {
+fn it_has_the_monitored_devices_as_a_setting_if_the_list_is_short() {
     for deployment in [deployment::main(), deployment::many()] {
         let expected = deployment.devices.join(",");
         assert_eq!(settings(&deployment)["EXPECTED_DEVICES"], expected);
@@ -106,7 +106,7 @@ fn it_knows_the_devices_that_are_watched_as_long_as_the_list_is_short() {
     assert!(deployment::thousand().devices.join(",").len() > 8_192);
 }
 
-/// The function says by itself what telemetry it needs: host.json must not be overridden by a setting.
+/// The function sets its telemetry levels in host.json; no app setting may override them.
 #[test]
 fn nothing_overrides_the_hosts_file() {
     let host: Value =

@@ -1,4 +1,4 @@
-//! How much a rule holds.
+//! Limits of a rule and of a template.
 
 use super::deployment::{self, RULE};
 
@@ -6,7 +6,7 @@ use super::deployment::{self, RULE};
 pub(crate) const RULE_BYTES: usize = 65_536;
 const RULE_DEVICES: usize = 200;
 const DESCRIPTION_CHARACTERS: usize = 4_096;
-/// What the portal takes as a subject.
+/// The portal's limit of a subject.
 const SUBJECT_CHARACTERS: usize = 128;
 
 #[test]
@@ -30,16 +30,17 @@ fn no_rule_is_too_large() {
     }
 }
 
-/// A rule is one resource, and a template may have 800; what is deployed for 5,000 devices is 25 times this.
+/// A rule is one resource, and a template may have 800; a deployment for 5,000 devices has 25 times
+/// this number of rules.
 #[test]
-fn a_thousand_devices_are_five_sets() {
+fn a_thousand_devices_are_split_into_five_sets() {
     let thousand = deployment::thousand();
     assert_eq!(thousand.sets().len(), 5);
     let per_set = thousand.rules().len() / 5 + 1;
     assert!(thousand.resources.len() + 20 * per_set <= 800);
 }
 
-/// The template's own limit of 4 MB, with what is deployed for 5,000 devices with short names.
+/// The template's limit of 4 MB, with a deployment for 5,000 devices with short names.
 #[test]
 fn the_compiled_template_is_small() {
     assert!(include_str!("../../../../azuredeploy.json").len() < 1_000_000);

@@ -1,4 +1,4 @@
-//! Names that Azure takes, whatever the prefix.
+//! Resource names that are valid in Azure with any prefix.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,13 @@ fn is_lower_or_digit(character: char) -> bool {
 }
 
 #[test]
-fn names_that_are_unique_in_all_of_azure_are_short_and_say_whose_they_are() {
+fn globally_unique_names_are_short_and_start_with_the_prefix() {
     for deployment in deployment::all() {
         let storage = deployment.only(STORAGE)["name"].as_str().unwrap();
         assert!((3..=24).contains(&storage.len()), "{storage}");
         assert!(storage.chars().all(is_lower_or_digit), "{storage}");
-        // The host's id is the first 32 characters: cut off, two apps would share their locks and keys.
+        // The host id is the first 32 characters: two apps with the same ones would share their locks
+        // and keys.
         let app = deployment.only(SITE)["name"].as_str().unwrap();
         assert!((2..=32).contains(&app.len()), "{app}");
         assert!(app.chars().all(|each| is_lower_or_digit(each) || each == '-'), "{app}");
@@ -27,7 +28,7 @@ fn names_that_are_unique_in_all_of_azure_are_short_and_say_whose_they_are() {
 }
 
 #[test]
-fn all_names_begin_with_the_prefix_and_none_occurs_twice() {
+fn all_names_start_with_the_prefix_and_are_unique() {
     for deployment in deployment::all() {
         let workspace = deployment.only(WORKSPACE)["name"].as_str().unwrap();
         assert!((4..=63).contains(&workspace.len()), "{workspace}");

@@ -1,4 +1,4 @@
-//! The compiled templates: what waits for what, what can be left out, and what a value is by default.
+//! The compiled templates: dependencies, optional parts, and default values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ fn template() -> Value {
     serde_json::from_str(include_str!("../../../../azuredeploy.json")).unwrap()
 }
 
-/// What a resource of a template waits for, directly or not.
+/// The direct and indirect dependencies of a resource of a template.
 fn awaited(template: &Value, name: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![name.to_owned()];
@@ -25,7 +25,7 @@ fn awaited(template: &Value, name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn roles_come_before_what_needs_them() {
+fn roles_are_assigned_before_they_are_needed() {
     let template = template();
     let app = awaited(&template, "functionApp");
     assert!(
@@ -44,7 +44,7 @@ fn roles_come_before_what_needs_them() {
     }
 }
 
-/// A package that is deployed by the template itself, where no script uploads it.
+/// A package that the template itself deploys, if no script uploads it.
 #[test]
 fn code_is_deployed_last_and_only_when_its_address_is_given() {
     let template = template();
@@ -58,9 +58,9 @@ fn code_is_deployed_last_and_only_when_its_address_is_given() {
     assert_eq!(template["parameters"]["packageUri"]["defaultValue"], "");
 }
 
-/// The first of two deployments has no rules: nothing must alarm before a heartbeat can be queried.
+/// The first of two deployments has no rules: nothing may alert before a heartbeat can be queried.
 #[test]
-fn rules_and_watchers_can_be_left_out_and_nothing_else_can() {
+fn only_rules_and_watchers_are_optional() {
     let template = template();
     let mut optional: Vec<_> = template["resources"]
         .as_object()
@@ -90,7 +90,7 @@ fn every_parameter_is_described_and_bounded() {
     }
 }
 
-/// Values by default stand in two places, because a file of values cannot leave one out.
+/// Defaults are defined in two files, because a parameter file cannot leave a value out.
 #[test]
 fn defaults_are_the_same_with_and_without_an_environment() {
     let parameters = template()["parameters"].clone();

@@ -1,11 +1,11 @@
-//! Who is told, and what a mail says.
+//! Recipients of alerts, and the content of mails.
 
 use serde_json::json;
 
 use super::deployment::{self, ACTION_GROUP, COMPONENT, RULE, WORKSPACE};
 
 #[test]
-fn everybody_is_mailed_with_the_common_schema() {
+fn all_recipients_use_the_common_schema() {
     let main = deployment::main();
     let group = &main.only(ACTION_GROUP)["properties"];
     let owner = json!({"name": "owner@example.org", "emailAddress": "owner@example.org", "useCommonAlertSchema": true});
@@ -28,7 +28,7 @@ fn everybody_is_mailed_with_the_common_schema() {
         assert_eq!(group["location"], "global");
         assert_eq!(group["properties"]["enabled"], true);
         assert!(group["properties"]["groupShortName"].as_str().unwrap().len() <= 12);
-        // An evaluated deployment keeps secrets unevaluated, and a URL may hold one.
+        // An evaluated deployment keeps secrets unevaluated, and a URL may contain one.
         let webhooks = group["properties"]["webhookReceivers"].to_string();
         assert!(webhooks.contains("parameters('webhookUrls')"), "{webhooks}");
         assert!(webhooks.contains("'useCommonAlertSchema', true()"), "{webhooks}");
@@ -38,7 +38,7 @@ fn everybody_is_mailed_with_the_common_schema() {
 }
 
 #[test]
-fn every_rule_tells_the_people_and_names_the_device() {
+fn every_rule_notifies_the_action_group_and_names_the_device() {
     for deployment in deployment::all() {
         let group = deployment.id(ACTION_GROUP);
         for rule in deployment.of_type(RULE) {
@@ -58,7 +58,7 @@ fn every_rule_tells_the_people_and_names_the_device() {
 }
 
 #[test]
-fn a_subject_says_whether_the_alert_fired_or_resolved_if_both_are_mailed() {
+fn a_subject_has_the_condition_if_both_are_mailed() {
     let condition = "${data.essentials.monitorCondition}";
     for rule in deployment::all().iter().flat_map(deployment::Deployment::rules) {
         let actions = &rule.properties()["actions"];
@@ -69,11 +69,11 @@ fn a_subject_says_whether_the_alert_fired_or_resolved_if_both_are_mailed() {
 }
 
 #[test]
-fn nobody_is_told_that_an_outage_report_resolves_and_of_everything_else_somebody_is() {
+fn only_the_resolve_of_an_outage_report_is_suppressed() {
     for deployment in deployment::all() {
         let mut covered = Vec::new();
         for processing in deployment.of_type("Microsoft.AlertsManagement/actionRules") {
-            // The provider refuses a region.
+            // The provider rejects a region.
             assert_eq!(processing["location"], "Global");
             let properties = &processing["properties"];
             assert_eq!(properties["enabled"], true);
@@ -90,7 +90,7 @@ fn nobody_is_told_that_an_outage_report_resolves_and_of_everything_else_somebody
             );
             let [id] = &rule["values"].as_array().unwrap()[..] else { panic!("one rule") };
             covered.push(id.clone());
-            // The alert's target is the component or its workspace; both lie in the scope.
+            // The alert's target is the component or its workspace; both are in the scope.
             let [scope] = &properties["scopes"].as_array().unwrap()[..] else {
                 panic!("one scope")
             };

@@ -1,4 +1,4 @@
-//! The queries of the rules: which devices they name, and what they yield.
+//! The queries of the rules: their devices, and their results.
 
 use ispmon_lab::query::{Query, Trace, template::quote};
 use serde_json::json;
@@ -26,13 +26,13 @@ fn columns(text: &str) -> Vec<String> {
     columns.iter().map(name).collect()
 }
 
-/// Native forms of all queries but the one that runs every minute.
-fn played(rule: &Rule) -> Option<Query> {
+/// Native forms of all queries except the one that runs every minute.
+fn native(rule: &Rule) -> Option<Query> {
     (!rule.is_every_minute()).then(|| Query::parse(rule.query()).unwrap())
 }
 
 #[test]
-fn every_query_names_the_devices_of_its_set_and_no_others() {
+fn every_query_names_exactly_the_devices_of_its_set() {
     for deployment in deployment::all() {
         let sets = deployment.sets();
         for rule in deployment.rules() {
@@ -51,7 +51,7 @@ fn every_query_names_the_devices_of_its_set_and_no_others() {
 }
 
 #[test]
-fn a_result_holds_the_dimensions_and_the_measured_number_and_no_time() {
+fn a_result_has_the_dimensions_and_the_measure_and_no_time() {
     for deployment in deployment::all() {
         for rule in deployment.rules() {
             let condition = rule.condition();
@@ -68,12 +68,12 @@ fn a_result_holds_the_dimensions_and_the_measured_number_and_no_time() {
 }
 
 #[test]
-fn the_queries_yield_rows_for_what_they_are_about() {
+fn the_queries_yield_rows_for_their_events() {
     let seen = "2026-03-01T07:59:00Z".parse().unwrap();
     let message = r#"{"event":"outage","device":"dl-home","key":"d:dl-home","id":"a","kind":"incident","cause":"isp","started":"2026-03-01T07:00:00Z","ended":"2026-03-01T07:20:03Z","downtime_s":1203}"#;
     let rows = [Trace { timestamp: seen, message: message.to_owned() }];
     for rule in deployment::main().rules() {
-        let query = played(&rule).unwrap();
+        let query = native(&rule).unwrap();
         assert_eq!(query.measured_column(), rule.kind.measured, "{}", rule.name);
         let result = query.evaluate("2026-03-01T08:00:00Z".parse().unwrap(), &rows);
         assert!(!result.is_empty(), "{}", rule.name);
@@ -84,19 +84,20 @@ fn the_queries_yield_rows_for_what_they_are_about() {
     }
 }
 
-/// Azure does not say in which order a mail's dimensions come: these have one place in both orders.
+/// Azure does not define the order of dimensions in a mail: here the alphabetical order and the rule's
+/// order are the same.
 #[test]
-fn dimensions_stand_in_the_order_of_the_alphabet() {
+fn dimensions_are_in_alphabetical_order() {
     for kind in &KINDS {
         assert!(kind.dimensions.is_sorted(), "{}", kind.name);
-        assert!(kind.dimensions.len() <= 6, "{}: more than a rule may have", kind.name);
+        assert!(kind.dimensions.len() <= 6, "{}: more dimensions than a rule may have", kind.name);
         // A default mail shows the dimension of this name as the configuration item.
         assert!(kind.dimensions.contains(&"Computer"), "{}", kind.name);
     }
 }
 
 #[test]
-fn the_queries_keep_to_what_an_alert_rule_can_run() {
+fn the_queries_use_only_what_an_alert_rule_can_run() {
     for deployment in deployment::all() {
         for rule in deployment.rules() {
             let (name, text) = (&rule.name, rule.query());
@@ -135,11 +136,11 @@ fn the_queries_keep_to_what_an_alert_rule_can_run() {
 }
 
 #[test]
-fn what_runs_every_minute_joins_nothing_and_reads_its_own_component_only() {
+fn the_rule_that_runs_every_minute_joins_nothing_and_reads_only_its_own_component() {
     let many = deployment::many();
     let rules = many.rules();
     let [rule] = &rules.iter().filter(|rule| rule.is_every_minute()).collect::<Vec<_>>()[..] else {
-        panic!("the rule about silence, and it alone");
+        panic!("expected only the silence rule");
     };
     assert_eq!(rule.kind.name, "device-silent");
     for forbidden in ["join", "take ", "ingestion_time", "traces\n"] {
@@ -151,7 +152,7 @@ fn what_runs_every_minute_joins_nothing_and_reads_its_own_component_only() {
 }
 
 #[test]
-fn the_rules_mean_the_same_devices_silence_and_frequency() {
+fn the_rules_agree_on_devices_silence_and_frequency() {
     let first_hour = (2..=12).map(|step| step * 5);
     let first_day = (2..=24).map(|hour| hour * 60);
     let default_marks: Vec<_> = first_hour.chain(first_day).collect();
@@ -162,7 +163,7 @@ fn the_rules_mean_the_same_devices_silence_and_frequency() {
     ] {
         let sets = deployment.sets();
         for rule in deployment.rules() {
-            match played(&rule) {
+            match native(&rule) {
                 Some(Query::DeviceSilent(query)) => {
                     assert_eq!(query.devices, sets[rule.set], "{}", rule.name);
                 }

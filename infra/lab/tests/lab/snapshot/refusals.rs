@@ -1,5 +1,5 @@
-//! What the templates refuse, and how they split the longest names: these need the Bicep CLI, which evaluates a
-//! deployment offline.
+//! Values that the templates reject, and how they split the longest names. These tests need the Bicep
+//! CLI, which evaluates a deployment offline.
 
 use std::{
     env, fs,
@@ -18,7 +18,8 @@ use super::{
 
 const SECRET: &str = "https://hooks.example.org/secret";
 
-/// A copy of the templates, and the program that evaluates them; `None`, with a note, without the program.
+/// A copy of the templates, and the program that evaluates them; without the program `None`, with a
+/// printed note.
 struct Templates {
     folder: TempDir,
     bicep: PathBuf,
@@ -54,7 +55,7 @@ impl Templates {
         fs::write(self.folder.path().join(name), text).unwrap();
     }
 
-    /// Evaluates a file of values with these variables.
+    /// Evaluates a parameter file with these environment variables.
     fn evaluate(&self, name: &str, variables: &[(&str, &str)]) -> Output {
         let mut command = Command::new(&self.bicep);
         command.current_dir(self.folder.path()).env_clear();
@@ -82,7 +83,7 @@ impl Templates {
 }
 
 #[test]
-fn unusable_values_are_refused_with_a_sentence_that_names_the_variable() {
+fn invalid_values_are_rejected_with_a_message_that_names_the_variable() {
     let Some(templates) = Templates::copied() else { return };
     for (variables, reason) in [
         (vec![("PREFIX", "home-")], "PREFIX must hold letters"),
@@ -98,9 +99,9 @@ fn unusable_values_are_refused_with_a_sentence_that_names_the_variable() {
     }
 }
 
-/// Secrets are not evaluated offline, so the functions are asked themselves.
+/// Secrets are not evaluated offline, so the validation functions are called directly.
 #[test]
-fn values_are_told_apart_one_by_one() {
+fn each_value_is_accepted_or_rejected_correctly() {
     let Some(templates) = Templates::copied() else { return };
     templates.write("trial.bicepparam", "using './trial.bicep'\n");
     templates.write(
@@ -138,7 +139,7 @@ output lists (string[])[] = map(table.lists, text => checkedUrls(text))
         "urls": ["http://x.example", "https://", "ftp://x", "x", "https://a b", ""],
         "lists": [],
     });
-    // The agent refuses the same letters. The rest is blank or has a control character or a line break.
+    // The agent rejects the same letters. The rest is blank or has a control character or a line break.
     for (table, is_good) in [(&good, true), (&bad, false)] {
         for name in table["devices"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
             let is_plain = !name.trim().is_empty()
@@ -180,10 +181,10 @@ output lists (string[])[] = map(table.lists, text => checkedUrls(text))
     }
 }
 
-/// Evaluates the templates for these devices, and wants every device in exactly one rule of each kind, and no rule
-/// too large; gives the number of sets.
+/// Evaluates the templates for these devices, checks that every device is in exactly one rule of each
+/// kind and that no rule is too large, and returns the number of sets.
 fn split(templates: &Templates, devices: &[String], variables: &[(&str, &str)]) -> usize {
-    // What one variable holds on Linux is less than the list of all devices.
+    // An environment variable on Linux holds less than the list of all devices.
     let lists: Vec<_> = devices.chunks(625.min(devices.len())).map(|part| part.join(",")).collect();
     let names: Vec<_> = (1..=lists.len())
         .map(|number| match number {
@@ -230,14 +231,14 @@ fn the_longest_names_are_split_so_that_no_rule_is_too_large() {
 }
 
 #[test]
-fn as_many_devices_as_there_may_be_fit_into_one_deployment() {
+fn the_maximum_number_of_devices_fits_into_one_deployment() {
     let Some(templates) = Templates::copied() else { return };
     let sets = split(&templates, &devices(5_000, "'"), &[("DAILY_CAP_GB", "15")]);
     assert!((25..=40).contains(&sets), "{sets}");
 }
 
 #[test]
-fn without_rules_nothing_is_evaluated_and_all_the_rest_is_there() {
+fn without_rules_all_other_resources_are_deployed() {
     let Some(templates) = Templates::copied() else { return };
     let output = templates
         .evaluate("main", &[("RULES_ENABLED", "false"), ("HEARTBEAT_DEVICE_8", "attic, DL-Home")]);
@@ -257,7 +258,7 @@ fn without_rules_nothing_is_evaluated_and_all_the_rest_is_there() {
         deployment.resources.iter().map(|each| each["id"].clone()).collect()
     };
     assert_eq!(ids(&bare), kept.map(|each| each["id"].clone()).collect::<Vec<_>>());
-    // A list goes on in further variables, and a device that is named twice is one device.
+    // A list continues in further variables, and a device that is listed twice is one device.
     let settings = &bare.only(deployment::SITE)["properties"]["siteConfig"]["appSettings"];
     assert!(settings.to_string().contains(r#""dl-home,attic""#), "{settings}");
 }

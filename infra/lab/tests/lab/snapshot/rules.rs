@@ -1,4 +1,4 @@
-//! When the rules look, how far back, and what they make of it.
+//! Schedule, time range and conditions of the rules.
 
 use ispmon_lab::rules;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::deployment::{self, COMPONENT, KINDS, RULE, WORKSPACE};
 
 #[test]
-fn there_are_exactly_these_rules() {
+fn the_rules_are_complete() {
     for deployment in deployment::all() {
         let mut expected = Vec::new();
         for set in 0..deployment.sets().len() {
@@ -35,7 +35,7 @@ fn only_the_reminder_repeats() {
             assert_eq!(rule.properties()["autoMitigate"], remembers, "{}", rule.name);
         }
         for rule in deployment.of_type(RULE) {
-            // A muted rule cannot be stateful, and a reminder must not be swallowed.
+            // A muted rule cannot be stateful, and a reminder must not be muted.
             assert_eq!(rule["properties"]["muteActionsDuration"], Value::Null, "{rule}");
         }
     }
@@ -68,9 +68,9 @@ fn the_rules_are_enabled_and_look_back_48_hours_at_every_evaluation() {
     }
 }
 
-/// From the resource provider: what a rule may have in these places.
+/// The values that the resource provider accepts.
 #[test]
-fn frequencies_windows_and_ranges_are_values_that_azure_takes() {
+fn frequencies_windows_and_ranges_are_valid_in_azure() {
     const FREQUENCIES: [&str; 4] = ["PT1M", "PT5M", "PT10M", "PT15M"];
     const RANGES: [&str; 5] = ["PT15M", "PT30M", "PT1H", "P1D", "P2D"];
     for deployment in deployment::all() {
@@ -94,7 +94,8 @@ fn the_rules_query_the_component_that_keeps_every_heartbeat() {
         assert_eq!(component["properties"]["IngestionMode"], "LogAnalytics");
         assert_eq!(component["properties"]["WorkspaceResourceId"], workspace["id"]);
         for rule in deployment.rules() {
-            // The tables of a component are functions, which a rule that runs every minute must not use.
+            // The tables of a component are functions, which a rule that runs every minute must not
+            // use.
             let scope = if rule.is_every_minute() { workspace } else { component };
             assert_eq!(rule.properties()["scopes"], json!([scope["id"]]), "{}", rule.name);
             assert_eq!(rule.resource["location"], deployment.location, "{}", rule.name);
@@ -103,7 +104,7 @@ fn the_rules_query_the_component_that_keeps_every_heartbeat() {
 }
 
 #[test]
-fn thresholds_are_what_the_parameters_say() {
+fn thresholds_match_the_parameters() {
     for (deployment, silence, report) in [
         (deployment::main(), 5.0, 5.0),
         (deployment::many(), 6.5, 12.0),
@@ -114,14 +115,14 @@ fn thresholds_are_what_the_parameters_say() {
             let condition = rule.condition();
             assert_eq!(condition["operator"], "GreaterThanOrEqual", "{}", rule.name);
             assert_eq!(condition["threshold"].as_f64(), Some(threshold), "{}", rule.name);
-            // The queries show whole tenths, so that only such a threshold is reached in time.
+            // The queries return tenths, so only a threshold in tenths is reached in time.
             assert!((threshold * 10.0).fract().abs() < f64::EPSILON);
         }
     }
 }
 
 #[test]
-fn the_lab_plays_the_rules_of_every_deployment_but_not_the_watchers() {
+fn the_lab_evaluates_the_rules_of_every_deployment_but_not_the_watchers() {
     for (text, played) in [
         (include_str!("../../../../main.snapshot.json"), 3),
         (include_str!("../../../../thousand.snapshot.json"), 15),

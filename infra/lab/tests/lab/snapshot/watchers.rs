@@ -1,4 +1,4 @@
-//! Who watches the watcher.
+//! Rules about the monitoring itself.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn field(name: &str, value: &str) -> Value {
 }
 
 #[test]
-fn a_rule_that_is_disabled_or_deleted_or_fails_is_mailed() {
+fn disabling_deleting_or_failure_of_a_rule_is_mailed() {
     for deployment in deployment::all() {
         for (name, operation) in [
             ("rule-disabled", "Microsoft.Insights/ScheduledQueryRules/disable/action"),
@@ -37,7 +37,7 @@ fn a_rule_that_is_disabled_or_deleted_or_fails_is_mailed() {
             field("category", "ResourceHealth"),
             field("resourceType", RULE),
             {"anyOf": [now("Degraded"), now("Unavailable")]},
-            // Not Unknown: so it is before the first evaluation.
+            // Not Unknown, which is the state before the first evaluation.
             {"anyOf": [before("Available"), before("Degraded"), before("Unavailable")]},
         ]);
         assert_eq!(health["condition"]["allOf"], expected);
@@ -54,7 +54,7 @@ fn a_rule_that_is_disabled_or_deleted_or_fails_is_mailed() {
 }
 
 #[test]
-fn a_reached_daily_cap_is_mailed_where_there_is_one() {
+fn reaching_the_daily_cap_is_mailed_if_there_is_one() {
     for (deployment, cap) in
         [(deployment::main(), 1), (deployment::many(), -1), (deployment::thousand(), 5)]
     {
@@ -74,7 +74,7 @@ fn a_reached_daily_cap_is_mailed_where_there_is_one() {
         let query = condition["query"].as_str().unwrap();
         assert!(query.starts_with("_LogOperation\n") && query.contains("OverQuota"), "{query}");
         assert!(query.ends_with("| summarize notices = count()"), "{query}");
-        // Never `Count`: the query always yields one row.
+        // Never `Count`: the query always returns one row.
         assert_eq!(condition["timeAggregation"], "Maximum");
         assert_eq!(condition["metricMeasureColumn"], "notices");
         assert_eq!(
@@ -84,9 +84,9 @@ fn a_reached_daily_cap_is_mailed_where_there_is_one() {
     }
 }
 
-/// Azure adds this rule to a new component by itself, under this name.
+/// Azure itself adds this rule to a new component, under this name.
 #[test]
-fn the_rule_that_azure_adds_is_off() {
+fn the_rule_that_azure_adds_is_disabled() {
     for deployment in deployment::all() {
         let rule = deployment.only("Microsoft.AlertsManagement/smartDetectorAlertRules");
         let component = deployment.only(COMPONENT);
@@ -98,7 +98,7 @@ fn the_rule_that_azure_adds_is_off() {
 }
 
 #[test]
-fn a_budget_is_there_when_it_is_wanted() {
+fn a_budget_is_created_if_requested() {
     let budgets = |deployment: Deployment| {
         deployment.of_type("Microsoft.Consumption/budgets").into_iter().cloned().collect::<Vec<_>>()
     };

@@ -19,7 +19,7 @@ fn queries(content: &Value) -> Vec<&Value> {
 }
 
 #[test]
-fn every_query_of_the_folder_is_shown() {
+fn every_query_file_is_shown() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../queries/workbook");
     for deployment in deployment::all() {
         let content = content(&deployment);
@@ -38,7 +38,7 @@ fn every_query_of_the_folder_is_shown() {
 }
 
 #[test]
-fn the_queries_run_on_the_component_in_the_time_that_the_user_picks() {
+fn the_queries_run_on_the_component_in_the_selected_time_range() {
     for deployment in deployment::all() {
         let content = content(&deployment);
         let component = json!([deployment.id(COMPONENT)]);

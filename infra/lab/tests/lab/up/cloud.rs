@@ -1,4 +1,4 @@
-//! A running `ispmon-lab up` and what it prints.
+//! A running `ispmon-lab up` and its output.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use crate::http::Connection;
 
 /// The function key of these tests.
 pub(crate) const KEY: &str = "a-key-for-tests";
-/// Bounds a hang of a test, nothing else.
+/// Timeout for a hanging test.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A running lab; whatever becomes of the test, nothing of it stays.
+/// A running lab. Dropping it stops the lab and its function.
 pub(crate) struct Cloud {
     child: Option<Child>,
     printed: Arc<Printed>,
@@ -30,13 +30,13 @@ pub(crate) struct Cloud {
     home: Option<TempDir>,
 }
 
-/// What a lab left behind.
+/// What remains of a lab that has exited.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) stderr: String,
-    /// The folder that it had for temporary files.
+    /// Its folder for temporary files.
     pub(crate) temporary: TempDir,
-    /// The folder that it ran in.
+    /// Its working directory.
     pub(crate) home: TempDir,
 }
 
@@ -54,11 +54,12 @@ fn command(home: &Path, temporary: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a lab that is to fail at its start.
+/// Runs a lab that must fail at its start.
 pub(crate) fn fail(arguments: &[&str]) -> Ended {
     let home = tempfile::tempdir().expect("a folder");
     let temporary = tempfile::tempdir().expect("a folder");
-    let output = command(home.path(), temporary.path(), arguments).output().expect("it starts");
+    let output =
+        command(home.path(), temporary.path(), arguments).output().expect("the lab starts");
     let stderr = String::from_utf8(output.stderr).expect("text");
     Ended { status: output.status, stderr, temporary, home }
 }
@@ -79,7 +80,7 @@ impl Cloud {
         let temporary = tempfile::tempdir().expect("a folder");
         let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
         let mut child =
-            command(home.path(), temporary.path(), &arguments).spawn().expect("it starts");
+            command(home.path(), temporary.path(), &arguments).spawn().expect("the lab starts");
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let printed = Arc::new(Printed::default());
         let reader = Arc::clone(&printed);
@@ -133,23 +134,23 @@ impl Cloud {
             .unwrap_or_else(|| panic!("no {count} lines contain {text:?}:\n{}", lines.join("\n")))
     }
 
-    /// How many lines contain `text` so far.
+    /// The number of lines that contain `text` so far.
     pub(crate) fn lines_with(&self, text: &str) -> usize {
         let lines = self.printed.lines.lock().expect("no panic");
         lines.iter().filter(|line| line.contains(text)).count()
     }
 
-    /// What is printed before anything happens.
+    /// The output before any event.
     pub(crate) fn guide(&self) -> String {
         self.wait_for("Times are UTC");
         self.printed.lines.lock().expect("no panic").join("\n")
     }
 
     fn id(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
+        self.child.as_ref().expect("the lab is running").id()
     }
 
-    /// The function's process, where there is a /proc to find it in.
+    /// The function's process, if there is a /proc to find it in.
     pub(crate) fn function(&self) -> Option<Pid> {
         children(self.id()).into_iter().next()
     }
@@ -158,24 +159,24 @@ impl Cloud {
     pub(crate) fn function_memory(&self) -> Option<u64> {
         let process = self.function()?.as_raw_nonzero();
         let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        // Not the pages of the program itself, which are mapped when they are first used.
+        // Without the mapped pages of the program itself, which are loaded on first use.
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Sends a signal and waits for the end.
+    /// Sends a signal and waits for the exit.
     pub(crate) fn end(self, signal: Signal) -> Ended {
         send(self.id(), signal);
         self.wait()
     }
 
-    /// Waits for the end.
+    /// Waits for the exit.
     pub(crate) fn wait(mut self) -> Ended {
-        let mut child = self.child.take().expect("it runs");
+        let mut child = self.child.take().expect("the lab is running");
         let mut stderr = String::new();
         let mut pipe = child.stderr.take().expect("piped");
         pipe.read_to_string(&mut stderr).expect("text");
-        let status = child.wait().expect("it ends");
+        let status = child.wait().expect("the lab exits");
         let (temporary, home) = (self.temporary.take(), self.home.take());
         Ended { status, stderr, temporary: temporary.expect("kept"), home: home.expect("kept") }
     }
@@ -184,7 +185,7 @@ impl Cloud {
 impl Drop for Cloud {
     fn drop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        // A lab that is asked to stop takes its function with it, however early that is.
+        // A lab that gets SIGTERM stops its function, however early that is.
         if let Some(process) = Pid::from_raw(child.id().cast_signed()) {
             let _ = kill_process(process, Signal::TERM);
         }
@@ -205,14 +206,14 @@ impl Drop for Cloud {
 
 fn send(id: u32, signal: Signal) {
     let process = Pid::from_raw(id.cast_signed()).expect("a process id");
-    kill_process(process, signal).expect("it runs");
+    kill_process(process, signal).expect("the process is running");
 }
 
 pub(crate) fn is_gone(process: Pid) -> bool {
     test_kill_process(process).is_err()
 }
 
-/// The processes that `parent` has started, as far as /proc tells.
+/// The processes that `parent` has started, if /proc lists them.
 fn children(parent: u32) -> Vec<Pid> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     processes
@@ -222,7 +223,7 @@ fn children(parent: u32) -> Vec<Pid> {
         .collect()
 }
 
-/// The second field behind the program's name in `stat` is the parent (proc(5)).
+/// The second field after the program's name in `stat` is the parent (proc(5)).
 fn parent_of(id: i32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;

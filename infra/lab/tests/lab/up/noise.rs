@@ -1,4 +1,4 @@
-//! Requests that nobody would send, and some that somebody would.
+//! Random requests: mostly invalid, some plausible.
 
 use fastrand::Rng;
 
@@ -32,7 +32,7 @@ const FRAGMENTS: [&str; 14] = [
     " ",
 ];
 
-/// Bytes that end a connection in any case: it is half closed by its client.
+/// A request whose connection ends in any case, because the client half-closes it.
 pub(crate) fn request(random: &mut Rng, key: &str) -> Vec<u8> {
     match random.u8(0..10) {
         0 => bytes(random, 300),
