@@ -38,7 +38,7 @@ fn without_a_url_the_agent_runs_logs_it_once_and_obeys_signals() {
         let (status, log) = agent.end();
         assert!(status.success(), "{status}");
         assert_eq!(log.matches("no heartbeat URL is set").count(), 1, "{log}");
-        assert!(!log.contains("cloud could not be told"), "{log}");
+        assert!(!log.contains("could not be announced"), "{log}");
     }
 }
 

@@ -82,7 +82,7 @@ fn a_failed_stop_announcement_is_retried() {
     let (status, log) = stop_with(0, Behaviour::Close);
     assert!(status.success(), "{status}");
     assert!(log.contains("dl-home stops, and raises no alarm for 30 min."), "{log}");
-    assert!(!log.contains("could not be told"), "{log}");
+    assert!(!log.contains("could not be announced"), "{log}");
 }
 
 #[test]
