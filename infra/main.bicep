@@ -1,4 +1,4 @@
-metadata description = 'ispmon in one resource group: a function that takes heartbeats in, where they are kept, and the rules that mail when they stop.'
+metadata description = 'ispmon in one resource group: a function that receives heartbeats, the workspace that stores them, and the rules that mail when they stop.'
 
 import { deviceName, mailAddress, reminderMinute } from 'modules/types.bicep'
 import {
@@ -16,7 +16,7 @@ targetScope = 'resourceGroup'
 @description('Azure region of all resources.')
 param location string = resourceGroup().location
 
-@description('Beginning of all names: letters, digits and single hyphens, beginning with a letter, not ending with a hyphen.')
+@description('Prefix of all names: letters, digits and single hyphens, beginning with a letter, not ending with a hyphen.')
 @minLength(2)
 @maxLength(16)
 param prefix string = 'ispmon'
@@ -26,19 +26,19 @@ param prefix string = 'ispmon'
 @maxLength(5000)
 param devices deviceName[]
 
-@description('Addresses that are mailed.')
+@description('Addresses that get the mails.')
 @minLength(1)
 @maxLength(100)
 param mailAddresses mailAddress[]
 
-@description('Whether the owners of the subscription are mailed too. Their addresses need no passcode, so somebody is told from the first night on.')
+@description('Whether the owners of the subscription get the mails too. Their addresses need no passcode, so mails arrive from the first night on.')
 param mailOwners bool = true
 
-@description('URLs that are called beside the mails, with the common alert schema, separated by commas; empty for none. They must be public and begin with https://. Slack and Teams do not understand this schema: put a Logic App between.')
+@description('URLs that are called in addition to the mails, with the common alert schema, separated by commas; empty for none. They must be public and begin with https://. Slack and Teams do not understand this schema: put a Logic App in between.')
 @secure()
 param webhookUrls string = ''
 
-@description('Minutes of silence from which a device counts as silent. Less than 5 would alarm on single late heartbeats.')
+@description('Minutes of silence from which a device counts as silent. Less than 5 would raise an alarm for a single late heartbeat.')
 @allowed([
   '5'
   '5.5'
@@ -58,7 +58,7 @@ param webhookUrls string = ''
 ])
 param silenceMinutes string = '5'
 
-@description('Minutes between two evaluations of a rule. More is cheaper and later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15). 1 is experimental and holds for the rule about silence only, the others keep to 5; at most 100 rules of a subscription may run every minute.')
+@description('Minutes between two evaluations of a rule. A longer time is cheaper and later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15). 1 is experimental and applies to the rule about silence only, the others are evaluated every 5 minutes; at most 100 rules of a subscription may run every minute.')
 @allowed([
   '1'
   '5'
@@ -67,7 +67,7 @@ param silenceMinutes string = '5'
 ])
 param evaluationMinutes string = '5'
 
-@description('Minutes of silence at which a reminder is sent. Marks that are not at least one minute beyond silenceMinutes remind of nothing new.')
+@description('Minutes of silence at which a reminder is sent. A mark less than one minute beyond silenceMinutes only repeats the first mail.')
 @minLength(1)
 @maxLength(100)
 param reminderMarks reminderMinute[] = [
@@ -112,15 +112,15 @@ param reminderMarks reminderMinute[] = [
 @maxValue(23)
 param dailyReminderHour int = 8
 
-@description('Minutes of downtime from which an outage is reported when it is over: what failed, whose part it is, from when to when. Each report is charged as one time series of its rule while its query yields it, six to seven hours.')
+@description('Minimum downtime in minutes of an outage that is reported when it is over, with cause, responsible party, start and end. Each report is charged as one time series of its rule while its query returns it, six to seven hours.')
 @minValue(1)
 @maxValue(1440)
 param reportMinutes int = 5
 
-@description('Whether the rules, and what watches them, are deployed. Without them nothing is mailed: the first of two deployments of a new resource group leaves them out until a heartbeat can be queried.')
+@description('Whether the rules, and the alerts that monitor them, are deployed. Without them nothing is mailed: the first of two deployments of a new resource group leaves them out until a heartbeat can be queried.')
 param rulesEnabled bool = true
 
-@description('Name of the function\'s runtime. The host takes the handler whatever this is, so node or python serve in a region that does not offer custom.')
+@description('Name of the function\'s runtime. The host starts the custom handler with any runtime, so node or python work in a region that does not offer custom.')
 @minLength(1)
 param runtimeName string = 'custom'
 
@@ -133,23 +133,23 @@ param runtimeVersion string = '1.0'
 @maxValue(1000)
 param maxInstances int = 2
 
-@description('Gigabytes a day after which the workspace takes nothing in until the next day; -1 for no limit. A device writes about 2.4 MB a day.')
+@description('Gigabytes a day after which the workspace accepts no more data until the next day; -1 for no limit. A device writes about 2.4 MB a day.')
 @minValue(-1)
 @maxValue(1000)
 param dailyCapGb int = 1
 
-@description('Costs a month, in the currency of the subscription, at 80 % of which a mail is sent; 0 for no budget.')
+@description('Monthly costs, in the currency of the subscription; a mail is sent at 80 % of them; 0 for no budget.')
 @minValue(0)
 param budgetAmount int = 0
 
-@description('First day of the month from which the budget counts, as 2026-12-01; needed with a budget, and not to be changed later.')
+@description('First day of the month from which the budget counts, such as 2026-12-01; required with a budget, and not to be changed later.')
 @maxLength(10)
 param budgetStart string = ''
 
-@description('Address of a zip of the function to deploy, beginning with https://; empty to deploy no code. Azure must be able to read it.')
+@description('URL of a zip of the function to deploy, beginning with https://; empty to deploy no code. Azure must be able to read it.')
 param packageUri string = ''
 
-// --- What the types cannot refuse
+// --- Values, checked beyond what their types can express
 
 var usedPrefix = checkedPrefix(prefix)
 var usedDevices = checkedDevices(devices)
@@ -158,7 +158,7 @@ var usedDailyCapGb = checkedDailyCap(dailyCapGb, length(usedDevices))
 
 // --- Names
 
-// Names that are unique in all of Azure end with 13 characters that stand for this resource group and prefix.
+// Names that must be unique in all of Azure end with a hash of this resource group and prefix, 13 characters.
 var uniqueEnd = uniqueString(resourceGroup().id, toLower(usedPrefix))
 var appName = toLower('${usedPrefix}-${uniqueEnd}')
 var storageAccountName = toLower('${take(replace(usedPrefix, '-', ''), 11)}${uniqueEnd}')
@@ -182,10 +182,10 @@ var chunks = map(
   range(0, (length(usedDevices) + chunkSize - 1) / chunkSize),
   index => take(skip(usedDevices, index * chunkSize), chunkSize)
 )
-// How the names of each set's rules end.
+// Suffix of the names of each set's rules.
 var ends = map(range(0, length(chunks)), index => index == 0 ? '' : '-${index + 1}')
 
-// --- Who is told
+// --- Receivers of the mails
 
 module people 'modules/people.bicep' = {
   params: {
@@ -196,7 +196,7 @@ module people 'modules/people.bicep' = {
   }
 }
 
-// --- Where heartbeats are kept
+// --- Storage of heartbeats
 
 module telemetry 'modules/telemetry.bicep' = {
   params: {
@@ -208,7 +208,7 @@ module telemetry 'modules/telemetry.bicep' = {
   }
 }
 
-// --- What takes them in
+// --- Function that receives heartbeats
 
 module storage 'modules/storage.bicep' = {
   params: {
@@ -227,7 +227,7 @@ module appIdentity 'modules/identity.bicep' = {
 
 module appRoles 'modules/app-roles.bicep' = {
   params: {
-    #disable-next-line what-if-short-circuiting // Only the principal id lets the identity be made anew.
+    #disable-next-line what-if-short-circuiting // Only the principal id allows the identity to be recreated.
     principalId: appIdentity.outputs.principalId
     accountName: storageAccountName
     componentName: componentName
@@ -260,7 +260,7 @@ module functionApp 'modules/function-app.bicep' = {
   ]
 }
 
-// --- What mails when they stop
+// --- Rules that mail when heartbeats stop
 
 module alertIdentity 'modules/identity.bicep' = {
   params: {
@@ -271,7 +271,7 @@ module alertIdentity 'modules/identity.bicep' = {
 
 module alertRoles 'modules/alert-roles.bicep' = {
   params: {
-    #disable-next-line what-if-short-circuiting // Only the principal id lets the identity be made anew.
+    #disable-next-line what-if-short-circuiting // Only the principal id allows the identity to be recreated.
     principalId: alertIdentity.outputs.principalId
     workspaceName: workspaceName
     componentName: componentName
@@ -329,7 +329,7 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
   }
 }
 
-// --- What shows them
+// --- Workbook
 
 module workbook 'modules/workbook.bicep' = {
   params: {
@@ -342,31 +342,31 @@ module workbook 'modules/workbook.bicep' = {
 @description('Name of the function app.')
 output functionAppName string = appName
 
-@description('Address that takes heartbeats in.')
+@description('URL that receives heartbeats.')
 output functionUrl string = functionApp.outputs.functionUrl
 
 @description('Name of the storage account of the function app.')
 output storageAccountName string = storageAccountName
 
-@description('Container of that account that keeps the deployed package.')
+@description('Container of that account with the deployed package.')
 output deploymentContainer string = deploymentContainer
 
 @description('Name of the Log Analytics workspace.')
 output workspaceName string = workspaceName
 
-@description('Id by which the workspace is queried.')
+@description('Id of the workspace in the query API.')
 output workspaceId string = telemetry.outputs.workspaceCustomerId
 
-@description('Name of the Application Insights component that keeps the heartbeats.')
+@description('Name of the Application Insights component that stores the heartbeats.')
 output componentName string = componentName
 
-@description('Name of the action group that mails.')
+@description('Name of the action group that sends the mails.')
 output actionGroupName string = people.outputs.actionGroupName
 
 @description('Principal id of the identity of the function app, to which its roles are assigned.')
 output identityPrincipalId string = appIdentity.outputs.principalId
 
-@description('Names of the rules; none without rules.')
+@description('Names of the rules; empty when rulesEnabled is false.')
 output ruleNames string[] = rulesEnabled
   ? concat(
       flatten(map(ends, end => [

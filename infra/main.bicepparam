@@ -1,5 +1,5 @@
-// Every value comes from the environment, so that one .env file sets them all. `snapshot.sh` names the
-// values with which main.snapshot.json was made. A default here must be the one in main.bicep.
+// Every value comes from the environment, so that one .env file sets them all. `snapshot.sh` sets those of
+// main.snapshot.json. A default here must equal the one in main.bicep.
 using './main.bicep'
 
 import {
@@ -11,8 +11,8 @@ import {
   urlsProblem
 } from 'modules/checks.bicep'
 
-// A list is separated by commas; spaces around its entries do not matter. One that is too long for one
-// variable goes on in the next: Linux takes 128 KiB in each.
+// A list is separated by commas; spaces around its entries do not matter. A list that is too long for one
+// variable continues in the next: Linux accepts 128 KiB per variable.
 var deviceLists = [
   readEnvironmentVariable('HEARTBEAT_DEVICE_2', '')
   readEnvironmentVariable('HEARTBEAT_DEVICE_3', '')
@@ -30,15 +30,15 @@ var markList = readEnvironmentVariable('REMINDER_MINUTES', '')
 // Every 5 minutes from 10 to 60, then every hour to 24.
 var defaultMarks = concat(map(range(2, 11), step => step * 5), map(range(2, 23), hour => hour * 60))
 
-// What the templates would refuse is refused when the parameters are built, before anything is created. Nothing can
-// fail() there, but no sentence is a number.
+// Refuse what the templates would refuse already when the parameters are built, before anything is created.
+// fail() is not available there; int() of a sentence fails as well.
 var addresses = map(addressList, address => trim(address))
 var problems = filter(
   [
     prefixProblem(prefix)
     devicesProblem(devices)
     addressesProblem(addresses)
-    // Not the parameter, which is secure: the sentence does not show it.
+    // Read the variable, because the parameter is secure. The sentence does not contain the value.
     urlsProblem(readEnvironmentVariable('ALERT_WEBHOOK', ''))
     dailyCapProblem(dailyCapGb, length(devices))
     budgetStartProblem(budgetStart, budgetAmount)

@@ -1,5 +1,5 @@
-// What main.bicepparam leaves at its defaults: several devices, whose names must survive escaping, several
-// receivers, evaluation every minute. No environment is read, so many.snapshot.json depends on this file only.
+// Values other than the defaults of main.bicepparam: several devices whose names need escaping, several
+// receivers, evaluation every minute. It reads no environment, so many.snapshot.json depends on this file only.
 using './main.bicep'
 
 param location = 'northeurope'

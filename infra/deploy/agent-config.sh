@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The configuration of the agents.
 
-# write_agent_configs: a configuration and a key file for each device, if that was asked for.
+# write_agent_configs: writes a configuration and a key file for each device, if --agent-config was given.
 write_agent_configs() {
   local line
   [ -n "$agent_config" ] || return 0
@@ -13,7 +13,7 @@ write_agent_configs() {
   while IFS= read -r line; do say "$line"; done <"$work/written"
 }
 
-# show_next_step: what to type for the agent.
+# show_next_step: prints the commands that configure and start the agent.
 show_next_step() {
   local first
   first=$(head -n 1 "$devices" | cut -f 1)
@@ -34,8 +34,9 @@ show_next_step() {
   fi
 }
 
-# show_service_steps FILE KEY: how the service on Linux gets a configuration and its key. It runs as a user of its own, who
-# must be able to read the configuration, and systemd hands it the key, so that the configuration names none.
+# show_service_steps FILE KEY: prints the commands that install a configuration and its key for the service on Linux.
+# The service runs as its own user, which must be able to read the configuration. systemd passes the key to it, so
+# the configuration has no key_file.
 show_service_steps() {
   say 'For the service on Linux, of a package or of "ispmon-agent install", type where both files are:'
   printf '\n     sudo install -m 644 %s /etc/ispmon/agent.toml\n' "$1"

@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# Calls of the Azure CLI, and what their failures mean.
+# Calls of the Azure CLI, and advice for their failures.
 
-# What the user has configured for az plays no part here, neither in its files nor in the environment: az prefers
-# these variables to all of that. Defaults would be added to calls, and a log would hold the keys that az is told.
+# These variables override the user's configuration of az, both files and environment. Otherwise az would add
+# default groups and locations to calls, and a log file would contain the keys that az receives.
 export AZURE_CORE_OUTPUT=json AZURE_CORE_NO_COLOR=true AZURE_LOGGING_ENABLE_LOG_FILE=no AZURE_DEFAULTS_GROUP='' \
   AZURE_DEFAULTS_LOCATION='' AZURE_DEFAULTS_SUBSCRIPTION='' AZURE_DEFAULTS_WEB='' AZURE_DEFAULTS_APPSERVICEPLAN=''
 
-# What every call gets: no chatter beside its answer; once known, the subscription, so that somebody who switches
-# accounts in another terminal does not change where this goes.
+# Options of every call: errors only besides the answer; once known, the subscription, so that switching accounts
+# in another terminal does not redirect the calls.
 flags=(--only-show-errors)
 
-# The API to which the last call went, for the advice about logins.
+# API of the last call, for the advice about logins.
 audience=''
 
-# azure ARGUMENTS…: one call of az in the chosen subscription. Sets `answer`, and `failure` when it fails.
+# azure ARGUMENTS…: calls az in the chosen subscription. Sets `answer`, and `failure` when it fails.
 azure() {
   local status
   case $* in
@@ -26,7 +26,7 @@ azure() {
   return "$status"
 }
 
-# azure_limited SECONDS TEXT ARGUMENTS…: the same under a time limit, with a progress line.
+# azure_limited SECONDS TEXT ARGUMENTS…: the same with a time limit and a progress line.
 azure_limited() {
   local limit=$1 text=$2 status
   shift 2
@@ -40,7 +40,7 @@ azure_in_background() {
   exec az "$@" "${flags[@]}" >"$work/answer" 2>"$work/failure" </dev/null
 }
 
-# azure_secret ARGUMENTS…: the same for an answer that holds keys: it never touches a file.
+# azure_secret ARGUMENTS…: the same for an answer that contains keys: it is never written to a file.
 azure_secret() {
   local status
   answer=$(az "$@" "${flags[@]}" 2>"$work/failure" </dev/null)
@@ -54,12 +54,13 @@ take_answer() {
   failure=$(cut_failure)
 }
 
-# cut_failure: what az or another program said, without the stack of a crash and without a page of JSON.
+# cut_failure: prints the error output of az or another program on one line, without stack trace, at most 1,500
+# characters.
 cut_failure() {
   without_stack <"$work/failure" | tr '\n\t' '  ' | cut -c 1-1500
 }
 
-# azure_reads ARGUMENTS…: a call that only reads: tried again when the network or the service fails.
+# azure_reads ARGUMENTS…: a read-only call, which is retried when the network or the service fails.
 azure_reads() {
   local attempt
   for attempt in 1 2 3 4; do
@@ -69,7 +70,7 @@ azure_reads() {
   done
 }
 
-# is_passing MESSAGE: whether a failure is of the kind that passes by itself.
+# is_passing MESSAGE: whether a failure is transient.
 is_passing() {
   case $1 in
     *TooManyRequests* | *'(429)'* | *ServiceUnavailable* | *'Service Unavailable'* | *BadGateway* | *'Bad Gateway'* | \
@@ -79,13 +80,13 @@ is_passing() {
   return 1
 }
 
-# die_of WHAT: ends the script because of the last call: what failed, why, and what helps.
+# die_of WHAT: ends the script because the last call failed; prints what failed, why, and the remedy.
 die_of() {
   explain "$failure"
-  die "$1: ${failure:-az said nothing.}"
+  die "$1: ${failure:-az printed no message.}"
 }
 
-# is_forbidden MESSAGE: whether a failure says that the caller lacks a right.
+# is_forbidden MESSAGE: whether a failure means that the caller lacks a right.
 is_forbidden() {
   case $1 in
     *AuthorizationFailed* | *'does not have authorization'* | *'Authorization failed'*) return 0 ;;
@@ -93,7 +94,7 @@ is_forbidden() {
   return 1
 }
 
-# explain MESSAGE: sets `next` for failures that are known.
+# explain MESSAGE: sets `next` to the remedy of a known failure, else to nothing.
 explain() {
   next=''
   explain_login "$1"
@@ -110,7 +111,7 @@ explain() {
     *MissingSubscriptionRegistration* | *SubscriptionNotRegistered* | *'is not registered to use namespace'*)
       next="register the provider that it names: az provider register --wait --namespace NAME, then $again" ;;
     *DeploymentQuotaExceeded*)
-      next="$conf_RG has the records of 800 deployments, which is the most. Delete old ones (az deployment group delete), then $again" ;;
+      next="the deployment history of $conf_RG is full (800 entries). Delete old ones (az deployment group delete), then $again" ;;
     *SubscriptionIsOverQuotaForSku* | *QuotaExceeded* | *'over quota'*)
       next="your subscription has no room for the app in $conf_LOCATION. Set another LOCATION and another RG in $env_file, or ask for quota (Portal, Quotas, Functions), then $again" ;;
     *RequestDisallowedByAzure*)
@@ -130,7 +131,7 @@ explain() {
     *RoleAssignmentUpdateNotPermitted*)
       next="a role assignment of a deleted identity is in the way: Portal, $conf_RG, Access control, remove the entries named \"Identity not found\", then $again" ;;
     *StorageAccountAlreadyTaken*)
-      next="somebody else has a storage account of this name. Set another PREFIX and another RG in $env_file, then $again" ;;
+      next="another subscription has a storage account of this name. Set another PREFIX and another RG in $env_file, then $again" ;;
     *FlagMustBeSetForRestore* | *SoftDeleted* | *'is not unique'*)
       next="a deleted resource of this name can still be restored, 14 days for a workspace, and blocks it. Set another PREFIX and another RG in $env_file (or RG and LOCATION back to what they were, which restores it), then $again" ;;
     *'not supported'*)
@@ -139,13 +140,13 @@ explain() {
   esac
 }
 
-# explain_login MESSAGE: sets `next` for failures of the login, whose numbers mean very different things.
+# explain_login MESSAGE: sets `next` for failed logins, by the number of the error.
 explain_login() {
   case $1 in
     *AADSTS500011* | *AADSTS650052* | *AADSTS65001[!0-9]*)
-      next="your organisation's directory does not know the API that is named. An administrator can let it in (that of Log Analytics: az ad sp create --id ca7f3f0b-7d91-482c-8e09-c5d840d0eac5), then $again" ;;
+      next="your organisation's directory does not contain the API that is named. An administrator can add it (that of Log Analytics: az ad sp create --id ca7f3f0b-7d91-482c-8e09-c5d840d0eac5), then $again" ;;
     *AADSTS50076* | *AADSTS50079* | *AADSTS50158* | *AADSTS5300[0-9]*)
-      next="your organisation wants another proof of who you are: az login --scope $audience/.default, then $again" ;;
+      next="your organisation requires another authentication factor: az login --scope $audience/.default, then $again" ;;
     *AADSTS50020* | *AADSTS90002* | *InvalidAuthenticationTokenTenant* | *'wrong issuer'*)
       next="the login is for another organisation: az login --tenant TENANT, then $again" ;;
     *AADSTS700016* | *AADSTS7000112* | *AADSTS7000215* | *AADSTS7000222*)
@@ -159,13 +160,13 @@ explain_login() {
   esac
 }
 
-# explain_right MESSAGE: sets `next` for a missing right: on the subscription as a whole, or on the group.
+# explain_right MESSAGE: sets `next` for a missing right, on the whole subscription or on the group.
 explain_right() {
   local scope=${1#*"over scope '"}
   case ${scope%%"'"*} in
     /subscriptions/*/*) ;;
     /subscriptions/*)
-      next="this is a right on the whole subscription, beyond the resource group: somebody who has it must do this, or give it to you. Then az login, and $again"
+      next="this is a right on the whole subscription, beyond the resource group: an administrator who has it must do this, or assign it to you. Then az login, and $again"
       return
       ;;
   esac

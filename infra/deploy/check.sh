@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Whether what is deployed is what it should be: after a deployment, and as `--check`.
+# Verification of a deployment: at its end, and as `--check`.
 
 # read_rules: reads the deployed rules into a file.
 read_rules() {
@@ -9,22 +9,22 @@ read_rules() {
   printf '%s' "$answer" >"$work/rules.json"
 }
 
-# compare_rules: prints what is wrong with the rules, a line each.
+# compare_rules: prints the differences between the deployed and the expected rules, one per line.
 compare_rules() {
   PREFIX=$conf_PREFIX ACTION_GROUP=$action_group EVALUATION_MINUTES=$conf_EVALUATION_MINUTES \
     SILENCE_MINUTES=$conf_SILENCE_MINUTES RULE_NAMES=$rule_names \
     helper rules "$here/main.snapshot.json" "$devices" <"$work/rules.json" ||
-    printf 'The rules are not understood.\n'
+    printf 'The rules could not be parsed.\n'
 }
 
-# verify_rules: ends the script when a rule is not what the snapshot says.
+# verify_rules: ends the script when a rule differs from the snapshot.
 verify_rules() {
   local wrong what remedy
   [ -n "$rule_names" ] || die 'The deployment names no alert rule.'
   read_rules
   wrong=$(compare_rules)
   [ -z "$wrong" ] || {
-    next="$base --infra-only; if that does not mend it, somebody else changes these rules"
+    next="$base --infra-only; if that does not correct it, another user or program changes these rules"
     die "The deployed rules are not what they must be: $(printf '%s' "$wrong" | tr '\n' ';')"
   }
   say "Rules verified: $rule_names"
@@ -33,27 +33,27 @@ verify_rules() {
   done < <(leftovers)
 }
 
-# is_prefix TEXT: whether this is the prefix of the settings; Azure's names take no account of case.
+# is_prefix TEXT: whether this is the prefix of the settings; Azure's names are case-insensitive.
 is_prefix() {
   [ "$(printf '%s' "$1" | tr '[:upper:]' '[:lower:]')" = "$(printf '%s' "$conf_PREFIX" | tr '[:upper:]' '[:lower:]')" ]
 }
 
-# active_rules: prints the names of the rules about devices that are in force, after `read_rules`.
+# active_rules: prints the names of the enabled rules about devices. Call `read_rules` first.
 active_rules() {
   helper rules --list "$conf_PREFIX" <"$work/rules.json" |
     awk -F '\t' -v prefix="$conf_PREFIX" 'tolower($2) == tolower(prefix) && $3 == "true" && $1 !~ /-daily-cap$/ { print $1 }' |
     tr '\n' ' ' | sed 's/ $//'
 }
 
-# leftovers: prints what earlier deployments left in the group and this one does not want, with the command that
-# deletes it, separated by a tab: a deployment deletes nothing. After `read_rules`.
+# leftovers: prints resources of earlier deployments in the group that the settings no longer contain, each with a
+# tab and the command that deletes it: a deployment deletes nothing. Call `read_rules` first.
 leftovers() {
   local name prefix enabled id
   while IFS=$'\t' read -r name prefix enabled id; do
     case " $rule_names " in *" $name "*) continue ;; esac
     case $name in *-daily-cap) [ "$conf_DAILY_CAP_GB" = -1 ] || continue ;; esac
     if is_prefix "$prefix"; then
-      printf 'The rule %s is left from an earlier deployment with more devices or other settings; it costs, and mails about what it still watches\t' "$name"
+      printf 'The rule %s is left from an earlier deployment with more devices or other settings; it costs money, and mails about the devices that it still monitors\t' "$name"
     else
       printf 'The rule %s is of a deployment with PREFIX=%s; if that is not wanted any more, its rules mail about devices that have moved\t' "$name" "$prefix"
     fi
@@ -61,12 +61,12 @@ leftovers() {
   done < <(helper rules --list "$conf_PREFIX" <"$work/rules.json")
   [ "${conf_BUDGET_AMOUNT:-0}" = 0 ] || return 0
   id=$group_id/providers/Microsoft.Consumption/budgets/$conf_PREFIX-budget
-  # Whoever may not read budgets has made none.
+  # A user without the right to read budgets has created none.
   azure rest --method get --url "$id?api-version=2023-05-01" --query name -o tsv || return 0
   printf 'The budget %s-budget is left from an earlier deployment; it mails\taz rest --method delete --url "%s?api-version=2023-05-01"\n' "$conf_PREFIX" "$id"
 }
 
-# disarm: switches the rules of an earlier run off, because RULES_ENABLED=false says that there shall be none.
+# disarm: disables the rules of an earlier run, because of RULES_ENABLED=false.
 disarm() {
   local name prefix enabled id off=''
   read_rules
@@ -81,7 +81,7 @@ disarm() {
   [ -z "$off" ] || { step 'Alert rules'; say "Switched off:$off"; }
 }
 
-# alarm: prints what may be believed of the alarm at the end of a deployment, and what to do if it is not armed.
+# alarm: prints whether the alarm is armed, and if not, the command that arms it.
 alarm() {
   local active
   if [ "$conf_RULES_ENABLED" = false ]; then
@@ -98,7 +98,7 @@ alarm() {
   esac
 }
 
-# row RESULT TEXT [ACTION]: one result of the check.
+# row RESULT TEXT [ACTION]: prints and counts one result of the check.
 row() {
   printf '%-4s  %s\n' "$1" "$2"
   case $1 in
@@ -108,7 +108,7 @@ row() {
   [ -z "${3:-}" ] || printf '      -> %s\n' "$3"
 }
 
-# check: prints a row for each subject, and ends with 1 when one failed.
+# check: prints a row for each subject, and returns 1 when one failed.
 check() {
   failed=0
   warned=0
@@ -172,7 +172,7 @@ check_rule_health() {
       *) row FAIL "Rule health: $name is $state" "Portal, Monitor, Alerts, Alert rules, $name, Resource health" ;;
     esac
   done <<<"$answer"
-  # Azure writes ids in lower case here and there.
+  # Azure returns some ids in lower case.
   known=$(printf '%s' "$known" | tr '[:upper:]' '[:lower:]')
   for name in $rule_names; do
     case $known in
@@ -197,7 +197,7 @@ check_settings_of_app() {
         ;;
       AzureWebJobsStorage)
         found=yes
-        row FAIL 'App setting AzureWebJobsStorage: a connection string beats the identity' \
+        row FAIL 'App setting AzureWebJobsStorage: a connection string overrides the identity' \
           "az functionapp config appsettings delete -g $conf_RG -n $app --setting-names $name"
         ;;
     esac
@@ -251,11 +251,11 @@ check_machines() {
     return
   fi
   while IFS=$'\t' read -r device _; do
-    row FAIL "Two machines send heartbeats as \"$device\": if one dies, no mail comes" 'give each a name of its own'
+    row FAIL "Two machines send heartbeats as \"$device\": if one fails, no mail comes" 'give each a name of its own'
   done <<<"$answer"
 }
 
-# check_raw_row: whether the queries can read what arrives. They look for the beginning of the JSON in each row.
+# check_raw_row: whether the queries can parse the rows. They search each row for the beginning of the JSON.
 check_raw_row() {
   local begin start
   query raw-row || { row WARN "Raw row: cannot be queried: $failure"; return; }
@@ -264,6 +264,6 @@ check_raw_row() {
     '') row WARN 'Raw row: no heartbeat in the last day' ;;
     0) row PASS "Raw row begins with $start" ;;
     -*) row FAIL "Raw row begins with $start" 'that is not what the function writes, and the queries of the rules cannot read it' ;;
-    *) row PASS "Raw row begins with $start: Azure puts something before the JSON, which all queries pass over" ;;
+    *) row PASS "Raw row begins with $start: Azure puts something before the JSON, which all queries skip" ;;
   esac
 }

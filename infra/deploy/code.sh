@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The upload of the code, which has two ways into Flex Consumption.
+# The upload of the code. Flex Consumption has two ways.
 
-# upload_code: uploads the package. What az says about the outcome is not always true, so where it is not sure
-# the heartbeats that follow decide.
+# upload_code: uploads the package. The outcome that az reports is not reliable, so when it is uncertain, the test
+# heartbeats decide.
 upload_code() {
   local attempt refusals=0 more=''
   left="The resource group $conf_RG with its resources; the code may be missing or that of an earlier run."
@@ -13,11 +13,11 @@ upload_code() {
     case $?:$failure in
       0:*) return ;;
       124:*)
-        say 'The upload took too long to answer. Whether the code arrived is seen in a moment.'
+        say 'The upload took too long to answer. The test heartbeat shows whether the code arrived.'
         return
         ;;
       *unhealthy* | *'fetch host key'* | *'host status'* | *'Timeout reached'*)
-        say 'az does not know whether the code runs. That is seen in a moment.'
+        say 'az could not determine whether the code runs. The test heartbeat shows it.'
         return
         ;;
       *)
@@ -40,13 +40,13 @@ upload_code() {
   upload_by_arm
 }
 
-# has_status PATTERN: whether the last failure names this HTTP status, and not only a number with these digits in it.
+# has_status PATTERN: whether the last failure contains this HTTP status, not only as a part of a longer number.
 has_status() {
   local pattern="(^|[^0-9A-Fa-f-])$1([^0-9A-Fa-f-]|\$)"
   [[ $failure =~ $pattern ]]
 }
 
-# is_awaited: whether the last failure of an upload is one that passes with time.
+# is_awaited: whether the last failure of an upload is transient.
 is_awaited() {
   case $failure in
     *Forbidden* | *'artially successful'* | *Conflict* | *'nother deployment'*) return 0 ;;
@@ -54,7 +54,7 @@ is_awaited() {
   return 1
 }
 
-# upload_by_arm: the second way: the package goes into the storage, and Resource Manager is told to fetch it.
+# upload_by_arm: uploads the package to the storage account, from which Resource Manager deploys it: the second way.
 upload_by_arm() {
   local uri
   say "The upload service refuses (${failure:0:120}). Trying the other way, by Resource Manager."
@@ -65,8 +65,8 @@ upload_by_arm() {
   }
   azure_secret storage blob generate-sas --as-user --auth-mode login --account-name "$storage_account" \
     --container-name "$container" --name ispmon-function.zip --permissions r --expiry "$(tomorrow)" \
-    --full-uri -o tsv || die_of 'The address of the package cannot be made'
-  # The address is as good as a key: the body goes through a pipe, not through a file or an argument.
+    --full-uri -o tsv || die_of 'Creating the URL of the package failed'
+  # The URL contains a signature that grants access: pass the body through a pipe, not as a file or an argument.
   uri=$answer
   printf '{"properties":{"packageUri":"%s","remoteBuild":false}}' "$uri" |
     az rest --method put --url "$group_id/providers/Microsoft.Web/sites/$app/extensions/onedeploy?api-version=2024-11-01" \
@@ -75,10 +75,10 @@ upload_by_arm() {
     next="wait an hour, then $base --code-only; or another LOCATION"
     die "Both ways of uploading the code failed: $failure"
   }
-  say 'Resource Manager has taken the code.'
+  say 'Resource Manager has deployed the code.'
 }
 
-# tomorrow: the time in 24 hours as storage wants it; `date` differs between Linux and macOS.
+# tomorrow: prints the time in 24 hours in the format of the storage service; `date` differs between Linux and macOS.
 tomorrow() {
   python3 -I -c 'import datetime as d; print((d.datetime.now(d.timezone.utc) + d.timedelta(days=1)).strftime("%Y-%m-%dT%H:%MZ"))'
 }

@@ -11,7 +11,7 @@ destroy() {
     object "The resource group $conf_RG was created with PREFIX=$group_tag, and PREFIX is $conf_PREFIX." \
       "set PREFIX=$group_tag in $env_file, or add --force"
   elif [ -z "$group_tag" ]; then
-    object "The resource group $conf_RG was not created by this script, so it may hold things of others." \
+    object "The resource group $conf_RG was not created by this script, so it may contain other resources." \
       "delete it yourself, or add --force"
   fi
   azure_reads resource list --resource-group "$conf_RG" --query '[].[type, name]' -o tsv ||
@@ -20,7 +20,7 @@ destroy() {
   kept=$answer
   printf '%s\n' "$kept" | sed 's/^/     /'
   if [ "$assume_yes" = no ]; then
-    [ -t 0 ] || { next="$again --yes"; die 'Nobody is there to confirm the deletion.'; }
+    [ -t 0 ] || { next="$again --yes"; die 'There is no terminal to confirm the deletion.'; }
     printf '   Type the name of the resource group to delete it: '
     IFS= read -r reply || reply=''
     [ "$reply" = "$conf_RG" ] || die 'That is not its name; nothing was deleted.'

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# Why something does not work: what can be read about it, worded as what to do.
+# Diagnosis of failures: reads roles, settings and the daily cap, and prints the remedy.
 
-# The two roles that the app needs, by the ids that they have everywhere.
+# The two roles that the app needs. Ids of built-in roles are the same everywhere.
 readonly BLOB_OWNER=b7e6dc6d-f1e8-4753-8033-0f276bb0955b
 readonly METRICS_PUBLISHER=3913510d-42f4-4e42-8a64-420c390055eb
 
-# not_read WHAT: notes in `unread` what could not be read, and why: it is not known to be as it should be.
+# not_read WHAT: adds to `unread` what could not be read, with the reason: it may be the cause.
 not_read() { unread="${unread:+$unread; }$1 (${failure:0:200})"; }
 
-# lacks_role SCOPE ROLE: whether the app's identity lacks a role there; no, but noted, when that cannot be read.
-# (`az role assignment list` wants a right in the directory besides.)
+# lacks_role SCOPE ROLE: whether the app's identity lacks a role in the scope. If that cannot be read, calls
+# `not_read` and returns false. (`az role assignment list` would need a right in the directory as well.)
 lacks_role() {
   azure_reads rest --method get --url "$1/providers/Microsoft.Authorization/roleAssignments" \
     --url-parameters api-version=2022-04-01 "\$filter=principalId eq '$principal'" \
@@ -20,14 +20,14 @@ lacks_role() {
   ! printf '%s\n' "$answer" | grep -q "/$2\$"
 }
 
-# app_settings: names and values of the app's settings that decide about logs and storage; sets `answer`.
-# Values of others are never read.
+# app_settings: sets `answer` to names and values of the app settings that affect logs and storage. Never reads the
+# values of other settings.
 app_settings() {
   azure_reads functionapp config appsettings list --resource-group "$conf_RG" --name "$app" \
     --query "[?starts_with(name, 'AzureFunctionsJobHost__') || name=='AzureWebJobsStorage'].[name, name!='AzureWebJobsStorage' && value || 'set']" -o tsv
 }
 
-# diagnose_storage: warns of what keeps the app from its storage.
+# diagnose_storage: warns of a missing role or a setting that prevents the app's access to its storage.
 diagnose_storage() {
   local scope=$group_id/providers/Microsoft.Storage/storageAccounts/$storage_account saved=$failure unread=''
   if lacks_role "$scope" "$BLOB_OWNER"; then
@@ -36,13 +36,13 @@ diagnose_storage() {
   if ! app_settings; then
     not_read "the app's settings"
   elif printf '%s\n' "$answer" | grep -q '^AzureWebJobsStorage'; then
-    warn "The app has a setting AzureWebJobsStorage, which beats its identity: az functionapp config appsettings delete -g $conf_RG -n $app --setting-names AzureWebJobsStorage"
+    warn "The app has a setting AzureWebJobsStorage, which overrides its identity: az functionapp config appsettings delete -g $conf_RG -n $app --setting-names AzureWebJobsStorage"
   fi
-  [ -z "$unread" ] || warn "Not to be read, and so perhaps the reason: $unread."
+  [ -z "$unread" ] || warn "Could not be read, and may be the reason: $unread."
   failure=$saved
 }
 
-# diagnose_ingestion: why a line that was written does not arrive; sets `reason`.
+# diagnose_ingestion: sets `reason` to the reason why a log line of the function does not arrive in the workspace.
 diagnose_ingestion() {
   local name value unread=''
   reason=''
@@ -70,7 +70,7 @@ diagnose_ingestion() {
     --query workspaceCapping.dataIngestionStatus -o tsv; then
     case $answer in
       OverQuota | ForceOff | SubscriptionSuspended)
-        reason="The workspace $workspace takes nothing any more today ($answer): raise DAILY_CAP_GB in $env_file, or wait until tomorrow."
+        reason="The workspace $workspace accepts no more data today ($answer): raise DAILY_CAP_GB in $env_file, or wait until tomorrow."
         return
         ;;
     esac
@@ -78,7 +78,7 @@ diagnose_ingestion() {
     not_read "the workspace's daily cap"
   fi
   if [ -n "$unread" ]; then
-    reason="Not to be read, and so perhaps the reason: $unread. What could be read is as it should be."
+    reason="Could not be read, and may be the reason: $unread. Everything else is as it should be."
     return
   fi
   reason='Role, log level, sampling and daily cap are as they should be. A role that was assigned just now can need half an hour to reach everything.'

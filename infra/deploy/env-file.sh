@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# The .env file: read, never executed. Quotes, comments, `export` and blanks around the "=" mean what they mean to
-# the agent, which reads the same file; what a shell would expand or run is refused with its line number, and so is a
-# line that names one of our variables and cannot be read. All other lines are for others.
+# Parser of the .env file, which is never executed. It treats quotes, comments, `export` and blanks around the "=" like
+# the agent, which reads the same file. It refuses, with the line number, values that a shell would expand or run, and
+# lines that name one of our variables and cannot be parsed. All other lines are ignored.
 
-# The variables that are taken from the file; all others are left to those whom they concern.
+# The variables that are read from the file; all others are ignored.
 readonly VARIABLES='SUBSCRIPTION RG LOCATION PREFIX HEARTBEAT_DEVICE HEARTBEAT_DEVICE_2 HEARTBEAT_DEVICE_3
 HEARTBEAT_DEVICE_4 HEARTBEAT_DEVICE_5 HEARTBEAT_DEVICE_6 HEARTBEAT_DEVICE_7 HEARTBEAT_DEVICE_8 DEVICES_FILE
 ALERT_EMAIL ALERT_WEBHOOK ALERT_OWNERS SILENCE_MINUTES EVALUATION_MINUTES REMINDER_MINUTES DAILY_REMINDER_HOUR
@@ -12,8 +12,8 @@ REPORT_MINUTES RULES_ENABLED RUNTIME_NAME RUNTIME_VERSION MAX_INSTANCES DAILY_CA
 # refuse_line TEXT: ends the script because of the current line.
 refuse_line() { die "$env_file, line $line_number: $1" 78; }
 
-# read_env_file FILE: sets conf_NAME, and line_NAME to where it stands, for each variable that the file has. A later
-# line replaces an earlier one. Sets `strangers` to the variables of others, a line each: number, a tab, name.
+# read_env_file FILE: sets conf_NAME, and line_NAME to its line number, for each variable in the file. A later line
+# overrides an earlier one. Sets `strangers` to the other variables, one per line: line number, a tab, name.
 read_env_file() {
   local line name rest bom=$'\xef\xbb\xbf'
   env_file=$1
@@ -35,7 +35,7 @@ read_env_file() {
       export[[:blank:]]*)
         trim "${line#export}"
         line=$trimmed
-        # `export NAME` says nothing about its value.
+        # `export NAME` assigns no value.
         case $line in *[!A-Za-z0-9_[:blank:]]*) ;; *) continue ;; esac
         ;;
     esac
@@ -55,7 +55,7 @@ read_env_file() {
     }
     read_value "$rest"
     case $value in
-      *[[:cntrl:]]*) refuse_line "the value of $name has a control character in it." ;;
+      *[[:cntrl:]]*) refuse_line "the value of $name contains a control character." ;;
     esac
     printf -v "conf_$name" '%s' "$value"
     printf -v "line_$name" '%s' "$line_number"
@@ -68,19 +68,19 @@ is_ours() {
   return 1
 }
 
-# refuse_ours LINE: refuses a line that assigns nothing and names one of our variables where a name would stand: before
-# the first "=" or ":". One behind a "$" is a use of the variable.
+# refuse_ours LINE: refuses a line that assigns nothing and has one of our variables in the position of a name: before
+# the first "=" or ":". A name after a "$" is a use of the variable.
 refuse_ours() {
   local before=${1%%[=:]*} word
   before=$(printf '%s' "$before" | sed -e 's/\$[{]*[A-Za-z0-9_]*/ /g' -e 's/[^A-Za-z0-9_]/ /g')
-  # shellcheck disable=SC2086 # Nothing but words is left of it.
+  # shellcheck disable=SC2086 # It contains only words.
   for word in $before; do
-    is_ours "$word" && refuse_line "this names $word and cannot be read. Write $word=VALUE."
+    is_ours "$word" && refuse_line "this line names $word and cannot be parsed. Write $word=VALUE."
   done
   return 0
 }
 
-# refuse_other_encodings: ends the script when the file is not UTF-8, of which ASCII is a part.
+# refuse_other_encodings: ends the script when the file is neither UTF-8 nor ASCII.
 refuse_other_encodings() {
   local number
   [ -r "$env_file" ] || {
@@ -88,7 +88,7 @@ refuse_other_encodings() {
     die "$env_file cannot be read: you have no permission." 78
   }
   if LC_ALL=C tr -d '\000' <"$env_file" | cmp -s - "$env_file"; then :; else
-    die "$env_file holds bytes of zero: it was saved as UTF-16 or is no text. Save it as UTF-8." 78
+    die "$env_file contains zero bytes: it was saved as UTF-16 or is not text. Save it as UTF-8." 78
   fi
   number=$(python3 -I -S -c '
 import sys
@@ -98,7 +98,7 @@ for number, line in enumerate(sys.stdin.buffer.read().split(b"\n"), 1):
     except UnicodeDecodeError:
         print(number)
         break' <"$env_file")
-  [ -z "$number" ] || die "$env_file, line $number: this is no UTF-8 text, perhaps Windows-1252 or Latin-1. Save the file as UTF-8." 78
+  [ -z "$number" ] || die "$env_file, line $number: this is not UTF-8 text, perhaps Windows-1252 or Latin-1. Save the file as UTF-8." 78
 }
 
 # trim TEXT: sets `trimmed` to TEXT without blanks at both ends.
@@ -107,7 +107,7 @@ trim() {
   trimmed=${trimmed%"${trimmed##*[![:space:]]}"}
 }
 
-# read_value TEXT: sets `value` to what stands behind the "=".
+# read_value TEXT: sets `value` from the text after the "=".
 read_value() {
   local text=$1
   value=''
@@ -115,7 +115,7 @@ read_value() {
     [[:blank:]]*)
       trim "$text"
       text=$trimmed
-      # Behind a blank, "#" begins a comment.
+      # After a blank, "#" begins a comment.
       case $text in '' | '#'*) return ;; esac
       ;;
   esac
@@ -141,7 +141,7 @@ read_value() {
   esac
 }
 
-# read_double_quoted TEXT: what a double quote begins. As in a shell, \" \\ \$ and \` are escapes.
+# read_double_quoted TEXT: sets `value` from the text after a double quote. As in a shell, \" \\ \$ and \` are escapes.
 read_double_quoted() {
   local text=$1 character
   while [ -n "$text" ]; do
@@ -169,11 +169,11 @@ read_double_quoted() {
 }
 
 refuse_expansion() {
-  # shellcheck disable=SC2016 # These characters are meant.
+  # shellcheck disable=SC2016 # These characters are literal.
   refuse_line 'the value has a "$" or "`", and this file is read without being executed. Write out what is meant, or put it between single quotes.'
 }
 
-# nothing_follows TEXT: refuses what stands behind a closing quote, unless it is a comment.
+# nothing_follows TEXT: refuses text after a closing quote, unless it is a comment.
 nothing_follows() {
   case $1 in
     '') return ;;

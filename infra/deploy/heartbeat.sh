@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # Keys, the test heartbeat, and the wait until it can be queried.
 
-# az learns from REQUESTS_CA_BUNDLE whom to trust besides (a proxy of a company); curl has a variable of its own.
+# az reads additional CA certificates (such as a company proxy's) from REQUESTS_CA_BUNDLE, curl from CURL_CA_BUNDLE.
 if [ -z "${CURL_CA_BUNDLE:-}${SSL_CERT_FILE:-}" ] && [ -f "${REQUESTS_CA_BUNDLE:-}" ]; then
   export CURL_CA_BUNDLE=$REQUESTS_CA_BUNDLE
 fi
 
-# query NAME [NOTE]: asks the workspace; sets `answer` to the rows, columns separated by tabs.
-# Returns 2 when there is no table yet.
+# query NAME [NOTE]: runs a query on the workspace; sets `answer` to the rows, columns separated by tabs.
+# Returns 2 when the table does not exist yet.
 query() {
   helper query "$1" "${2:-}" >"$work/query.json" || die "The query $1 cannot be read."
   azure_reads rest --method post --url "https://api.loganalytics.io/v1/workspaces/$workspace_id/query" \
@@ -22,25 +22,25 @@ query() {
   return 1
 }
 
-# find_new_devices: which devices are new: no rule in force watches them, and nothing was heard of them in the last ten
-# minutes, nor have they announced that they are silent. Sets `new_devices` to a file like `devices`. Whoever is watched
-# already is left alone: a heartbeat in its name would end its alarm.
+# find_new_devices: sets `new_devices` to a file like `devices` with the new ones. A device is new if no enabled rule
+# monitors it, it sent no heartbeat in the last ten minutes, and no announced silence of it is in effect. A device that
+# is monitored already must not be muted: a heartbeat in its name would end its alarm.
 find_new_devices() {
   new_devices="$work/new-devices.tsv"
   read_rules
-  helper rules --watched "$conf_PREFIX" <"$work/rules.json" >"$work/watched.txt" || die 'The alert rules are not understood.'
+  helper rules --watched "$conf_PREFIX" <"$work/rules.json" >"$work/watched.txt" || die 'The alert rules could not be parsed.'
   query heard
   case $? in
     0 | 2) ;;
-    *) die_of 'Asking which devices are heard already failed, and such a device must not be muted' ;;
+    *) die_of 'Querying which devices already send heartbeats failed, and these must not be muted' ;;
   esac
   printf '%s\n' "$answer" >"$work/heard.txt"
   helper seen --new "$devices" "$work/heard.txt" "$work/watched.txt" >"$new_devices" ||
-    die 'The list of the devices that are heard is not understood.'
+    die 'The list of the devices that send heartbeats could not be parsed.'
 }
 
-# make_keys: a host key for each device, named after it. A key that is there stays as it is. One after the other: the
-# function app reads all keys, adds one and writes all back, so that of two at the same time one is lost.
+# make_keys: creates a host key for each device, named after it. Existing keys stay unchanged. One after the other: the
+# function app reads all keys, adds one and writes all back, so one of two concurrent writes would be lost.
 make_keys() {
   local made key
   list_keys
@@ -51,33 +51,35 @@ make_keys() {
   else
     while IFS= read -r key <&3; do
       azure_reads functionapp keys set --resource-group "$conf_RG" --name "$app" --key-type functionKeys \
-        --key-name "$key" -o none || die_of "Making the key \"$key\" failed"
+        --key-name "$key" -o none || die_of "Creating the key \"$key\" failed"
     done 3<"$work/missing-keys.txt"
   fi
   say "Keys: one for each device ($device_count), new: $made"
 }
 
-# make_many_keys: what `az functionapp keys set` does, for a file of names, without a start of az for each, which takes
-# longer than the key. The token is renewed for each hundred. Neither it nor a key is an argument or in a file.
+# make_many_keys: does what `az functionapp keys set` does for each name in a file, without starting az for each, which
+# would take longer than the request. Renews the token for each hundred. Token and keys are never an argument or in a
+# file.
 make_many_keys() {
   local endpoint names="$work/missing-keys.txt" batch="$work/batch.txt" mark attempt=0
-  # This command knows no subscription.
+  # This command has no option --subscription.
   endpoint=$(az cloud show --query endpoints.resourceManager -o tsv --only-show-errors 2>"$work/failure" </dev/null) || {
     failure=$(cut_failure)
-    die_of 'Asking for the address of Resource Manager failed'
+    die_of 'Reading the URL of Resource Manager failed'
   }
   endpoint=${endpoint%/}
-  case $endpoint in https://* | http://127.0.0.1:*) ;; *) die "Resource Manager's address is $endpoint, and tokens are sent over https only." ;; esac
+  case $endpoint in https://* | http://127.0.0.1:*) ;; *) die "Resource Manager's URL is $endpoint, and tokens are sent over https only." ;; esac
   mark=$(random)
   while [ -s "$names" ]; do
-    progress "keys to be made: $(grep -c '' "$names")"
+    progress "keys to be created: $(grep -c '' "$names")"
     head -n 100 "$names" >"$batch"
-    azure_secret account get-access-token --query accessToken -o tsv || die_of 'The login gets no token'
+    azure_secret account get-access-token --query accessToken -o tsv || die_of 'Getting a token for the login failed'
     printf '%s' "$answer" |
       helper keys --requests "$batch" "$endpoint$group_id/providers/Microsoft.Web/sites/$app/host/default/functionKeys" "$mark" |
       curl -q --config - 2>"$work/curl" | helper keys --unmade "$batch" "$mark" >"$work/answers.txt"
-    # Only the last part counts: what curl could not do is in the answers. Without these, every key would count as made.
-    [ "${PIPESTATUS[3]}" = 0 ] || die 'What Azure answers to the new keys is not understood.'
+    # Check the status of the last part only, because its output includes curl's failures. Without it, every key would
+    # count as created.
+    [ "${PIPESTATUS[3]}" = 0 ] || die 'The answers of Azure to the new keys could not be parsed.'
     answer=''
     status=$(head -n 1 "$work/answers.txt")
     if [ "$(tail -n +2 "$work/answers.txt" | grep -c '')" = "$(grep -c '' "$batch")" ]; then
@@ -88,18 +90,18 @@ make_many_keys() {
     { tail -n +2 "$work/answers.txt"; tail -n +101 "$names"; } >"$work/rest.txt"
     mv "$work/rest.txt" "$names"
     [ -n "$status" ] || continue
-    failure="Azure answers $status $(grep '^curl: ' "$work/curl" | head -n 1)"
-    [ "$attempt" -lt 6 ] || { end_progress; die_of 'Making the keys of the devices failed'; }
-    # Too many requests, most likely; Azure lets some more pass every second.
+    failure="Azure answered $status $(grep '^curl: ' "$work/curl" | head -n 1)"
+    [ "$attempt" -lt 6 ] || { end_progress; die_of 'Creating the keys of the devices failed'; }
+    # Most likely too many requests; Azure accepts a few more every second.
     sleep 20
   done
   end_progress
 }
 
-# random: prints a word that nobody can guess.
+# random: prints 64 random bits in hexadecimal.
 random() { od -An -N8 -tx1 /dev/urandom | tr -d ' \n'; }
 
-# list_keys: sets `answer` to the names of the keys. While the app starts, its keys cannot be read yet.
+# list_keys: sets `answer` to the names of the keys. Retries, because they cannot be read while the app starts.
 list_keys() {
   local attempt
   for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -117,7 +119,7 @@ list_keys() {
   end_progress
 }
 
-# missing_keys: which of the devices' keys are not in `answer`, as a file.
+# missing_keys: writes the names of the devices' keys that are not in `answer` to missing-keys.txt.
 missing_keys() {
   printf '%s\n' "$answer" >"$work/key-names.txt"
   awk -F '\t' 'NR == FNR { there[$0]; next } !($2 in there) { print $2 }' "$work/key-names.txt" "$devices" >"$work/missing-keys.txt"
@@ -144,13 +146,13 @@ first_key() {
   answer=''
 }
 
-# send_test_heartbeats: one in the name of each new device, with an hour's announced silence, so that it does not alarm
-# at birth. If none is new, the test heartbeat comes from a name that nobody expects. Any key opens the function to any
-# name, so one is enough for the test.
+# send_test_heartbeats: sends a heartbeat in the name of each new device, with an hour of announced silence, so that it
+# raises no alarm before its agent runs. If no device is new, the test heartbeat has the name ispmon-deploy, which no
+# rule monitors. The function accepts any name with any key, so the test needs only one key.
 send_test_heartbeats() {
   note="deploy-test-$(random)"
   senders=$new_devices
-  # A second more for each: the hour shall not be over sooner because many are sent.
+  # One more second per device, so that the hour is not shortened by sending many.
   quiet=$((3599 + $(grep -c '' "$new_devices")))
   if [ ! -s "$new_devices" ]; then
     senders="$work/senders.tsv"
@@ -161,12 +163,12 @@ send_test_heartbeats() {
   if [ -s "$new_devices" ]; then
     say "Answered. Devices that are new may be silent for an hour: $(grep -c '' "$new_devices")"
   else
-    say 'Answered. Every device is heard or watched already, so none is muted.'
+    say 'Answered. Every device already sends heartbeats or is monitored, so none is muted.'
   fi
 }
 
-# deliver: sends for each of `senders` until the function has answered to each. A cold app answers 401, 404 or 503 for a
-# while; ten minutes without any answer are too long.
+# deliver: sends a heartbeat for each of `senders` and retries until the function has accepted each. A cold app answers
+# 401, 404 or 503 for a while; fails after ten minutes without success.
 deliver() {
   local secret pending="$work/pending.tsv" batch="$work/batch.tsv" size=1 attempt=0 since before
   first_key
@@ -195,20 +197,22 @@ deliver() {
   [ ! -s "$pending" ] || die_of_silence
 }
 
-# send_heartbeats FILE: sends one for each device in the file by one process; sets `status` to what came back for the
-# first that was not taken, `problem` to what curl says, and leaves the others in a file. The key is never an argument.
+# send_heartbeats FILE: sends a heartbeat for each device in the file with one curl process. Sets `status` to the answer
+# to the first that was not accepted, `problem` to curl's error, and writes the devices that were not accepted to
+# unanswered.tsv. The key is never an argument.
 send_heartbeats() {
   printf '%s' "$secret" | helper heartbeat --requests "$1" "$url" "$note" "$quiet" |
     curl -q --config - 2>"$work/curl" | helper heartbeat --unanswered "$1" "$note" >"$work/answers.txt"
-  # Only the last part counts: what curl could not do is in the answers. Without these, everything would count as delivered.
-  [ "${PIPESTATUS[3]}" = 0 ] || die 'The answers to the test heartbeats are not understood.'
+  # Check the status of the last part only, because its output includes curl's failures. Without it, everything would
+  # count as delivered.
+  [ "${PIPESTATUS[3]}" = 0 ] || die 'The answers to the test heartbeats could not be parsed.'
   status=$(head -n 1 "$work/answers.txt")
   tail -n +2 "$work/answers.txt" >"$work/unanswered.tsv"
   problem=$(grep '^curl: ' "$work/curl" | head -n 1)
 }
 
-# is_hopeless ATTEMPT: whether waiting does not help against what curl says: a certificate that it does not trust; and,
-# from the third time on, a proxy that is not found or a TLS connection that does not come about.
+# is_hopeless ATTEMPT: whether a retry cannot remove curl's error: a certificate that it does not trust; and, from the
+# third attempt on, a proxy whose name cannot be resolved or a failed TLS handshake.
 is_hopeless() {
   [ "$status" = 000 ] || return 1
   case $problem in
@@ -221,35 +225,36 @@ is_hopeless() {
 # die_of_silence: ends the script because the function did not answer.
 die_of_silence() {
   local how='does not work after ten minutes'
-  next="$base --code-only; if it stays so, see the portal: $app, Log stream"
+  next="$base --code-only; if it fails again, see the portal: $app, Log stream"
   case $status in
     000)
-      failure="nothing answers at its address (${problem:-curl says nothing}). See whether this machine reaches the internet"
+      failure="there is no answer (${problem:-curl printed no error}). Check this machine's internet connection"
       case $problem in
         'curl: (60)'* | 'curl: (77)'* | 'curl: (35)'*)
           how='cannot be reached from here'
-          failure="curl does not come to a trusted connection ($problem)"
-          next="if a proxy of your organisation puts its own certificate in between: set CURL_CA_BUNDLE to the file with it (PEM), then $again"
+          failure="curl could not establish a trusted TLS connection ($problem)"
+          next="if a proxy of your organisation replaces the certificate: set CURL_CA_BUNDLE to the file with it (PEM), then $again"
           ;;
         'curl: (5)'*)
           how='cannot be reached from here'
-          failure="curl does not find the proxy ($problem)"
-          next="see what https_proxy and HTTPS_PROXY hold, then $again"
+          failure="curl could not resolve the proxy's name ($problem)"
+          next="check the values of https_proxy and HTTPS_PROXY, then $again"
           ;;
-        'curl: (6)'*) failure="its name is not known here ($problem). A new name can need some minutes" ;;
+        'curl: (6)'*) failure="its name cannot be resolved ($problem). DNS may need some minutes for a new name" ;;
         'curl: (7)'* | 'curl: (28)'*)
-          failure="no connection comes about ($problem). A firewall may be in between, or this machine wants a proxy (HTTPS_PROXY)" ;;
+          failure="connecting failed ($problem). A firewall may block it, or this machine needs a proxy (HTTPS_PROXY)" ;;
       esac
       ;;
-    401 | 403) failure='it refuses the key that it gave out' ;;
+    401 | 403) failure='it refuses its own key' ;;
     404) failure='the code is not there, or does not start' ;;
-    *) failure="it answers $status" ;;
+    *) failure="it answered $status" ;;
   esac
   [ "$status" = 000 ] || diagnose_storage
   die "The function at $url $how: $failure."
 }
 
-# wait_until_queryable: a 200 only says that the line is in the host's pipe. The rules see it when it can be queried.
+# wait_until_queryable: waits until a query returns the test heartbeat, as the rules need. An answer of 200 only means
+# that the log line is in the host's pipe.
 wait_until_queryable() {
   local attempt sent found=0
   sent=$(grep -c '' "$senders")
@@ -263,7 +268,7 @@ wait_until_queryable() {
       1) die_of 'The workspace cannot be queried' ;;
     esac
     progress "waiting until the test heartbeat can be queried (attempt $attempt)"
-    # Azure's host may have lost a line: it counts as sent only when it arrives.
+    # The Functions host may have lost a line, so send it again.
     case $attempt in 8 | 16) deliver ;; esac
     sleep 20
   done
@@ -274,5 +279,5 @@ wait_until_queryable() {
   fi
   diagnose_ingestion
   next="correct this, then $again"
-  die "The function answered, but its line cannot be queried after ten minutes. $reason"
+  die "The function answered, but its log line cannot be queried after ten minutes. $reason"
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# The last step: does a mail reach whom it must reach?
+# The last step: a test mail, which proves that the receivers get mails.
 
-# explain_passcode: what has to be done once for each address, and by whom.
+# explain_passcode: prints how the owner of each address confirms it once.
 explain_passcode() {
   printf '\n'
   say 'Azure sends each address a mail with a one-time passcode ("verify your email") the first time it is used.'
@@ -28,7 +28,7 @@ test_mail() {
     --action-group "$action_group" --alert-type logalertv2 "${actions[@]}" -o none
 }
 
-# prove_mail: explains, sends the test mail, asks whether it arrived.
+# prove_mail: explains the passcode, sends the test mail, asks whether it arrived; sets `mail_proof`.
 prove_mail() {
   local reply
   explain_passcode
@@ -38,7 +38,7 @@ prove_mail() {
   fi
   if ! test_mail; then
     warn "Azure did not send the test mail: ${failure:-no answer within 5 minutes}"
-    say "Some kinds of subscription refuse it, and two tests in 5 minutes are the most. Try the portal: Monitor, Alerts,"
+    say "Some kinds of subscription refuse it, and it allows two tests in 5 minutes. Try the portal: Monitor, Alerts,"
     say "Action groups, $action_group, Test. Or stop a device for ten minutes, which is the better test."
     mail_proof='not sent'
     return
@@ -60,10 +60,10 @@ prove_mail() {
   fi
 }
 
-# who_is_mailed: prints who gets the alarm's mails as long as no address is verified.
+# who_is_mailed: prints who gets the alarm's mails until an address is verified.
 who_is_mailed() {
   if [ "$conf_ALERT_OWNERS" = false ]; then
-    printf 'its mails may reach nobody yet'
+    printf 'its mails may not reach anyone yet'
   else
     printf "until it does, perhaps only the subscription's owners are mailed"
   fi

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# The zip that is uploaded: built from source, or a released one.
+# The zip that is uploaded: built from source, or given with --zip.
 
 readonly TARGET=x86_64-unknown-linux-musl
 
-# make_package: sets `package` to the zip. It is complete or not there at all.
+# make_package: sets `package` to the path of the zip. A zip is written completely or not at all.
 make_package() {
   local binary
   if [ -n "$given_zip" ]; then
@@ -16,7 +16,7 @@ make_package() {
   build_function
   package=$(dirname "$(dirname "$(dirname "$binary")")")/ispmon-function.zip
   failure=$(helper package --make "$package" --function "$root/function" --binary "$binary" 2>&1) ||
-    die "The package cannot be made: $failure"
+    die "Building the package failed: $failure"
   say "Package: $package"
 }
 
@@ -36,14 +36,14 @@ build_function() {
       die "The function has to be built for $TARGET, and Rust's library for it is not installed."
     fi
   elif [ "$host" != x86_64-unknown-linux-gnu ] && [ "$host" != "$TARGET" ]; then
-    # Rust's own linker and the C library that comes with the target: no compiler for Linux is needed.
+    # With Rust's own linker and the target's C library, no C compiler for Linux is needed.
     export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER="${CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER:-rust-lld}"
   fi
   say "Building the function for $TARGET with $builder (a minute or two the first time)"
   binary=$(cd "$root" && cargo metadata --no-deps --format-version 1 --locked 2>"$work/failure" |
     python3 -I -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])' 2>/dev/null)/$TARGET/release/ispmon-function
   (cd "$root" && "$builder" build --release --locked --quiet --target "$TARGET" -p ispmon-function) || {
-    next="see the compiler's message above; or download the released zip and add --zip FILE, then $again"
+    next="see the compiler's output above; or download the released zip and add --zip FILE, then $again"
     die 'Building the function failed.'
   }
 }

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # The resource group and the two deployments of the templates into it.
 
-# create_group: makes the resource group, if it is not there, and registers the providers.
+# create_group: registers the providers, and creates the resource group if it does not exist.
 create_group() {
   local provider
   for provider in $unregistered; do
     say "Registering $provider"
     azure provider register --namespace "$provider" --wait || {
       is_forbidden "$failure" || die_of "Registering the provider $provider failed"
-      next="this is a right on the subscription. Have somebody who has it run: az provider register --wait --namespace $provider, then $again"
+      next="this needs a right on the subscription. Ask an administrator to run: az provider register --wait --namespace $provider, then $again"
       die "Registering the provider $provider failed: $failure"
     }
     left="The providers are registered, nothing else was created."
@@ -17,13 +17,13 @@ create_group() {
   say "Creating the resource group $conf_RG in $conf_LOCATION"
   azure group create --name "$conf_RG" --location "$conf_LOCATION" --tags "ispmon=$conf_PREFIX" -o none || {
     is_forbidden "$failure" || die_of "Creating the resource group $conf_RG failed"
-    next="have somebody who may do so make it, and make you its Owner: az group create -n $conf_RG -l $conf_LOCATION --tags ispmon=$conf_PREFIX, then $again"
+    next="ask an administrator to create it, and to make you its Owner: az group create -n $conf_RG -l $conf_LOCATION --tags ispmon=$conf_PREFIX, then $again"
     die "Creating the resource group $conf_RG failed: $failure"
   }
   left="The resource group $conf_RG, empty."
 }
 
-# deploy_templates NAME RULES TEXT: one deployment; waits while another one runs. RULES is true or false.
+# deploy_templates NAME RULES TEXT: executes one deployment; waits while another one runs. RULES is true or false.
 deploy_templates() {
   local name=$1 rules=$2 text=$3 attempt status
   for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
@@ -42,7 +42,7 @@ deploy_templates() {
         sleep 60
         ;;
       *)
-        # A passing fault; also an identity that is so new that not every part of Azure knows it.
+        # Retry a transient fault; also a new identity that has not reached all of Azure yet.
         case $failure in *PrincipalNotFound*) ;; *) is_passing "$failure" || return 1 ;; esac
         [ "$attempt" -lt 4 ] || return 1
         sleep 20
@@ -52,7 +52,7 @@ deploy_templates() {
   return 1
 }
 
-# deploy_resources: everything but the rules; sets the names that the templates made.
+# deploy_resources: deploys everything but the rules; sets the variables of `take_outputs`.
 deploy_resources() {
   say 'Deploying the resources and roles (about 3 minutes)'
   left="The resource group $conf_RG with a part of its resources; no rule of this run, so no false alarm."
@@ -61,11 +61,11 @@ deploy_resources() {
   left="The resource group $conf_RG with its resources, which cost nothing while unused; rules only of earlier runs."
 }
 
-# deploy_rules: everything once more, with the rules; sets rule_names.
+# deploy_rules: deploys everything again, with the rules; sets the variables of `take_outputs`.
 deploy_rules() {
   say 'Deploying the alert rules (about a minute)'
   deploy_templates "$conf_PREFIX-rules" true 'deploying' || {
-    left="The function works and takes heartbeats; the alert rules are missing or those of an earlier run."
+    left="The function works and accepts heartbeats; the alert rules are missing or those of an earlier run."
     die_of 'The deployment of the alert rules failed'
   }
   take_outputs
@@ -78,20 +78,20 @@ has_rules() {
   rules_were_never_deployed
 }
 
-# rules_were_never_deployed: fails because of the last call if Azure knows no such deployment; ends the script if it
-# could not say.
+# rules_were_never_deployed: returns 1 if the last call failed because the deployment does not exist; ends the script for
+# any other failure.
 rules_were_never_deployed() {
   case $failure in *NotFound* | *'could not be found'*) return 1 ;; esac
-  die_of 'Asking for the deployment of the alert rules failed'
+  die_of 'Reading the deployment of the alert rules failed'
 }
 
-# read_outputs: the names of an earlier run's resources, for all that deploys no templates.
+# read_outputs: reads the names of an earlier run's resources, for actions that deploy no templates.
 read_outputs() {
   [ "$group_exists" = true ] || { next="$me without that option"; die "The resource group $conf_RG does not exist: nothing was deployed yet."; }
   azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-resources" \
     --query properties.outputs -o json || {
     next="$me --infra-only, then $again"
-    die "The names of the resources are not known: $failure"
+    die "Reading the names of the resources failed: $failure"
   }
   take_outputs
   if azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-rules" \
@@ -125,7 +125,7 @@ for name, output in json.load(sys.stdin).items():
     value = output["value"]
     print(name, " ".join(value) if isinstance(value, list) else value, sep="\t")' 2>/dev/null)
   [ -n "$app" ] && [ -n "$url" ] && [ -n "$workspace_id" ] ||
-    die 'The answer of the deployment does not name the function app and the workspace.'
+    die 'The outputs of the deployment do not name the function app and the workspace.'
   case $url in
     https://* | http://127.0.0.1:*) ;;
     *) die "The function's URL is $url, and keys are sent over https only." ;;

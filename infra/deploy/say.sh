@@ -1,34 +1,34 @@
 # shellcheck shell=bash
-# What the user reads: steps, notes, questions, and the one way in which the script ends early.
+# Output for the user: steps, notes, questions, and `die`, which every early end of the script calls.
 
-# What exists in Azure at this moment, and what to type next; `die` prints both.
+# What exists in Azure now, and the next command for the user; `die` prints both.
 left='Nothing was created or changed.'
 next=''
 
-# step TEXT: announces a step.
+# step TEXT: prints the heading of a step.
 step() { printf '\n== %s\n' "$*"; }
 
-# say TEXT: one line about the current step.
+# say TEXT: prints a line about the current step.
 say() { printf '   %s\n' "$*"; }
 
-# warn TEXT: something that the user should act on, now or later.
+# warn TEXT: prints a warning that needs action by the user, now or later.
 warn() { printf '   WARNING: %s\n' "$*" >&2; }
 
-# die TEXT [STATUS]: ends the script: what happened, what was left behind, what to type next.
+# die TEXT [STATUS]: ends the script; prints what happened, what exists in Azure, and the next command.
 die() {
   printf '\ndeploy.sh: %s\n' "$1" >&2
   printf '  Left behind: %s\n' "$left" >&2
-  printf '  Next: %s\n' "${next:-mend this, then run it again: $again}" >&2
+  printf '  Next: %s\n' "${next:-correct this, then run it again: $again}" >&2
   exit "${2:-1}"
 }
 
-# without_stack: what a program says, without the stack of a crash: only its last line is for the user.
+# without_stack: filters Python stack traces out of a program's output and keeps their last line, the error.
 without_stack() { awk '/^Traceback/ { stack = 1; next } stack && /^ / { next } { stack = 0; print }'; }
 
-# can_ask: whether somebody can answer a question.
+# can_ask: whether the user can answer a question.
 can_ask() { [ "$assume_yes" = no ] && [ -t 0 ]; }
 
-# ask QUESTION: asks until the answer is yes or no; fails for no, and for the end of the input.
+# ask QUESTION: repeats the question until the answer is yes or no; returns 1 for no and at the end of the input.
 ask() {
   local reply
   while :; do
@@ -41,7 +41,7 @@ ask() {
   done
 }
 
-# progress TEXT: rewrites the last line of a terminal; elsewhere it prints nothing.
+# progress TEXT: rewrites the last line of a terminal; prints nothing when stdout is no terminal.
 progress() {
   [ -t 1 ] && printf '\r   %-70s' "$1"
   return 0
@@ -53,7 +53,7 @@ end_progress() {
   return 0
 }
 
-# limited SECONDS TEXT COMMAND…: runs a command in the background and watches it.
+# limited SECONDS TEXT COMMAND…: runs a command with a time limit and a progress line.
 limited() {
   local limit=$1 text=$2
   shift 2
@@ -61,8 +61,8 @@ limited() {
   watch_child "$limit" "$text"
 }
 
-# watch_child SECONDS TEXT: waits for the newest child with a progress line, stops it after SECONDS and then
-# returns 124. macOS has no `timeout`.
+# watch_child SECONDS TEXT: waits for the newest child with a progress line; stops it after SECONDS and returns 124.
+# macOS has no `timeout`.
 watch_child() {
   local limit=$1 text=$2 waited=0 status
   child=$!

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# The settings: found, checked, and handed to the templates.
+# The settings: reading, checking, and export to the templates.
 
-# The values that the templates allow.
+# Values of SILENCE_MINUTES that the templates allow.
 readonly SILENCES='5 5.5 6 6.5 7 7.5 8 9 10 12 15 20 30 45 60'
 
-# find_env_file: prints the path of the .env file: that of the current folder, else that beside this script.
+# find_env_file: prints the path of the .env file: the one in the current folder, else the one in infra/.
 find_env_file() {
   local file
   for file in ./.env "$here/.env"; do
@@ -33,12 +33,12 @@ read_settings() {
   read_devices
 }
 
-# check_names: objects to names that look like ours with a mistake in them: what they set would have no effect.
+# check_names: objects to names that look like a misspelt setting, because they would have no effect.
 check_names() {
   local number name nearest
   while IFS=$'\t' read -r number name nearest; do
     object "$env_file, line $number: there is no setting $name, so it has no effect. Is $nearest meant?" \
-      "write $nearest, or add --force if it is somebody else's"
+      "write $nearest, or add --force if another program uses $name"
   done < <(printf '%s' "$strangers" | helper names "$VARIABLES")
 }
 
@@ -49,24 +49,24 @@ refuse_setting() {
   die "$1 in $env_file${line:+, line $line,} $2" 78
 }
 
-# check_settings: what each setting must be. What the templates want of them as well is here with the name and the
-# line, before anything is asked of Azure.
+# check_settings: checks the values of the settings before the first call of Azure. It repeats checks of the templates,
+# because only here the message has the name and the line.
 check_settings() {
   case $conf_RG in
     *[!A-Za-z0-9_.\(\)-]* | *.) refuse_setting RG "is \"$conf_RG\": a resource group's name has letters, digits and -_.() only and does not end with a dot." ;;
   esac
   case $conf_LOCATION in
-    *[!a-z0-9]*) refuse_setting LOCATION "is \"$conf_LOCATION\", which is no Azure region. Name one like westeurope." ;;
+    *[!a-z0-9]*) refuse_setting LOCATION "is \"$conf_LOCATION\", which is not an Azure region. Name one like westeurope." ;;
   esac
   case $conf_PREFIX in
     [!A-Za-z]* | *[!A-Za-z0-9-]* | ? | *- | *--*) refuse_setting PREFIX "is \"$conf_PREFIX\": it must have 2 to 16 letters, digits and single hyphens, begin with a letter and not end with a hyphen." ;;
   esac
   [ ${#conf_PREFIX} -le 16 ] || refuse_setting PREFIX "is longer than 16 characters."
-  [ -n "$conf_ALERT_EMAIL" ] || refuse_setting ALERT_EMAIL 'is missing: who shall be mailed when a device is silent?'
+  [ -n "$conf_ALERT_EMAIL" ] || refuse_setting ALERT_EMAIL 'is missing: which addresses get a mail when a device is silent?'
   check_addresses ALERT_EMAIL --mail "$conf_ALERT_EMAIL"
   check_addresses ALERT_WEBHOOK --url "$conf_ALERT_WEBHOOK"
   check_choice SILENCE_MINUTES "$SILENCES"
-  check_choice EVALUATION_MINUTES '5 10 15 1' ' (1 is an experiment)'
+  check_choice EVALUATION_MINUTES '5 10 15 1' ' (1 is experimental)'
   check_choice RULES_ENABLED 'true false'
   check_choice ALERT_OWNERS 'true false'
   check_numbers REMINDER_MINUTES 6 1440
@@ -84,10 +84,10 @@ check_settings() {
     *) refuse_setting BUDGET_START "is \"$conf_BUDGET_START\"; it must be the first day of a month such as 2026-12-01." ;;
   esac
   [ "$conf_RUNTIME_NAME" = custom ] || [ -n "$conf_RUNTIME_VERSION" ] ||
-    refuse_setting RUNTIME_NAME "is $conf_RUNTIME_NAME and needs RUNTIME_VERSION beside it, such as 22 for node."
+    refuse_setting RUNTIME_NAME "is $conf_RUNTIME_NAME, which needs RUNTIME_VERSION too, such as 22 for node."
 }
 
-# check_choice NAME "ALLOWED…" [REMARK]: refuses a setting that is none of these words.
+# check_choice NAME "ALLOWED…" [REMARK]: refuses a setting that is not one of these words.
 check_choice() {
   local value
   eval "value=\$conf_$1"
@@ -96,7 +96,7 @@ check_choice() {
   refuse_setting "$1" "is \"$value\"; it must be one of: $(printf '%s' "$2" | sed 's/ /, /g')${3:-}."
 }
 
-# check_number NAME LEAST MOST [REMARK]: refuses a setting that is no whole number in this range.
+# check_number NAME LEAST MOST [REMARK]: refuses a setting that is not a whole number in this range.
 check_number() {
   local value
   eval "value=\$conf_$1"
@@ -112,18 +112,18 @@ check_numbers() {
   while IFS= read -r number; do
     trim "$number"
     is_number "$trimmed" "$2" "$3" ||
-      refuse_setting "$1" "has \"$trimmed\" in it; it must be whole numbers from $2 to $3, separated by commas."
+      refuse_setting "$1" "contains \"$trimmed\"; it must be whole numbers from $2 to $3, separated by commas."
   done < <(printf '%s\n' "$value" | tr ',' '\n')
 }
 
-# is_number TEXT LEAST MOST
+# is_number TEXT LEAST MOST: whether a text is a whole number in this range.
 is_number() {
   case $1 in '' | *[!0-9]* | 0?* | ??????????*) return 1 ;; esac
   [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
 }
 
-# check_addresses NAME KIND LIST: refuses addresses that nobody reads. A webhook may hold a secret: it goes through a
-# pipe, and no message shows it.
+# check_addresses NAME KIND LIST: refuses malformed addresses. A webhook may contain a secret, so the list is passed
+# through a pipe, and no message shows it.
 check_addresses() {
   printf '%s' "$3" | helper addresses "$2" 2>"$work/failure" || {
     failure=$(cut_failure)
@@ -138,12 +138,12 @@ read_devices() {
   devices="$work/devices.tsv"
   if [ -n "$conf_DEVICES_FILE" ]; then
     [ -z "$conf_HEARTBEAT_DEVICE$conf_HEARTBEAT_DEVICE_2" ] ||
-      refuse_setting DEVICES_FILE 'is set beside HEARTBEAT_DEVICE. Keep one of the two.'
+      refuse_setting DEVICES_FILE 'and HEARTBEAT_DEVICE are both set. Keep one of the two.'
     case $conf_DEVICES_FILE in
       /*) path=$conf_DEVICES_FILE ;;
       *) path=$(dirname "$env_file")/$conf_DEVICES_FILE ;;
     esac
-    [ -f "$path" ] || refuse_setting DEVICES_FILE "names $path, and there is no such file."
+    [ -f "$path" ] || refuse_setting DEVICES_FILE "names $path, which does not exist."
     helper devices --file "$path" >"$devices" 2>"$work/failure" || die "$(cut_failure)" 78
   else
     [ -n "$conf_HEARTBEAT_DEVICE" ] ||
@@ -158,13 +158,13 @@ read_devices() {
     } | helper devices --list >"$devices" 2>"$work/failure" || die "HEARTBEAT_DEVICE in $env_file: $(cut_failure)" 78
   fi
   device_count=$(grep -c '' "$devices")
-  # 3 MB a device and day, and something to spare.
+  # 3 MB per device and day: 2.4 MB as measured, plus a reserve.
   [ "${conf_DAILY_CAP_GB:-1}" = -1 ] || [ $((${conf_DAILY_CAP_GB:-1} * 1000)) -ge $((device_count * 3)) ] ||
     refuse_setting DAILY_CAP_GB "is ${conf_DAILY_CAP_GB:-1}, which $device_count devices would reach every day, and heartbeats would be lost: set it to $(((device_count * 3 + 999) / 1000)) or more, or to -1 for no limit."
 }
 
-# export_settings true|false: puts the settings into the environment from which main.bicepparam reads them.
-# Its argument says whether the rules are deployed. For a subshell.
+# export_settings true|false: exports the settings to the environment, from which main.bicepparam reads them. The
+# argument is RULES_ENABLED. Call it in a subshell.
 export_settings() {
   local name value part number=1
   for name in $VARIABLES; do
@@ -172,7 +172,7 @@ export_settings() {
     case $name in SUBSCRIPTION | RG | DEVICES_FILE | HEARTBEAT_DEVICE*) continue ;; esac
     [ -z "$value" ] || export "$name=$value"
   done
-  # The list is cut anew into parts that one variable of the environment can hold.
+  # Split the list into parts that fit into one environment variable.
   while IFS= read -r part; do
     if [ "$number" = 1 ]; then export "HEARTBEAT_DEVICE=$part"; else export "HEARTBEAT_DEVICE_$number=$part"; fi
     number=$((number + 1))

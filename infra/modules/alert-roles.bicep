@@ -1,6 +1,6 @@
-metadata description = 'What the alert rules may do: read. Without an identity of its own, a rule runs with the rights of whoever deployed it last and stops when these go.'
+metadata description = 'Roles of the alert rules: read access only. Without an identity of its own, a rule runs with the rights of the user who deployed it last, and stops working when that user loses them.'
 
-@description('Principal id of the identity under which the rules run. The assignments are named after it: named after a resource id, they would clash when the identity is made anew.')
+@description('Principal id of the identity under which the rules run. The assignments are named after it, because names from the resource id would conflict when the identity is recreated.')
 param principalId string
 
 @description('Workspace that the identity may read.')

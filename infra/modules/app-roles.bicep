@@ -1,6 +1,6 @@
-metadata description = 'What the function app may do: use its storage, and write telemetry. Nothing else.'
+metadata description = 'Roles of the function app: use its storage and write telemetry, nothing else.'
 
-@description('Principal id of the identity of the app. The assignments are named after it: named after a resource id, they would clash when the identity is made anew.')
+@description('Principal id of the identity of the app. The assignments are named after it, because names from the resource id would conflict when the identity is recreated.')
 param principalId string
 
 @description('Storage account of the app.')
@@ -14,7 +14,7 @@ var blobOwnerRoleId = subscriptionResourceId(
   'Microsoft.Authorization/roleDefinitions',
   'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 )
-// Despite its name, this role lets all telemetry in.
+// Despite its name, this role permits all telemetry.
 var metricsPublisherRoleId = subscriptionResourceId(
   'Microsoft.Authorization/roleDefinitions',
   '3913510d-42f4-4e42-8a64-420c390055eb'

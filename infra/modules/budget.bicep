@@ -1,19 +1,19 @@
-metadata description = 'A mail when the resource group costs more than expected. A budget stops nothing.'
+metadata description = 'Budget: a mail when the resource group costs more than expected. It does not stop any resource.'
 
 import { mailAddress } from 'types.bicep'
 
-@description('Beginning of all names.')
+@description('Prefix of all names.')
 param prefix string
 
 @description('Amount a month, in the currency of the subscription.')
 param amount int
 
-@description('First day of the month from which the budget counts, as 2026-12-01. Azure does not let it be changed later.')
+@description('First day of the month from which the budget counts, such as 2026-12-01. Azure does not allow a later change.')
 @minLength(10)
 @maxLength(10)
 param startDate string
 
-@description('Addresses that are mailed. A budget mails on its own, so they need no passcode.')
+@description('Addresses that get the mails. A budget mails without an action group, so they need no passcode.')
 param mailAddresses mailAddress[]
 
 resource budget 'Microsoft.Consumption/budgets@2026-06-01' = {

@@ -1,12 +1,12 @@
-metadata description = 'What the types of the parameters cannot refuse. A problem is a sentence that says which variable of .env to change, or empty; a checked value is itself, or fails with that sentence. main.bicepparam asks for the problems: where parameters are built, nothing can fail.'
+metadata description = 'Checks of parameters beyond what their types can express. A …Problem function returns a sentence that names the variable of .env to change, or an empty string; a checked… function returns its argument, or fails with that sentence. main.bicepparam uses the problems, because fail() is not available where parameters are built.'
 
 @description('The characters of a text, one by one.')
 func characters(text string) string[] => map(range(0, length(text)), index => substring(text, index, 1))
 
-@description('Whether a text holds at least one of these parts.')
+@description('Whether a text contains at least one of these parts.')
 func containsAny(text string, parts string[]) bool => !empty(filter(parts, part => contains(text, part)))
 
-@description('Whether a text can be the beginning of all names.')
+@description('Whether a text is a valid prefix of all names.')
 @export()
 func isPrefix(text string) bool =>
   !empty(text) && !endsWith(text, '-') && !contains(text, '--') && contains(
@@ -17,7 +17,7 @@ func isPrefix(text string) bool =>
     character => !contains('abcdefghijklmnopqrstuvwxyz0123456789-', character)
   ))
 
-@description('Whether a text looks like a mail address. Whether somebody reads it only a mail can show.')
+@description('Whether a text has the form of a mail address. That the address exists only a mail can show.')
 @export()
 func isMailAddress(text string) bool =>
   length(split(text, '@')) == 2 && !empty(split(text, '@')[0]) && contains(last(split(text, '@')), '.') && !startsWith(
@@ -74,18 +74,18 @@ func isDeviceName(name string) bool =>
   ])
 
 @export()
-@description('What is wrong with a prefix. Names begin with it: letters, digits and single hyphens, beginning with a letter, not ending with a hyphen.')
+@description('Problem of a prefix. Valid are letters, digits and single hyphens, beginning with a letter, not ending with a hyphen.')
 func prefixProblem(prefix string) string =>
   isPrefix(prefix)
     ? ''
     : 'PREFIX must hold letters, digits and single hyphens only, begin with a letter and not end with a hyphen: ${prefix}'
 
 @export()
-@description('A prefix that all names can begin with.')
+@description('The prefix, if it is valid.')
 func checkedPrefix(prefix string) string => empty(prefixProblem(prefix)) ? prefix : fail(prefixProblem(prefix))
 
 @export()
-@description('What is wrong with device names: those that cannot be compared.')
+@description('Problem of device names: some cannot be compared.')
 func devicesProblem(devices string[]) string =>
   empty(filter(devices, device => !isDeviceName(device)))
     ? ''
@@ -99,24 +99,24 @@ func checkedDevices(devices string[]) string[] =>
     : length(union(map(devices, device => toLower(trim(device))), [])) == length(devices) ? devices : filter(devices, (device, index) => indexOf(map(devices, other => toLower(trim(other))), toLower(trim(device))) == index)
 
 @export()
-@description('What is wrong with mail addresses: malformed ones, and the same one twice.')
+@description('Problem of mail addresses: malformed or duplicate ones.')
 func addressesProblem(addresses string[]) string =>
   !empty(filter(addresses, address => !isMailAddress(address)))
     ? 'ALERT_EMAIL must hold mail addresses such as me@example.org, separated by commas: ${string(filter(addresses, address => !isMailAddress(address)))}'
     : length(union(map(addresses, address => toLower(address)), [])) == length(addresses) ? '' : 'ALERT_EMAIL must hold each address once: ${string(addresses)}'
 
 @export()
-@description('Mail addresses, each once.')
+@description('The mail addresses, if all are well-formed and unique.')
 func checkedAddresses(addresses string[]) string[] =>
   empty(addressesProblem(addresses)) ? addresses : fail(addressesProblem(addresses))
 
-@description('Whether a text is the address of something that is reached by HTTPS.')
+@description('Whether a text is an HTTPS URL.')
 @export()
 func isSecureUrl(url string) bool =>
   startsWith(toLower(url), 'https://') && length(url) > 8 && !containsAny(url, [' ', '\t', '\n', '\r'])
 
 @export()
-@description('What is wrong with the URLs that are called. One may hold a secret, so no message shows it.')
+@description('Problem of the webhook URLs. A URL may contain a secret, so no message shows it.')
 func urlsProblem(urls string) string =>
   empty(trim(urls))
     ? ''
@@ -125,38 +125,38 @@ func urlsProblem(urls string) string =>
         : length(union(map(split(urls, ','), url => trim(url)), [])) == length(split(urls, ',')) ? '' : 'ALERT_WEBHOOK must hold each URL once.'
 
 @export()
-@description('URLs that are called, each once, without the spaces around them.')
+@description('The webhook URLs, if they are valid and unique, without the spaces around them.')
 func checkedUrls(urls string) string[] =>
   !empty(urlsProblem(urls)) ? fail(urlsProblem(urls)) : empty(trim(urls)) ? [] : map(split(urls, ','), url => trim(url))
 
-@description('What a device writes a day, in MB: 2.4 measured with the defaults, and something to spare.')
+@description('Data that devices write in a day, in MB: 3 per device, which is 2.4 as measured with the defaults, plus a reserve.')
 func dailyMegabytes(devices int) int => devices * 3
 
 @export()
-@description('What is wrong with a daily cap: so many devices reach it.')
+@description('Problem of a daily cap: this number of devices would reach it.')
 func dailyCapProblem(gigabytes int, devices int) string =>
   gigabytes == -1 || gigabytes * 1000 >= dailyMegabytes(devices)
     ? ''
     : 'DAILY_CAP_GB is ${gigabytes}, which ${devices} devices would reach every day, and heartbeats would be lost: set it to ${(dailyMegabytes(devices) + 999) / 1000} or more, or to -1 for no limit.'
 
 @export()
-@description('A daily cap that so many devices do not reach, or none.')
+@description('The daily cap, if this number of devices does not reach it; -1 is no cap.')
 func checkedDailyCap(gigabytes int, devices int) int =>
   empty(dailyCapProblem(gigabytes, devices)) ? gigabytes : fail(dailyCapProblem(gigabytes, devices))
 
 @export()
-@description('What is wrong with the first day of a budget.')
+@description('Problem of the first day of a budget.')
 func budgetStartProblem(start string, amount int) string =>
   amount == 0 || length(start) == 10 && substring(start, 4, 1) == '-' && endsWith(start, '-01')
     ? ''
     : 'BUDGET_AMOUNT needs BUDGET_START, the first day of a month such as 2026-12-01, not \'${start}\'.'
 
 @export()
-@description('First day of a month, needed with a budget.')
+@description('The first day of a budget, if it is the first day of a month. Required with a budget.')
 func checkedBudgetStart(start string, amount int) string =>
   empty(budgetStartProblem(start, amount)) ? start : fail(budgetStartProblem(start, amount))
 
 @export()
-@description('Address of a package, or nothing.')
+@description('The URL of a package, if it is an HTTPS URL or empty.')
 func checkedPackage(uri string) string =>
   empty(uri) || isSecureUrl(uri) ? uri : fail('packageUri must be a URL that begins with https://: ${uri}')

@@ -1,9 +1,9 @@
-metadata description = 'The function that takes heartbeats in: a Flex Consumption plan and an app with a custom handler in it.'
+metadata description = 'The function that receives heartbeats: a Flex Consumption plan and an app with a custom handler in it.'
 
 import { deviceName } from 'types.bicep'
 import { byteCount } from 'text.bicep'
 
-@description('Azure region of plan and app.')
+@description('Azure region of the plan and the app.')
 param location string
 
 @description('Name of the plan.')
@@ -13,16 +13,16 @@ param planName string
 @maxLength(32)
 param appName string
 
-@description('Resource id of the identity of the app, which must have its roles.')
+@description('Resource id of the identity of the app, to which its roles must be assigned already.')
 param identityId string
 
 @description('Client id of the identity of the app.')
 param clientId string
 
-@description('Address of the blobs of its storage account.')
+@description('Blob endpoint of its storage account.')
 param blobEndpoint string
 
-@description('Container that keeps the deployed package.')
+@description('Container of the deployed package.')
 param containerName string
 
 @description('Application Insights component that the app writes to.')
@@ -37,15 +37,15 @@ param runtimeVersion string
 @description('Instances that may run at the same time.')
 param maxInstances int
 
-@description('Devices that the alert rules watch.')
+@description('Devices that the alert rules monitor.')
 param devices deviceName[]
 
-@description('Address of a package to deploy, or empty.')
+@description('URL of a package to deploy, or empty.')
 param packageUri string
 
-// How long an app setting may be on Flex Consumption is documented nowhere; Linux itself takes 128 KiB, and so does an
-// expression of a template. Without the setting, the function does not say which devices nobody watches. Nothing
-// else changes.
+// The maximum length of an app setting on Flex Consumption is not documented; Linux itself accepts 128 KiB, and so
+// does a template expression. Without the setting, the function does not report devices that no alert rule
+// monitors. Nothing else changes.
 var expectedDevicesLimit = 8192
 var expectedDevicesLength = reduce(map(devices, device => byteCount(device) + 1), 0, (sum, bytes) => sum + bytes)
 var expectedDevicesSettings = expectedDevicesLength > expectedDevicesLimit
@@ -112,7 +112,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         instanceMemoryMB: 512
         triggers: {
           http: {
-            // A heartbeat is done within a millisecond: one instance takes in thousands of devices.
+            // A heartbeat takes less than a millisecond: one instance serves thousands of devices.
             perInstanceConcurrency: 100
           }
         }
@@ -175,5 +175,5 @@ resource package 'Microsoft.Web/sites/extensions@2025-03-01' = if (!empty(packag
   }
 }
 
-@description('Address of heartbeats.')
+@description('URL that receives heartbeats.')
 output functionUrl string = 'https://${app.properties.defaultHostName}/api/ping'

@@ -1,4 +1,4 @@
-metadata description = 'An identity of its own, which outlives what runs under it.'
+metadata description = 'User-assigned identity, which outlives the resources that use it.'
 
 @description('Azure region of the identity.')
 param location string
@@ -14,8 +14,8 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
 @description('Resource id of the identity.')
 output identityId string = identity.id
 
-@description('Id by which roles are assigned to the identity. It is another one when the identity is made anew.')
+@description('Id for role assignments. It changes when the identity is recreated.')
 output principalId string = identity.properties.principalId
 
-@description('Id by which an application picks the identity.')
+@description('Id by which an application selects the identity.')
 output clientId string = identity.properties.clientId

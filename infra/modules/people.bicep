@@ -1,15 +1,15 @@
-metadata description = 'Who is told.'
+metadata description = 'Receivers of the alerts.'
 
 import { mailAddress } from 'types.bicep'
 import { checkedUrls } from 'checks.bicep'
 
-@description('Beginning of all names.')
+@description('Prefix of all names.')
 param prefix string
 
-@description('Addresses that are mailed.')
+@description('Addresses that get the mails.')
 param mailAddresses mailAddress[]
 
-@description('Whether the owners of the subscription are mailed too. Their addresses need no passcode.')
+@description('Whether the owners of the subscription get the mails too. Their addresses need no passcode.')
 param mailOwners bool
 
 @description('URLs that are called with the common alert schema, separated by commas, or empty.')

@@ -6,10 +6,10 @@ import { filled, kustoLiteral } from 'text.bicep'
 @description('Azure region of the rules.')
 param location string
 
-@description('Beginning of all names.')
+@description('Prefix of all names.')
 param prefix string
 
-@description('End of all names, so that several sets of rules can stand side by side; empty for the first.')
+@description('Suffix of all names, which distinguishes several sets of rules; empty for the first.')
 param suffix string
 
 @description('Resource id of the Application Insights component that the rules query.')
@@ -18,7 +18,7 @@ param componentId string
 @description('Resource id of its workspace, which the one-minute form of a rule queries.')
 param workspaceId string
 
-@description('Resource id of the identity under which the rules run. It must have Reader on both already.')
+@description('Resource id of the identity under which the rules run. It must have the role Reader on both already.')
 param identityId string
 
 @description('Resource id of the action group.')
@@ -28,11 +28,11 @@ param actionGroupId string
 @maxLength(200)
 param devices deviceName[]
 
-@description('When the rules speak.')
+@description('Thresholds and times of the rules.')
 param times timing
 
-// Azure refuses joins in rules that run every minute, and what a component calls `traces`. So only the rule about
-// silence runs that often, with another query on the workspace; the others keep to five minutes.
+// In rules that run every minute, Azure refuses joins, and the table `traces` of a component. So only the rule about
+// silence runs that often, with a different query on the workspace; the others run every five minutes.
 var isEveryMinute = times.evaluationMinutes == '1'
 var slowMinutes = isEveryMinute ? '5' : times.evaluationMinutes
 
@@ -60,8 +60,8 @@ var outageReportQuery = filled(loadTextContent('../queries/outage-report.kql'), 
   { placeholder: 'DEVICES', value: deviceLiterals }
 ])
 
-// The columns that a rule's alerts are split by, and all that a mail shows of a result. In the order of the
-// alphabet, so that a dimension has the same place whether Azure keeps this order or sorts.
+// The columns by which a rule's alerts are split. A mail shows no other part of a result. They are in alphabetical
+// order, so that a dimension has the same index whether Azure keeps this order or sorts.
 var deviceSilentDimensions = [
   'Computer'
 ]
@@ -77,7 +77,7 @@ var outageReportDimensions = [
   'Start'
 ]
 
-// Paths into the common alert schema, which Azure fills in when it writes the mail:
+// Paths into the common alert schema, which Azure evaluates when it writes the mail:
 // https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-customize-email-subject-how-to
 var firstDimension = '\${data.alertContext.condition.allOf[0].dimensions[0].value}'
 var outageCause = firstDimension
@@ -98,7 +98,7 @@ resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   }
   properties: {
     displayName: '${prefix}: device silent'
-    description: 'A device has sent no heartbeat for ${times.silenceMinutes} minutes or longer: its internet connection, its power or the agent is down, or the cloud side does not receive. A Resolved mail follows when its heartbeats are back.'
+    description: 'A device has sent no heartbeat for ${times.silenceMinutes} minutes or longer: its internet connection, its power or the agent is down, or the cloud side does not receive heartbeats. A Resolved mail follows when heartbeats arrive again.'
     severity: 1
     enabled: true
     scopes: [
@@ -131,9 +131,9 @@ resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
         }
       ]
     }
-    // One mail when a device falls silent and one when it is back. Must not be combined with muteActionsDuration.
+    // One mail when a device falls silent and one when its heartbeats are back. Must not be combined with muteActionsDuration.
     autoMitigate: true
-    // The table may still be unknown to a component that was created seconds ago.
+    // A component that was created seconds ago may not have the table yet.
     skipQueryValidation: true
     actions: {
       actionGroups: [
@@ -158,7 +158,7 @@ resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01
   }
   properties: {
     displayName: '${prefix}: devices still silent'
-    description: 'Names every device that is still silent. Sent when the silence of one of them reaches a mark, and after 24 hours of silence once a day.'
+    description: 'Lists every device that is still silent. Sent when the silence of one of them reaches a mark, and once a day after 24 hours of silence.'
     severity: 2
     enabled: true
     scopes: [
@@ -191,7 +191,7 @@ resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01
         }
       ]
     }
-    // Each evaluation that yields a row mails, and none of these alerts ever resolves.
+    // Each evaluation that returns a row sends a mail, and none of these alerts ever resolves.
     autoMitigate: false
     skipQueryValidation: true
     actions: {
@@ -217,7 +217,7 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   }
   properties: {
     displayName: '${prefix}: outage report'
-    description: 'An outage of ${times.reportMinutes} minutes or longer is over, and the device has handed over what it recorded: which part failed, whose it is, from when to when, and for how long the internet was down in that time. The times are UTC. Sent once.'
+    description: 'An outage of ${times.reportMinutes} minutes or longer is over, and the device has handed over its records: the cause, the responsible party, start and end, and for how long the internet was down in between. The times are UTC. Sent once.'
     severity: 3
     enabled: true
     scopes: [
@@ -250,8 +250,8 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
         }
       ]
     }
-    // The query yields an outage for six hours, so that a late row is not missed. A stateful rule mails it once all
-    // the same; a stateless one would mail it at each evaluation.
+    // The query returns an outage for six hours, so that a late row is not missed. A stateful rule still mails it
+    // only once; a stateless one would mail it at each evaluation.
     autoMitigate: true
     skipQueryValidation: true
     actions: {
@@ -265,15 +265,15 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   }
 }
 
-// An outage report "resolves" when the query stops yielding it. That is no news.
+// An outage report "resolves" when the query stops returning it. That must not be mailed.
 resource outageReportResolved 'Microsoft.AlertsManagement/actionRules@2021-08-08' = {
   name: '${prefix}-outage-report-resolved${suffix}'
   location: 'Global'
   properties: {
-    description: 'Lets the rule ${outageReport.name} send no mail when its alerts resolve.'
+    description: 'Suppresses the mails of the rule ${outageReport.name} when its alerts resolve.'
     enabled: true
-    // Covers whatever Azure takes for the target of the alert, the component or its workspace. Were the rule itself
-    // the scope, this would concern alerts about the rule.
+    // Covers either target that Azure may give the alert, the component or its workspace. With the rule itself as the
+    // scope, this would apply to alerts about the rule.
     scopes: [
       resourceGroup().id
     ]

@@ -1,4 +1,4 @@
-metadata description = 'Storage of the function app: its deployed package and its host keys. Nobody has a key to it; access is by role only.'
+metadata description = 'Storage of the function app: its deployed package and its host keys. Account keys are disabled; access is by role only.'
 
 @description('Azure region of the account.')
 param location string
@@ -8,7 +8,7 @@ param location string
 @maxLength(24)
 param accountName string
 
-@description('Name of the container that keeps the deployed package.')
+@description('Name of the container of the deployed package.')
 param containerName string
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
@@ -26,7 +26,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    // The function app has no network of its own, so it reaches the account by its public address.
+    // The function app has no virtual network, so it reaches the account by its public address.
     publicNetworkAccess: 'Enabled'
     networkAcls: {
       bypass: 'AzureServices'
@@ -37,7 +37,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   resource blobs 'blobServices' = {
     name: 'default'
     properties: {
-      // Host keys that were deleted by mistake can be brought back.
+      // Allows the recovery of host keys that were deleted by mistake.
       deleteRetentionPolicy: {
         enabled: true
         days: 7
@@ -53,5 +53,5 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   }
 }
 
-@description('Address of the blobs, without a slash at its end.')
+@description('Blob endpoint, without a trailing slash.')
 output blobEndpoint string = 'https://${account.name}.blob.${environment().suffixes.storage}'

@@ -1,4 +1,4 @@
-metadata description = 'Where the heartbeats are kept: a Log Analytics workspace and an Application Insights component in it.'
+metadata description = 'Storage of the heartbeats: a Log Analytics workspace and an Application Insights component in it.'
 
 @description('Azure region of both resources.')
 param location string
@@ -9,14 +9,14 @@ param workspaceName string
 @description('Name of the Application Insights component.')
 param componentName string
 
-@description('Gigabytes a day after which the workspace takes nothing in until the next day; -1 for no limit.')
+@description('Gigabytes a day after which the workspace accepts no more data until the next day; -1 for no limit.')
 @minValue(-1)
 param dailyCapGb int
 
 @description('Resource id of the action group.')
 param actionGroupId string
 
-// 90 days: tables of Application Insights are kept that long at no charge.
+// 90 days, for which tables of Application Insights are kept at no charge.
 var retentionDays = 90
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
@@ -32,7 +32,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
     }
     features: {
       disableLocalAuth: true
-      // Lets whoever may read the component read its rows, without rights on the whole workspace.
+      // Users with read access to the component can read its rows, without rights on the whole workspace.
       enableLogAccessUsingOnlyResourcePermissions: true
     }
   }
@@ -47,20 +47,20 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
     WorkspaceResourceId: workspace.id
     IngestionMode: 'LogAnalytics'
     RetentionInDays: retentionDays
-    // A heartbeat that is sampled away is a false alarm.
+    // Sampling would drop heartbeats, which causes false alarms.
     SamplingPercentage: 100
-    // Rows are accepted from identities with a role only, not from whoever knows the connection string.
+    // Accept rows only from identities with a role; the connection string alone is not enough.
     DisableLocalAuth: true
   }
 }
 
-// Azure adds this rule to every new component, by this name. It would mail about failed requests, which are
-// no outage; declared here, it stays off and goes with the rest.
+// Azure adds a rule of this name to every new component. It would mail about failed requests, which are no
+// outage; declared here, it stays disabled and is deleted with the rest.
 resource failureAnomalies 'Microsoft.AlertsManagement/smartDetectorAlertRules@2021-04-01' = {
   name: 'Failure Anomalies - ${componentName}'
   location: 'global'
   properties: {
-    description: 'Off: heartbeats that stop are the business of the other rules.'
+    description: 'Disabled: other rules detect missing heartbeats.'
     state: 'Disabled'
     severity: 'Sev3'
     frequency: 'PT1M'
@@ -84,5 +84,5 @@ output componentId string = component.id
 @description('Resource id of the workspace.')
 output workspaceResourceId string = workspace.id
 
-@description('Id by which the workspace is queried.')
+@description('Id of the workspace in the query API.')
 output workspaceCustomerId string = workspace.properties.customerId

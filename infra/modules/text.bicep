@@ -1,7 +1,7 @@
-metadata description = 'Functions that escape, measure and fill in text.'
+metadata description = 'Functions that escape and measure text, and fill in templates.'
 
 @export()
-@description('Bytes of a text in UTF-8.')
+@description('Length of a text in bytes of UTF-8, rounded up to a multiple of 3.')
 func byteCount(text string) int => length(base64(text)) / 4 * 3
 
 @export()
@@ -9,10 +9,10 @@ func byteCount(text string) int => length(base64(text)) / 4 * 3
 func kustoLiteral(text string) string => '\'${replace(replace(text, '\\', '\\\\'), '\'', '\\\'')}\''
 
 @export()
-@description('Text as it stands between the quotes of a JSON string.')
+@description('Text with the escapes of a JSON string, without the quotes.')
 func jsonEscaped(text string) string => substring(string([text]), 2, max(0, length(string([text])) - 4))
 
 @export()
-@description('A query template with its values. They are filled in one after the other, so what a user wrote freely comes last: it is never searched for placeholders.')
+@description('A query template with its values filled in. They are filled in one after the other, so free text of the user must come last: it is then never searched for placeholders.')
 func filled(template string, values { placeholder: string, value: string }[]) string =>
   reduce(values, trim(template), (text, value) => replace(text, '\'${value.placeholder}\'', value.value))

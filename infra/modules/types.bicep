@@ -7,7 +7,7 @@ metadata description = 'Types that several templates share.'
 type deviceName = string
 
 @export()
-@description('Address that is mailed. It must confirm a one-time passcode within 30 minutes of its first deployment.')
+@description('Address that gets the mails. Its owner must confirm a one-time passcode within 30 minutes of its first deployment.')
 @minLength(3)
 @maxLength(64)
 type mailAddress = string
@@ -19,7 +19,7 @@ type mailAddress = string
 type reminderMinute = int
 
 @export()
-@description('When the rules speak.')
+@description('Thresholds and times of the rules.')
 type timing = {
   @description('Minutes of silence from which a device counts as silent.')
   silenceMinutes: string
@@ -33,6 +33,6 @@ type timing = {
   @description('Hour of the day, UTC, of the daily reminder after 24 hours of silence.')
   dailyReminderHour: int
 
-  @description('Minutes of downtime from which an outage is reported when it is over.')
+  @description('Minimum downtime in minutes of an outage that is reported when it is over.')
   reportMinutes: int
 }

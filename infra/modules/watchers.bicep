@@ -1,15 +1,15 @@
-metadata description = 'Who watches the watcher: mails when a rule is switched off, deleted or fails, and when the workspace takes nothing in any more.'
+metadata description = 'Alerts that monitor the alert rules: mails when a rule is disabled, deleted or fails, and when the workspace accepts no more data.'
 
 @description('Azure region of the rule about the daily cap.')
 param location string
 
-@description('Beginning of all names.')
+@description('Prefix of all names.')
 param prefix string
 
 @description('Resource id of the workspace.')
 param workspaceId string
 
-@description('Resource id of the identity under which the rule about the daily cap runs. It must have Reader on the workspace already.')
+@description('Resource id of the identity under which the rule about the daily cap runs. It must have the role Reader on the workspace already.')
 param identityId string
 
 @description('Resource id of the action group.')
@@ -22,12 +22,12 @@ var changes = [
   {
     name: 'rule-disabled'
     operation: 'Microsoft.Insights/ScheduledQueryRules/disable/action'
-    description: 'Somebody has disabled an alert rule, or Azure has because its query failed for a week: what it watches is not watched any more. Enable it in the portal, or deploy again.'
+    description: 'An alert rule was disabled, by a user, or by Azure because its query failed for a week, so it no longer monitors anything. Enable it in the portal, or deploy again.'
   }
   {
     name: 'rule-deleted'
     operation: 'Microsoft.Insights/ScheduledQueryRules/delete'
-    description: 'Somebody has deleted an alert rule: what it watched is not watched any more. Deploy again, unless this was the intention.'
+    description: 'An alert rule was deleted: what it monitored is no longer monitored. Deploy again, unless this was intended.'
   }
 ]
 
@@ -51,7 +51,7 @@ resource ruleChanged 'Microsoft.Insights/activityLogAlerts@2026-01-01' = [
             field: 'operationName'
             equals: change.operation
           }
-          // Each operation is logged when it starts, too.
+          // Azure also logs the start of each operation.
           {
             field: 'status'
             equals: 'Succeeded'
@@ -73,7 +73,7 @@ resource ruleUnhealthy 'Microsoft.Insights/activityLogAlerts@2026-01-01' = {
   name: '${prefix}-rule-unhealthy'
   location: 'global'
   properties: {
-    description: 'An alert rule cannot be evaluated, for instance because its query fails or its identity has lost its role: what it watches is not watched any more. Its resource health in the portal says why.'
+    description: 'An alert rule cannot be evaluated, for instance because its query fails or its identity has lost its role, so it no longer monitors anything. Its resource health in the portal shows the reason.'
     enabled: true
     scopes: [
       resourceGroup().id
@@ -100,7 +100,7 @@ resource ruleUnhealthy 'Microsoft.Insights/activityLogAlerts@2026-01-01' = {
             }
           ]
         }
-        // Health is Unknown before the first evaluation, which is no change for the worse.
+        // Health is Unknown before the first evaluation; a change from there is no deterioration.
         {
           anyOf: [
             {
@@ -129,7 +129,7 @@ resource ruleUnhealthy 'Microsoft.Insights/activityLogAlerts@2026-01-01' = {
   }
 }
 
-// From the documentation of the cap: https://learn.microsoft.com/azure/azure-monitor/logs/daily-cap
+// Query from the documentation of the cap: https://learn.microsoft.com/azure/azure-monitor/logs/daily-cap
 resource dailyCap 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (hasDailyCap) {
   name: '${prefix}-daily-cap'
   location: location
@@ -142,7 +142,7 @@ resource dailyCap 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (hasD
   }
   properties: {
     displayName: '${prefix}: daily cap reached'
-    description: 'The workspace has taken in as much as it may in a day, and takes in nothing more until the next. Heartbeats are lost, so mails about silence may be wrong. Find out what wrote so much, or raise DAILY_CAP_GB and deploy again.'
+    description: 'The workspace has reached its daily cap and accepts no more data until the next day. Heartbeats are lost, so mails about silence may be wrong. Find out what wrote so much data, or raise DAILY_CAP_GB and deploy again.'
     severity: 1
     enabled: true
     scopes: [
@@ -150,7 +150,7 @@ resource dailyCap 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (hasD
     ]
     evaluationFrequency: 'PT15M'
     windowSize: 'PT15M'
-    // The row may come late. Found several times, it is still one alert.
+    // The row may arrive late. An hour finds it several times, which is still one alert.
     overrideQueryTimeRange: 'PT1H'
     criteria: {
       allOf: [

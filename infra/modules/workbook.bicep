@@ -1,11 +1,11 @@
-metadata description = 'A page in the portal with the figures of all devices.'
+metadata description = 'Workbook: a page in the portal with the figures of all devices.'
 
 import { jsonEscaped } from 'text.bicep'
 
 @description('Azure region of the workbook.')
 param location string
 
-@description('Beginning of all names.')
+@description('Prefix of all names.')
 param prefix string
 
 @description('Resource id of the Application Insights component that the workbook queries.')
@@ -21,7 +21,7 @@ var queries = [
   { placeholder: 'TWO_MACHINES_ONE_NAME', text: loadTextContent('../queries/workbook/two-machines-one-name.kql') }
 ]
 
-// The workbook's own parameter in the place of the fixed range that the files are checked with.
+// Replaces the placeholder for the range by the workbook's parameter.
 func ranged(query string) string =>
   replace(
     replace(trim(query), 'ago(\'RANGE\')', 'datetime({TimeRange:startISO})'),

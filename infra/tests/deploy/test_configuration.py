@@ -46,7 +46,7 @@ class Configuration(Stage):
 
     def test_a_call_without_a_clear_answer_ends_the_script(self):
         self.plan(exists="perhaps")
-        run = self.fails(self.run_script(), 'az says "perhaps"', "Nothing was created")
+        run = self.fails(self.run_script(), 'az returned "perhaps"', "Nothing was created")
         self.assertNotIn("Package", run.output)
         self.assertIsNone(self.state()["group"])
 
@@ -56,7 +56,7 @@ class Unread(Stage):
 
     def test_roles(self):
         self.plan(dropping=True, failures=[{"match": "roleAssignments", "message": "(AuthorizationFailed) no right"}])
-        run = self.fails(self.run_script(), "cannot be queried", "Not to be read", "the app's roles (ERROR: (AuthorizationFailed) no right")
+        run = self.fails(self.run_script(), "cannot be queried", "Could not be read", "the app's roles (ERROR: (AuthorizationFailed) no right")
         self.assertNotIn("are as they should be", run.output)
 
     def test_settings_and_cap(self):
@@ -72,7 +72,7 @@ class Unread(Stage):
     def test_whether_rules_were_deployed(self):
         self.succeeds(self.run_script())
         self.plan(failures=[{"match": "deployment group show --resource-group ispmon --name ispmon-rules", "message": "(AuthorizationFailed) no right"}])
-        run = self.fails(self.run_script("--check", yes=False), "Asking for the deployment of the alert rules failed")
+        run = self.fails(self.run_script("--check", yes=False), "Reading the deployment of the alert rules failed")
         self.assertNotIn("No alert rule was deployed", run.output)
 
     def test_code_that_never_responds(self):

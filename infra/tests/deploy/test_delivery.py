@@ -48,8 +48,8 @@ class Many(Stage):
         names = ["dl-home", *(f"d{number}" for number in range(30))]
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
         for helper, sentence in (
-            ("keys.py --unmade", "What Azure answers to the new keys is not understood."),
-            ("heartbeat.py --unanswered", "The answers to the test heartbeats are not understood."),
+            ("keys.py --unmade", "The answers of Azure to the new keys could not be parsed."),
+            ("heartbeat.py --unanswered", "The answers to the test heartbeats could not be parsed."),
         ):
             with self.subTest(helper):
                 crash = f"case \"$*\" in *'{helper}'*) cat >/dev/null; echo MemoryError >&2; exit 1 ;; esac\n"

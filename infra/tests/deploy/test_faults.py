@@ -148,7 +148,7 @@ class Upload(Stage):
         self.plan_failures(("config-zip", "Status Code: 503, Details: Service Unavailable", 99))
         run = self.succeeds(self.run_script())
         self.assertEqual(self.uploads(), 3)
-        self.assertIn("Resource Manager has taken the code", run.output)
+        self.assertIn("Resource Manager has deployed the code", run.output)
         self.is_armed()
 
     def test_the_other_way_needs_a_role(self):
@@ -185,7 +185,7 @@ class Upload(Stage):
             "does not work after ten minutes",
             "the code is not there",
             "Storage Blob Data Owner",
-            "beats its identity",
+            "overrides its identity",
         )
 
 
@@ -226,7 +226,7 @@ class Rules(Stage):
         ):
             # Only the deployment with the rules, which is the second one.
             self.plan(failures=[{"match": "--name ispmon-rules", "message": message}])
-            run = self.fails(self.run_script(), "Set EVALUATION_MINUTES=5", "takes heartbeats")
+            run = self.fails(self.run_script(), "Set EVALUATION_MINUTES=5", "accepts heartbeats")
             self.assertIn("rules are missing", run.output)
 
     def test_only_silence_is_evaluated_every_minute(self):
@@ -246,7 +246,7 @@ class Rules(Stage):
             ({"muteActionsDuration": "PT5M"}, "pause between two mails"),
             ({"windowSize": "PT1M"}, "window is shorter"),
             # An unforeseen format: the script prints a sentence, not a stack trace.
-            ({"criteria": {"allOf": [{}]}}, "The rules are not understood"),
+            ({"criteria": {"allOf": [{}]}}, "The rules could not be parsed"),
         ):
             with self.subTest(words):
                 self.plan(tamper=tamper)
@@ -302,7 +302,7 @@ class Check(Stage):
         self.check("Rule health: ispmon-outage-report is Degraded", status=1, health="Degraded")
         self.check("WARN  Rule health: ispmon-daily-cap is not known yet", no_health=["ispmon-daily-cap"])
         self.check("does not mail me@contoso.com", status=1, receivers=["old@contoso.com"])
-        self.check("a connection string beats the identity", status=1, settings={"AzureWebJobsStorage": "SECRET-string"})
+        self.check("a connection string overrides the identity", status=1, settings={"AzureWebJobsStorage": "SECRET-string"})
         self.check("overrides host.json", settings={"AzureFunctionsJobHost__logging__logLevel__default": "Error"})
 
     def test_two_machines_with_one_name(self):

@@ -144,7 +144,7 @@ class Happy(Stage):
         self.assertTrue(os.path.exists(self.path("agent.toml")))
         self.assertEqual(len([call for call in self.state()["calls"] if "ispmon-rules" in call and "create" in call]), 1, run.output)
         self.write(".env", stage.ENVIRONMENT + "ALERT_OWNERS=false\n")
-        self.fails(self.run_in_terminal(answers=answers), "so its mails may reach nobody yet")
+        self.fails(self.run_in_terminal(answers=answers), "so its mails may not reach anyone yet")
 
 
 class Package(Stage):
