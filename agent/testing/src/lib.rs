@@ -1,6 +1,7 @@
 //! What the tests of several crates share; nothing that is shipped depends on it.
 //!
 //! * [`certificates`] makes certificate authorities and servers' certificates.
+//! * [`layers`] checks the direction of the imports between a crate's modules.
 //! * [`port`] holds a port that refuses connections.
 //! * [`server`] is an HTTP server on loopback whose answers a test chooses.
 //! * `network`, on Linux, builds networks of network namespaces.
@@ -9,6 +10,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a helper that cannot do its work fails the test")]
 
 pub mod certificates;
+pub mod layers;
 #[cfg(target_os = "linux")]
 pub mod logind;
 #[cfg(target_os = "linux")]

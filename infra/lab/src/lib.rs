@@ -14,16 +14,24 @@
 //! - [`query`] implements the rules' queries; [`timelines`] and [`evaluate`] compare them with
 //!   another engine.
 //! - [`cli`] parses the command line; [`role`] makes the lab's executable run as function or agent.
-//! - [`signals`] handles stop signals; [`sentence`] formats errors.
+//! - [`exit`] turns a command's result into its exit code; [`signals`] handles stop signals;
+//!   [`sentence`] formats errors.
 //! - [`clock`] is the only module that reads a clock.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use role::{Role, end_with_the_lab};
 
 pub mod cli;
 pub mod clock;
 pub mod cloud;
 pub mod demo;
 pub mod evaluate;
+pub mod exit;
 pub mod host;
 pub mod internet;
+#[cfg(test)]
+mod layers;
 pub mod line;
 pub mod mail;
 pub mod query;
@@ -35,3 +43,19 @@ pub mod simulate;
 pub mod telemetry;
 pub mod timelines;
 pub mod up;
+
+/// Runs the program that the first argument names, see [`Role`].
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match Role::of(&arguments) {
+        Role::Function => {
+            end_with_the_lab();
+            ispmon_function::main()
+        }
+        Role::Agent => {
+            end_with_the_lab();
+            ispmon_agent::main(arguments)
+        }
+        Role::Lab => cli::main(arguments),
+    }
+}
