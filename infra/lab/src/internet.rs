@@ -19,7 +19,7 @@ use std::{
 
 use tokio::{net::UdpSocket, sync::watch, task::JoinSet};
 
-use crate::line::{Relay, RelayError};
+use crate::relay::{Relay, RelayError};
 
 /// How many anchors there are per address family: the agent's default.
 const ANCHORS: usize = 3;

@@ -8,7 +8,7 @@
 //! - [`cloud`] combines all services.
 //! - [`host`] starts the function and forwards requests to it, as the Functions host does.
 //! - [`telemetry`] is the data that reaches Application Insights, with its ingestion delay.
-//! - [`mod@line`] is a TCP relay that can be cut, [`internet`] the servers behind such relays.
+//! - [`relay`] is a TCP relay that can be cut, [`internet`] the servers behind such relays.
 //! - [`rules`] are the alert rules, on virtual time.
 //! - [`mail`] formats and writes the mails.
 //! - [`query`] implements the rules' queries; [`timelines`] and [`evaluate`] compare them with
@@ -32,9 +32,9 @@ pub mod host;
 pub mod internet;
 #[cfg(test)]
 mod layers;
-pub mod line;
 pub mod mail;
 pub mod query;
+pub mod relay;
 pub mod role;
 pub mod rules;
 pub mod sentence;

@@ -1,11 +1,11 @@
-//! A cut line is silent: connects hang, open connections freeze, and everything flows again afterwards.
+//! A cut relay is silent: connects hang, open connections freeze, and everything flows again afterwards.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
-use ispmon_lab::line::Relay;
+use ispmon_lab::relay::Relay;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -14,7 +14,7 @@ use tokio::{
 
 /// Bounds a hang of the test, nothing else.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Long enough that an answer would have come if the line let it through.
+/// Long enough that an answer would have come if the relay let it through.
 const SILENCE: Duration = Duration::from_millis(700);
 
 async fn echo_server(listen: SocketAddr) -> Option<SocketAddr> {
@@ -31,8 +31,11 @@ async fn echo_server(listen: SocketAddr) -> Option<SocketAddr> {
     Some(address)
 }
 
-async fn connect(line: &Relay) -> TcpStream {
-    timeout(DEADLINE, TcpStream::connect(line.address())).await.expect("in time").expect("connects")
+async fn connect(relay: &Relay) -> TcpStream {
+    timeout(DEADLINE, TcpStream::connect(relay.address()))
+        .await
+        .expect("in time")
+        .expect("connects")
 }
 
 async fn echoes(stream: &mut TcpStream, text: &[u8]) {
@@ -46,7 +49,7 @@ async fn expect(stream: &mut TcpStream, text: &[u8]) {
     assert_eq!(answer, text);
 }
 
-async fn a_cut_line_is_silent(any: SocketAddr) {
+async fn a_cut_relay_is_silent(any: SocketAddr) {
     let Some(server) = echo_server(any).await else {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
@@ -54,50 +57,50 @@ async fn a_cut_line_is_silent(any: SocketAddr) {
         );
         return;
     };
-    let mut line = Relay::start(any, server).expect("a line");
-    let mut open = connect(&line).await;
+    let mut relay = Relay::start(any, server).expect("a relay");
+    let mut open = connect(&relay).await;
     echoes(&mut open, b"before").await;
 
     for round in 0..2 {
-        line.cut().await.expect("the line can be cut");
-        assert!(line.is_cut());
+        relay.cut().await.expect("the relay can be cut");
+        assert!(relay.is_cut());
 
         let hanging: Vec<_> =
-            (0..3).map(|_| tokio::spawn(TcpStream::connect(line.address()))).collect();
+            (0..3).map(|_| tokio::spawn(TcpStream::connect(relay.address()))).collect();
         open.write_all(b"into the silence").await.expect("the system takes it");
         let mut byte = [0];
         let silent = timeout(SILENCE, open.read(&mut byte)).await;
         assert!(silent.is_err(), "round {round}: a frozen connection answered: {silent:?}");
         for connect in &hanging {
-            assert!(!connect.is_finished(), "round {round}: a connect through a cut line ended");
+            assert!(!connect.is_finished(), "round {round}: a connect through a cut relay ended");
         }
 
-        line.restore();
-        assert!(!line.is_cut());
+        relay.restore();
+        assert!(!relay.is_cut());
         expect(&mut open, b"into the silence").await;
         for connect in hanging {
             let connected = timeout(DEADLINE, connect).await.expect("in time").expect("no panic");
             echoes(&mut connected.expect("the hanging connect completes"), b"late").await;
         }
-        echoes(&mut connect(&line).await, b"new").await;
+        echoes(&mut connect(&relay).await, b"new").await;
     }
 }
 
 #[tokio::test]
-async fn a_cut_line_is_silent_over_ipv4() {
-    a_cut_line_is_silent((Ipv4Addr::LOCALHOST, 0).into()).await;
+async fn a_cut_relay_is_silent_over_ipv4() {
+    a_cut_relay_is_silent((Ipv4Addr::LOCALHOST, 0).into()).await;
 }
 
 #[tokio::test]
-async fn a_cut_line_is_silent_over_ipv6() {
-    a_cut_line_is_silent((Ipv6Addr::LOCALHOST, 0).into()).await;
+async fn a_cut_relay_is_silent_over_ipv6() {
+    a_cut_relay_is_silent((Ipv6Addr::LOCALHOST, 0).into()).await;
 }
 
 #[tokio::test]
-async fn an_end_passes_through_a_line_that_flows() {
+async fn an_end_passes_through_a_relay_that_flows() {
     let server = echo_server((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a server");
-    let line = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
-    let mut stream = connect(&line).await;
+    let relay = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a relay");
+    let mut stream = connect(&relay).await;
     stream.write_all(b"last words").await.expect("can be written");
     stream.shutdown().await.expect("can be closed");
     let mut answer = Vec::new();
@@ -106,25 +109,25 @@ async fn an_end_passes_through_a_line_that_flows() {
 }
 
 #[tokio::test]
-async fn a_line_without_a_server_closes_what_it_accepts() {
+async fn a_relay_without_a_server_closes_what_it_accepts() {
     let server = {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         listener.local_addr().expect("an address")
     };
-    let line = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
-    let mut stream = connect(&line).await;
+    let relay = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a relay");
+    let mut stream = connect(&relay).await;
     let mut answer = Vec::new();
     let end = timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("in time");
     assert!(end.is_err() || answer.is_empty());
 }
 
 #[tokio::test]
-async fn a_dropped_line_ends_its_connections() {
+async fn a_dropped_relay_ends_its_connections() {
     let server = echo_server((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a server");
-    let line = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a line");
-    let mut stream = connect(&line).await;
+    let relay = Relay::start((Ipv4Addr::LOCALHOST, 0).into(), server).expect("a relay");
+    let mut stream = connect(&relay).await;
     echoes(&mut stream, b"before").await;
-    drop(line);
+    drop(relay);
     let mut answer = Vec::new();
     let end = timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("in time");
     assert!(end.is_err() || answer.is_empty());
