@@ -6,13 +6,13 @@ use std::{
     process::ExitCode,
 };
 
-use crate::sentence;
+use ispmon_agent::error_chain::ErrorChain;
 
 /// Returns the exit code of a command with this result: 0, or 1 after an error, which is printed to
 /// standard error with its causes, as one line.
 pub fn code(result: Result<(), impl Error>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     // If printing fails, the error cannot be reported either.
-    let _ = writeln!(io::stderr(), "ispmon-lab: {}", sentence::of(&error));
+    let _ = writeln!(io::stderr(), "ispmon-lab: {}", ErrorChain(&error));
     ExitCode::FAILURE
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 /// The top-level modules, the lowest layer first. A module may use modules of lower layers, but none of
 /// its own layer.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "query", "relay", "role", "sentence", "signals"],
-    &["exit", "internet", "rules", "telemetry", "timelines"],
+    &["clock", "exit", "query", "relay", "role", "signals"],
+    &["internet", "rules", "telemetry", "timelines"],
     &["evaluate", "host", "mail", "simulate"],
     &["cloud"],
     &["demo", "up"],

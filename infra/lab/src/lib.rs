@@ -14,8 +14,7 @@
 //! - [`query`] implements the rules' queries; [`timelines`] and [`evaluate`] compare them with
 //!   another engine.
 //! - [`cli`] parses the command line; [`role`] makes the lab's executable run as function or agent.
-//! - [`exit`] turns a command's result into its exit code; [`signals`] handles stop signals;
-//!   [`sentence`] formats errors.
+//! - [`exit`] turns a command's result into its exit code; [`signals`] handles stop signals.
 //! - [`clock`] is the only module that reads a clock.
 
 use std::{ffi::OsString, process::ExitCode};
@@ -37,7 +36,6 @@ pub mod query;
 pub mod relay;
 pub mod role;
 pub mod rules;
-pub mod sentence;
 pub mod signals;
 pub mod simulate;
 pub mod telemetry;
