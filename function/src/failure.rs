@@ -4,7 +4,11 @@ use std::{io, net::SocketAddr, panic, process, process::ExitCode};
 
 use thiserror::Error;
 
-use crate::{FunctionSettingsError, StdoutError, line, stdout};
+use crate::{
+    line,
+    settings::FunctionSettingsError,
+    stdout::{self, StdoutError},
+};
 
 /// Exit status for bad settings, `EX_CONFIG` of sysexits.h.
 const BAD_SETTINGS: u8 = 78;

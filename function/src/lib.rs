@@ -10,12 +10,16 @@
 //! writes to stderr.
 //!
 //! * [`FunctionSettings`] reads the environment, [`ServerLimits`] bounds the resources of clients.
-//! * [`serve`] accepts connections; `routes` dispatches requests to the endpoints.
+//! * [`serve`] accepts connections; `routes` dispatches requests to the endpoints `ping` and
+//!   `outages`.
 //! * [`mod@line`] formats events as lines, [`LineWriter`] writes them.
 
 mod answer;
 mod body;
+mod device;
 mod failure;
+#[cfg(test)]
+mod layers;
 mod limits;
 pub mod line;
 mod outages;
@@ -23,6 +27,7 @@ mod ping;
 mod routes;
 mod server;
 mod settings;
+mod shared;
 mod stdout;
 
 use std::{

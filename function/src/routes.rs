@@ -1,24 +1,13 @@
 //! Dispatches requests to the endpoints.
 
-use std::sync::Arc;
-
 use hyper::{Method, Request, body::Incoming};
 use ispmon_wire::{OUTAGES_PATH, PING_PATH};
 
 use crate::{
-    FunctionSettings, LineWriter, ServerLimits,
     answer::{self, FunctionResponse},
-    body::BodyReader,
     outages, ping,
+    shared::Shared,
 };
-
-/// State that the endpoints share.
-#[derive(Debug)]
-pub(crate) struct Handler {
-    pub(crate) settings: FunctionSettings,
-    pub(crate) bodies: BodyReader,
-    pub(crate) lines: LineWriter,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
@@ -27,28 +16,19 @@ enum Endpoint {
     Outages,
 }
 
-impl Handler {
-    pub(crate) fn new(
-        settings: FunctionSettings,
-        limits: &ServerLimits,
-        lines: LineWriter,
-    ) -> Arc<Self> {
-        Arc::new(Self { settings, bodies: BodyReader::new(limits.body), lines })
+/// Handles one request.
+pub(crate) async fn answer(shared: &Shared, request: Request<Incoming>) -> FunctionResponse {
+    let Some(endpoint) = Endpoint::of(request.uri().path()) else {
+        return answer::not_found();
+    };
+    if !endpoint.methods().contains(request.method()) {
+        return answer::wrong_method(endpoint.allowed());
     }
-
-    /// Handles one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> FunctionResponse {
-        let Some(endpoint) = Endpoint::of(request.uri().path()) else {
-            return answer::not_found();
-        };
-        if !endpoint.methods().contains(request.method()) {
-            return answer::wrong_method(endpoint.allowed());
-        }
-        match endpoint {
-            Endpoint::Ready => answer::ready(),
-            Endpoint::Ping => ping::answer(self, request).await,
-            Endpoint::Outages => outages::answer(self, request).await,
-        }
+    let Shared { expected, bodies, lines } = shared;
+    match endpoint {
+        Endpoint::Ready => answer::ready(),
+        Endpoint::Ping => ping::answer(bodies, lines, expected.as_ref(), request).await,
+        Endpoint::Outages => outages::answer(bodies, lines, request).await,
     }
 }
 

@@ -7,7 +7,12 @@ use std::{io, sync::Arc};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{FunctionSettings, LineWriter, ServerLimits, StdoutError, routes::Handler};
+use crate::{
+    limits::ServerLimits,
+    settings::FunctionSettings,
+    shared::Shared,
+    stdout::{LineWriter, StdoutError},
+};
 use seats::ConnectionSlots;
 
 /// Serves until stdout fails; it never returns otherwise.
@@ -19,16 +24,16 @@ pub async fn serve(
     limits: ServerLimits,
     lines: LineWriter,
 ) -> StdoutError {
-    let handler = Handler::new(settings, &limits, lines.clone());
+    let shared = Arc::new(Shared::new(settings, &limits, lines.clone()));
     tokio::select! {
         error = lines.failed() => error,
-        never = accept(&listener, &handler, limits) => match never {},
+        never = accept(&listener, &shared, limits) => match never {},
     }
 }
 
 async fn accept(
     listener: &TcpListener,
-    handler: &Arc<Handler>,
+    shared: &Arc<Shared>,
     limits: ServerLimits,
 ) -> std::convert::Infallible {
     let seats = Arc::new(ConnectionSlots::default());
@@ -36,7 +41,7 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, _)) => {
                 seats.make_room(&limits).await;
-                open(stream, handler, &seats, limits);
+                open(stream, shared, &seats, limits);
             }
             // The client disconnected before it was accepted; continue with the next one.
             Err(error) if is_about_the_client(&error) => {}
@@ -48,14 +53,14 @@ async fn accept(
 
 fn open(
     stream: TcpStream,
-    handler: &Arc<Handler>,
+    shared: &Arc<Shared>,
     seats: &Arc<ConnectionSlots>,
     limits: ServerLimits,
 ) {
     // Each response is one write; without TCP_NODELAY the system may still delay it.
     let _ = stream.set_nodelay(true);
     let seat = ConnectionSlots::take(seats);
-    tokio::spawn(connection::run(stream, Arc::clone(handler), seat, limits));
+    tokio::spawn(connection::run(stream, Arc::clone(shared), seat, limits));
 }
 
 fn is_about_the_client(error: &io::Error) -> bool {

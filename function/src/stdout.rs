@@ -23,7 +23,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{ServerLimits, line::TraceLine};
+use crate::{limits::ServerLimits, line::TraceLine};
 
 /// How many lines one system call writes at most.
 const LINES_PER_WRITE: usize = 64;

@@ -1,6 +1,7 @@
 //! Test helpers shared by several crates; no shipped code depends on them.
 //!
 //! * [`certificates`] creates certificate authorities and server certificates.
+//! * [`layers`] checks the direction of the imports between a crate's modules.
 //! * [`port`] reserves a port that refuses connections.
 //! * [`server`] is an HTTP server on loopback whose responses a test chooses.
 //! * `network`, on Linux, builds networks of network namespaces.
@@ -9,6 +10,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a helper that fails must fail the test")]
 
 pub mod certificates;
+pub mod layers;
 #[cfg(target_os = "linux")]
 pub mod logind;
 #[cfg(target_os = "linux")]

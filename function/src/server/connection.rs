@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::seats::{ConnectionPhase, ConnectionSlot, OpenConnection};
-use crate::{ServerLimits, routes::Handler};
+use crate::{limits::ServerLimits, routes, shared::Shared};
 
 /// The largest request head, and hyper's buffer, in bytes. The host's own headers take up to 2 kB.
 const BUFFER: usize = 16 * 1024;
@@ -27,7 +27,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// Serves one connection to its end.
 pub(super) async fn run(
     stream: TcpStream,
-    handler: Arc<Handler>,
+    shared: Arc<Shared>,
     seat: ConnectionSlot,
     limits: ServerLimits,
 ) {
@@ -36,27 +36,27 @@ pub(super) async fn run(
         // Polled in this order: a request that arrived in time is served, and choosing the branch
         // at random would cost time with every request.
         biased;
-        () = serve(stream, handler, Arc::clone(occupant)) => {}
+        () = serve(stream, shared, Arc::clone(occupant)) => {}
         () = overdue(occupant, &limits) => {}
         () = seat.evicted() => {}
     }
 }
 
-async fn serve(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<OpenConnection>) {
+async fn serve(stream: TcpStream, shared: Arc<Shared>, occupant: Arc<OpenConnection>) {
     // A client that sends nothing costs only its descriptor and a small task: buffers are allocated
     // after the first byte.
     if stream.peek(&mut [0]).await.is_ok_and(|first| first > 0) {
-        Box::pin(serve_http(stream, handler, occupant)).await;
+        Box::pin(serve_http(stream, shared, occupant)).await;
     }
 }
 
 /// Serves HTTP/1.1 until one side closes.
-async fn serve_http(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<OpenConnection>) {
+async fn serve_http(stream: TcpStream, shared: Arc<Shared>, occupant: Arc<OpenConnection>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let (handler, occupant) = (Arc::clone(&handler), Arc::clone(&occupant));
+        let (shared, occupant) = (Arc::clone(&shared), Arc::clone(&occupant));
         async move {
             occupant.enter(ConnectionPhase::Handling(Instant::now()));
-            let answer = handler.answer(request).await;
+            let answer = routes::answer(&shared, request).await;
             occupant.enter(ConnectionPhase::Answering(Instant::now()));
             Ok::<_, Infallible>(answer)
         }

@@ -1,15 +1,10 @@
 //! The command line of `ispmon-lab`.
 
-use std::{
-    error::Error,
-    ffi::OsString,
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{ffi::OsString, io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, evaluate, sentence, simulate, timelines, up};
+use crate::{demo, evaluate, exit, simulate, timelines, up};
 
 /// Exit code for a bad command line; `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
@@ -95,10 +90,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         }
         Ok(LabCommandLine { command: LabCommand::Timelines { seed, count } }) => {
             let out = io::BufWriter::new(io::stdout().lock());
-            exit_code(timelines::write(seed, count, out))
+            exit::code(timelines::write(seed, count, out))
         }
         Ok(LabCommandLine { command: LabCommand::Evaluate }) => {
-            exit_code(evaluate::answer(io::stdin().lock(), io::stdout().lock()))
+            exit::code(evaluate::answer(io::stdin().lock(), io::stdout().lock()))
         }
         Err(answer) => {
             // `--help` and `--version` arrive here, too. If printing fails, the error cannot be
@@ -107,23 +102,6 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             if answer.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
         }
     }
-}
-
-/// Returns the exit code for the result; prints an error.
-fn exit_code(result: Result<(), impl Error>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print_error(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Prints an error and its causes to standard error, as one line.
-pub fn print_error(error: &dyn Error) {
-    // If printing fails, the error cannot be reported either.
-    let _ = writeln!(io::stderr(), "ispmon-lab: {}", sentence::of(error));
 }
 
 #[cfg(test)]

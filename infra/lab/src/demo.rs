@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+use ispmon_agent::error_chain::ErrorChain;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -32,7 +33,6 @@ use crate::{
     cloud::{Cloud, CloudError, CloudSettings},
     host::keys::Keys,
     internet::{Internet, InternetError},
-    sentence,
     signals::StopSignals,
     telemetry::IngestionDelay,
 };
@@ -88,7 +88,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The text of a step may already end in a full stop.
-            let sentence = sentence::of(&error);
+            let sentence = ErrorChain(&error).to_string();
             eprintln!("The demo has failed: {}.", sentence.trim_end_matches('.'));
             ExitCode::FAILURE
         }

@@ -19,7 +19,7 @@ use std::{
 
 use tokio::{net::UdpSocket, sync::watch, task::JoinSet};
 
-use crate::line::{Relay, RelayError};
+use crate::relay::{Relay, RelayError};
 
 /// How many anchors there are per address family: the agent's default.
 const ANCHORS: usize = 3;
@@ -61,7 +61,7 @@ impl Addresses {
 #[derive(Debug)]
 pub struct Internet {
     addresses: Addresses,
-    lines: Vec<Relay>,
+    relays: Vec<Relay>,
     /// Whether UDP datagrams pass.
     flowing: watch::Sender<bool>,
     _servers: JoinSet<()>,
@@ -88,28 +88,28 @@ impl Internet {
         let portal = servers::start(&mut running, servers::portal_check).await?;
         let names = servers::start(&mut running, name_server::serve_stream).await?;
 
-        let (datagrams, name_line) = bind_name_server(names).await?;
+        let (datagrams, name_relay) = bind_name_server(names).await?;
         running.spawn(name_server::serve_datagrams(datagrams, flowing.subscribe()));
-        let (cloud_line, portal_line) = (Relay::start(any, cloud)?, Relay::start(any, portal)?);
-        let mut anchor_lines = Vec::new();
+        let (cloud_relay, portal_relay) = (Relay::start(any, cloud)?, Relay::start(any, portal)?);
+        let mut anchor_relays = Vec::new();
         for _ in 0..ANCHORS {
-            anchor_lines.push(Relay::start(any, anchor)?);
+            anchor_relays.push(Relay::start(any, anchor)?);
         }
         if has_ipv6() {
             for _ in 0..ANCHORS {
-                anchor_lines.push(Relay::start((Ipv6Addr::LOCALHOST, 0).into(), anchor)?);
+                anchor_relays.push(Relay::start((Ipv6Addr::LOCALHOST, 0).into(), anchor)?);
             }
         }
         let addresses = Addresses {
-            cloud: cloud_line.address(),
-            anchors: anchor_lines.iter().map(Relay::address).collect(),
+            cloud: cloud_relay.address(),
+            anchors: anchor_relays.iter().map(Relay::address).collect(),
             gateway: Ipv4Addr::LOCALHOST.into(),
-            name_server: name_line.address(),
-            portal_check: portal_line.address(),
+            name_server: name_relay.address(),
+            portal_check: portal_relay.address(),
         };
-        let mut lines = anchor_lines;
-        lines.extend([cloud_line, portal_line, name_line]);
-        Ok(Self { addresses, lines, flowing, _servers: running })
+        let mut relays = anchor_relays;
+        relays.extend([cloud_relay, portal_relay, name_relay]);
+        Ok(Self { addresses, relays, flowing, _servers: running })
     }
 
     /// The addresses of all parts.
@@ -124,11 +124,11 @@ impl Internet {
     pub async fn cut(&mut self) -> Result<(), RelayError> {
         self.flowing.send_replace(false);
         let mut cutting = JoinSet::new();
-        for mut line in self.lines.drain(..) {
-            cutting.spawn(async move { line.cut().await.map(|()| line) });
+        for mut relay in self.relays.drain(..) {
+            cutting.spawn(async move { relay.cut().await.map(|()| relay) });
         }
         for cut in cutting.join_all().await {
-            self.lines.push(cut?);
+            self.relays.push(cut?);
         }
         Ok(())
     }
@@ -136,8 +136,8 @@ impl Internet {
     /// Restores it: buffered bytes flow and pending connects complete; datagrams that were sent
     /// meanwhile are lost.
     pub fn restore(&mut self) {
-        for line in &mut self.lines {
-            line.restore();
+        for relay in &mut self.relays {
+            relay.restore();
         }
         self.flowing.send_replace(true);
     }
@@ -151,7 +151,7 @@ async fn bind_name_server(server: SocketAddr) -> Result<(UdpSocket, Relay), Inte
             UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(InternetError::Listen)?;
         let address = datagrams.local_addr().map_err(InternetError::Listen)?;
         match Relay::start(address, server) {
-            Ok(line) => return Ok((datagrams, line)),
+            Ok(relay) => return Ok((datagrams, relay)),
             Err(_) if tried < PORTS_TRIED => tried += 1,
             Err(error) => return Err(error.into()),
         }

@@ -6,6 +6,7 @@
 
 mod body;
 mod folder;
+mod resource_id;
 mod schema;
 mod subject;
 

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ispmon_lab::role::dispatch(std::env::args_os())
+    ispmon_lab::main(std::env::args_os())
 }

@@ -40,7 +40,7 @@ use std::{
 };
 
 use crate::{
-    clock,
+    clock, exit,
     rules::{self, Rule, RulesError, resolve::FrequencyError},
 };
 use assumptions::Assumptions;
@@ -123,18 +123,13 @@ pub enum SimulateError {
 /// Simulates and prints the results; prints the elapsed time to standard error.
 pub fn main(arguments: &SimulateArguments) -> ExitCode {
     let started = clock::monotonic();
-    match write(arguments) {
-        Ok(()) => {
-            let seconds = started.elapsed().as_secs_f64();
-            // If printing fails, the error cannot be reported either.
-            let _ = writeln!(io::stderr(), "Simulated in {seconds:.1} s on {} threads.", threads());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            crate::cli::print_error(&error);
-            ExitCode::FAILURE
-        }
+    let result = write(arguments);
+    if result.is_ok() {
+        let seconds = started.elapsed().as_secs_f64();
+        // If printing fails, the error cannot be reported either.
+        let _ = writeln!(io::stderr(), "Simulated in {seconds:.1} s on {} threads.", threads());
     }
+    exit::code(result)
 }
 
 fn write(arguments: &SimulateArguments) -> Result<(), SimulateError> {

@@ -2,8 +2,8 @@
 //!
 //! - [`item`] is the format of one item, as the Functions host sends it.
 //! - [`delay`] is the time between an event and the moment at which a query can see it.
-//! - [`store`] keeps the items of the last 48 hours; `story` converts the agent's times to story
-//!   time.
+//! - [`store`] keeps the traces of the last 48 hours; `story` converts the agent's times to
+//!   story time.
 
 pub mod delay;
 pub mod item;

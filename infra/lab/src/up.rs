@@ -21,6 +21,7 @@ use ispmon_wire::comparison_key;
 use crate::{
     clock::{Scale, StoryClock},
     cloud::{Cloud, CloudError, CloudEvent, CloudSettings},
+    exit,
     host::keys::Keys,
     signals::StopSignals,
     telemetry::IngestionDelay,
@@ -90,13 +91,7 @@ pub enum UpError {
 
 /// Runs until SIGINT, SIGTERM or SIGHUP, and prints the events; errors go to standard error.
 pub fn main(arguments: &UpArguments) -> ExitCode {
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            crate::cli::print_error(&error);
-            ExitCode::FAILURE
-        }
-    }
+    exit::code(run(arguments))
 }
 
 fn run(arguments: &UpArguments) -> Result<(), UpError> {

@@ -21,8 +21,8 @@ use crate::{
     cloud::{Cloud, CloudEvent},
     host::restart::Ending,
     internet::Internet,
-    line::RelayError,
     mail::MailError,
+    relay::RelayError,
     rules::{MonitorCondition, Notification, settings::RuleMode},
     signals::StopSignals,
 };

@@ -3,12 +3,12 @@
 //! A [`Story`] receives events with their times, and returns the step that each completes, or an
 //! error. It has no side effects and reads no clock. All times are story times.
 
-mod broken;
+mod fault;
 mod step;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use broken::StoryFault;
+pub use fault::StoryFault;
 pub use step::StoryStep;
 
 /// An event and its time.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::body::ResourceId;
+use super::resource_id::ResourceId;
 use crate::rules::{MonitorCondition, Notification};
 
 /// The id of a notification's alert: the same when it fires and when it resolves.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::body::ResourceId;
+use super::resource_id::ResourceId;
 use crate::rules::Notification;
 
 /// Renders the subject: the rule's own `Email.Subject` with its paths filled in, else Azure's;

@@ -1,5 +1,6 @@
-use std::{fs, sync::Arc};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
+use ispmon_agent::error_chain::ErrorChain;
 use jiff::SignedDuration;
 
 use super::*;
@@ -299,4 +300,11 @@ fn a_folder_that_is_not_writable_is_an_error_with_its_name() {
     }
     let error = MailFolder::open(folder).expect_err("not writable").to_string();
     assert_eq!(error, "cannot write to the mail folder `/proc/self`");
+}
+
+#[test]
+fn causes_follow_their_error() {
+    let source = io::Error::other("no space");
+    let error = MailError::Folder { path: PathBuf::from("mails"), source };
+    assert_eq!(ErrorChain(&error).to_string(), "cannot make the mail folder `mails`: no space");
 }

@@ -1,4 +1,4 @@
-//! The telemetry of the last 48 hours, as queries see it.
+//! The traces of the last 48 hours, as queries see them.
 
 use std::collections::VecDeque;
 
@@ -16,13 +16,13 @@ use crate::{clock::StoryClock, query::Trace};
 /// Source: "the query only scans up to two days", Azure Monitor, log search alert rules.
 pub const RETENTION: SignedDuration = SignedDuration::from_hours(48);
 
-/// The memory limit for the texts of stored items, in bytes; the oldest are evicted first.
+/// The memory limit for the stored traces, in bytes; the oldest are evicted first.
 const CAPACITY: usize = 64 * 1024 * 1024;
 
-/// The memory of an item besides its text, in bytes, rounded up generously.
+/// The memory of a trace besides its text, in bytes, rounded up generously.
 const OVERHEAD: usize = 96;
 
-/// Requests and traces, each visible after its ingestion delay.
+/// Traces, each visible after its ingestion delay. Requests are not kept: no rule queries them.
 ///
 /// Times are story times. The agent reports real times and durations, because it runs in real time;
 /// they are converted when they are stored.
@@ -31,21 +31,7 @@ pub struct Store {
     clock: StoryClock,
     delay: IngestionDelay,
     random: fastrand::Rng,
-    traces: BoundedRows<Trace>,
-    requests: BoundedRows<RequestRow>,
-}
-
-/// A row of `requests`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestRow {
-    /// When the request began.
-    pub timestamp: Timestamp,
-    /// The name of the function.
-    pub name: String,
-    /// Whether the host could invoke the function.
-    pub success: bool,
-    /// The HTTP status.
-    pub result_code: String,
+    traces: BoundedTraces,
 }
 
 impl Store {
@@ -56,32 +42,18 @@ impl Store {
             clock,
             delay,
             random: fastrand::Rng::with_seed(seed),
-            traces: BoundedRows::default(),
-            requests: BoundedRows::default(),
+            traces: BoundedTraces::default(),
         }
     }
 
     /// Stores an item, and returns when it becomes visible to queries.
     pub fn ingest(&mut self, item: TelemetryItem) -> Timestamp {
-        let visible =
-            item.time.saturating_add(self.delay.sample(&mut self.random)).unwrap_or(Timestamp::MAX);
         let timestamp = item.time;
-        match item.data {
-            Data::MessageData(message) => {
-                let message = story::to_story_time(message.message, &self.clock);
-                let bytes = message.len();
-                self.traces.put(timestamp, visible, bytes, Trace { timestamp, message });
-            }
-            Data::RequestData(request) => {
-                let bytes = request.name.len();
-                let row = RequestRow {
-                    timestamp,
-                    name: request.name,
-                    success: request.success,
-                    result_code: request.response_code,
-                };
-                self.requests.put(timestamp, visible, bytes, row);
-            }
+        let delay = self.delay.sample(&mut self.random);
+        let visible = timestamp.saturating_add(delay).unwrap_or(Timestamp::MAX);
+        if let Data::MessageData(message) = item.data {
+            let message = story::to_story_time(message.message, &self.clock);
+            self.traces.put(visible, Trace { timestamp, message });
         }
         visible
     }
@@ -90,56 +62,56 @@ impl Store {
     pub fn traces_at(&self, now: Timestamp) -> Vec<Trace> {
         self.traces.at(now)
     }
-
-    /// The requests that a query sees at `now`.
-    pub fn requests_at(&self, now: Timestamp) -> Vec<RequestRow> {
-        self.requests.at(now)
-    }
 }
 
-/// Rows in order of arrival, limited in age and size.
+/// Traces in order of arrival, limited in age and size.
 #[derive(Debug)]
-struct BoundedRows<T> {
-    rows: VecDeque<Stored<T>>,
+struct BoundedTraces {
+    rows: VecDeque<StoredTrace>,
     bytes: usize,
     newest: Timestamp,
 }
 
 #[derive(Debug)]
-struct Stored<T> {
-    time: Timestamp,
+struct StoredTrace {
     visible: Timestamp,
-    bytes: usize,
-    row: T,
+    row: Trace,
 }
 
-impl<T> Default for BoundedRows<T> {
+impl StoredTrace {
+    fn bytes(&self) -> usize {
+        self.row.message.len() + OVERHEAD
+    }
+}
+
+impl Default for BoundedTraces {
     fn default() -> Self {
         Self { rows: VecDeque::new(), bytes: 0, newest: Timestamp::MIN }
     }
 }
 
-impl<T: Clone> BoundedRows<T> {
-    fn put(&mut self, time: Timestamp, visible: Timestamp, bytes: usize, row: T) {
-        let bytes = bytes + OVERHEAD;
-        self.rows.push_back(Stored { time, visible, bytes, row });
-        self.bytes += bytes;
-        self.newest = self.newest.max(time);
+impl BoundedTraces {
+    fn put(&mut self, visible: Timestamp, row: Trace) {
+        self.newest = self.newest.max(row.timestamp);
+        let stored = StoredTrace { visible, row };
+        self.bytes += stored.bytes();
+        self.rows.push_back(stored);
         let oldest = self.newest.saturating_sub(RETENTION).unwrap_or(Timestamp::MIN);
         while let Some(first) = self.rows.front()
-            && (first.time < oldest || self.bytes > CAPACITY)
+            && (first.row.timestamp < oldest || self.bytes > CAPACITY)
         {
-            self.bytes -= first.bytes;
+            self.bytes -= first.bytes();
             self.rows.pop_front();
         }
     }
 
-    fn at(&self, now: Timestamp) -> Vec<T> {
+    fn at(&self, now: Timestamp) -> Vec<Trace> {
         let oldest = now.saturating_sub(RETENTION).unwrap_or(Timestamp::MIN);
-        let seen = |stored: &&Stored<T>| {
-            stored.visible <= now && stored.time <= now && stored.time > oldest
+        let is_seen = |stored: &&StoredTrace| {
+            let time = stored.row.timestamp;
+            stored.visible <= now && time <= now && time > oldest
         };
-        self.rows.iter().filter(seen).map(|stored| stored.row.clone()).collect()
+        self.rows.iter().filter(is_seen).map(|stored| stored.row.clone()).collect()
     }
 }
 
@@ -206,11 +178,11 @@ mod tests {
             store.ingest(trace(second, &long));
         }
         assert!(store.traces.bytes <= CAPACITY);
-        assert_eq!(store.traces.rows.back().map(|last| last.time), Some(at(2_999)));
+        assert_eq!(store.traces.rows.back().map(|last| last.row.timestamp), Some(at(2_999)));
     }
 
     #[test]
-    fn requests_have_their_own_table() {
+    fn requests_are_not_among_the_traces() {
         let mut store = Store::new(StoryClock::start(Scale::REAL), IngestionDelay::NONE, 1);
         let mut item = trace(0, "");
         item.name = Table::AppRequests;
@@ -226,12 +198,5 @@ mod tests {
         });
         store.ingest(item);
         assert!(store.traces_at(at(1)).is_empty());
-        let row = RequestRow {
-            timestamp: at(0),
-            name: "Ping".to_owned(),
-            success: true,
-            result_code: "200".to_owned(),
-        };
-        assert_eq!(store.requests_at(at(1)), [row]);
     }
 }

@@ -1,12 +1,12 @@
 //! Prints the events of the cloud, one line each.
 
+use ispmon_agent::error_chain::ErrorChain;
 use ispmon_wire::comparison_key;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cloud::{CloudEvent, HandedOver, HeartbeatRow},
     host::restart::Consequence,
-    sentence,
     telemetry::item::Severity,
 };
 
@@ -68,7 +68,7 @@ pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<St
             format!("MAIL  {}  {}", mail.subject, file.display())
         }
         CloudEvent::MailLost(error) => {
-            format!("A mail was lost: {}.", sentence::of(error))
+            format!("A mail was lost: {}.", ErrorChain(error))
         }
     };
     Some(format!("{}  {}", now.strftime("%H:%M:%S"), replace_control_characters(&text)))

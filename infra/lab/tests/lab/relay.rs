@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ispmon_lab::line::Relay;
+use ispmon_lab::relay::Relay;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
