@@ -2,6 +2,7 @@
 //!
 //! * [`certificates`] makes certificate authorities and servers' certificates.
 //! * [`port`] holds a port that refuses connections.
+//! * [`variants`] lists the variants of an enum.
 //! * [`server`] is an HTTP server on loopback whose answers a test chooses.
 //! * `network`, on Linux, builds networks of network namespaces.
 //! * `logind`, on Linux, stands in for logind on a D-Bus of its own.
@@ -15,3 +16,4 @@ pub mod logind;
 pub mod network;
 pub mod port;
 pub mod server;
+pub mod variants;
