@@ -16,8 +16,10 @@ import re
 import sys
 
 MOST_DEVICES = 200
+# The rules about devices; their names may end with the number of a part of the devices.
+KINDS = ("device-silent", "device-silent-reminder", "outage-report")
 # Prefix and kind of a rule.
-OURS = re.compile(r"(.+?)-(device-silent(?:-reminder)?(?:-\d+)?|outage-report(?:-\d+)?|daily-cap)")
+OURS = re.compile(rf"(.+?)-((?:{'|'.join(KINDS)})(?:-\d+)?|daily-cap)")
 SECONDS = {"M": 60, "H": 3600, "D": 86400}
 # A string literal in a query, and the list of devices as the templates write it.
 TEXT = r"'((?:[^'\\]|\\.)*)'"

@@ -78,6 +78,22 @@ mod tests {
     }
 
     #[test]
+    fn every_file_with_kinds_is_searched_for_them() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/event");
+        let files = std::fs::read_dir(folder).expect("the folder can be read");
+        let mut searched = SOURCES.to_vec();
+        for file in files {
+            let path = file.expect("its entries can be read").path();
+            let text = std::fs::read_to_string(&path).expect("the file can be read");
+            if text.contains("\npub(super) const KINDS") {
+                let index = searched.iter().position(|source| *source == text);
+                let index = index.unwrap_or_else(|| panic!("add {} to SOURCES", path.display()));
+                searched.swap_remove(index);
+            }
+        }
+    }
+
+    #[test]
     fn each_kind_has_a_name_and_an_id_of_its_own() {
         let kinds = KINDS.concat();
         let names: HashSet<_> = kinds.iter().map(|kind| kind.name).collect();

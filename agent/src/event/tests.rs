@@ -2,8 +2,10 @@ use std::{path::Path, time::Duration};
 
 use super::*;
 use crate::{
+    clock::{BootId, Stamp, StepSource},
     heartbeat::{AnswerRefusal, HeartbeatOutcome},
     outage::IncidentId,
+    probe::LocalFailure,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -104,4 +106,58 @@ fn each_event_is_a_sentence_with_its_level() {
     ERROR This is a defect of ispmon-agent VERSION: panicked at src/x.rs:1:1:
     index out of bounds
     "#);
+}
+
+#[test]
+fn each_event_of_monitoring_pause_and_sleep_is_a_sentence_with_its_level() {
+    let at = |wall: &str| wall.parse().expect("a time");
+    let until = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall: at("2027-01-01T04:10:07Z") };
+    let zone = &jiff::tz::TimeZone::UTC;
+    let error = &std::io::Error::other("permission denied");
+    let problem = "The journal cannot be written: no space left on device.";
+    let events: &[&dyn LogEvent] = &[
+        &AgentPaused { until: &until, caller: &"root", zone },
+        &AgentResumed { caller: Some(&"root") },
+        &AgentResumed { caller: None },
+        &ControlUnavailable { error },
+        &SleepAnnounced { device: "dl-home", quiet: Duration::from_hours(12) },
+        &SleepNotAnnounced { error },
+        &ClockStepped { by_ms: -3_600_000, source: StepSource::System },
+        &ClockStepped { by_ms: 90_000, source: StepSource::Heartbeat },
+        &AnchorsBlocked,
+        &MonitoringBlind { reason: LocalFailure::NoMemory },
+        &JournalNotWritten { problem, advice: Some("Free some space."), waiting: 1 },
+        &JournalWritten,
+    ];
+    let lines = events.iter().map(|event| format!("{} {event}", event.kind().level));
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+    INFO Paused by root until 2027-01-01 04:10:07 +00:00: nothing is monitored or sent.
+    INFO The pause was ended by root.
+    INFO The pause is over.
+    WARN The agent cannot be paused: permission denied.
+    INFO The cloud knows that dl-home sleeps, and raises no alarm for 12 h.
+    DEBUG This machine's sleep is not announced: permission denied.
+    WARN The system's clock was set back by 1 h.
+    WARN The system's clock is wrong: by the answer to a heartbeat, times are moved forward by 1 min 30 s. Check that the clock is set from the network (NTP).
+    WARN Heartbeats are delivered, but no anchor has ever answered: this network blocks them. Outages are not detected before a heartbeat fails; set `probe.anchors` to servers that can be reached from here.
+    WARN Nothing can be monitored: this device has no memory left for network connections. Find the program that uses so much memory, and see net.ipv4.tcp_mem.
+    WARN The journal cannot be written: no space left on device. 1 record waits in memory until that is solved. Free some space.
+    INFO The journal can be written again and holds what waited in memory.
+    "#);
+}
+
+#[test]
+fn every_event_is_made_in_a_test() {
+    for source in SOURCES {
+        // `outage.rs` has tests of its own.
+        let (code, own_tests) = source.split_once("mod tests").unwrap_or((source, ""));
+        for event in code.split(" LogEvent for ").skip(1) {
+            let is_name = |character: char| character.is_ascii_alphanumeric();
+            let name = event.split(|character| !is_name(character)).next().unwrap_or_default();
+            let is_made = [include_str!("tests.rs"), own_tests]
+                .iter()
+                .any(|tests| tests.split(|it| !is_name(it)).any(|word| word == name));
+            assert!(is_made, "no test shows the sentence of {name}");
+        }
+    }
 }

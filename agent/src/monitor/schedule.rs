@@ -124,15 +124,26 @@ impl ProbeSchedule {
     /// All probes except anchor probes and rounds, with their periods in `wanted`.
     fn others(&mut self, wanted: ProbePlan) -> [(&mut LastSent, Option<Duration>, DueProbe); 8] {
         let (proofs, gateways) = (&mut self.proofs, &mut self.gateways);
+        // No `..`: a period without a row here would never be kept.
+        let ProbePlan {
+            probed: _,
+            rounds: _,
+            proof,
+            gateway,
+            lookup,
+            name_servers,
+            portal,
+            portal_page,
+        } = wanted;
         [
-            (&mut proofs.ipv4, wanted.proof.ipv4, DueProbe::Proof(Family::Ipv4)),
-            (&mut proofs.ipv6, wanted.proof.ipv6, DueProbe::Proof(Family::Ipv6)),
-            (&mut gateways.ipv4, wanted.gateway.ipv4, DueProbe::Gateway(Family::Ipv4)),
-            (&mut gateways.ipv6, wanted.gateway.ipv6, DueProbe::Gateway(Family::Ipv6)),
-            (&mut self.lookup, wanted.lookup, DueProbe::Lookup),
-            (&mut self.name_servers, wanted.name_servers, DueProbe::NameServers),
-            (&mut self.portal, wanted.portal, DueProbe::Portal),
-            (&mut self.portal_page, wanted.portal_page, DueProbe::PortalPage),
+            (&mut proofs.ipv4, proof.ipv4, DueProbe::Proof(Family::Ipv4)),
+            (&mut proofs.ipv6, proof.ipv6, DueProbe::Proof(Family::Ipv6)),
+            (&mut gateways.ipv4, gateway.ipv4, DueProbe::Gateway(Family::Ipv4)),
+            (&mut gateways.ipv6, gateway.ipv6, DueProbe::Gateway(Family::Ipv6)),
+            (&mut self.lookup, lookup, DueProbe::Lookup),
+            (&mut self.name_servers, name_servers, DueProbe::NameServers),
+            (&mut self.portal, portal, DueProbe::Portal),
+            (&mut self.portal_page, portal_page, DueProbe::PortalPage),
         ]
     }
 

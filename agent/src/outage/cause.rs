@@ -40,6 +40,23 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All causes, in the order of their definition.
+    pub const ALL: [Self; 13] = [
+        Self::Link,
+        Self::Firewall,
+        Self::Gateway,
+        Self::CaptivePortal,
+        Self::Vpn,
+        Self::Isp,
+        Self::Dns,
+        Self::Clock,
+        Self::Endpoint,
+        Self::Credentials,
+        Self::Degraded,
+        Self::Unstable,
+        Self::Up,
+    ];
+
     /// The name in the journal, on the wire and in logs, such as `captive_portal`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -196,6 +213,12 @@ impl fmt::Display for Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_holds_every_cause_under_its_name_in_the_journal() {
+        let names = ispmon_testing::variants::names_of::<Cause>();
+        assert_eq!(Cause::ALL.map(Cause::as_str)[..], names[..]);
+    }
 
     #[test]
     fn each_scope_covers_its_families() {

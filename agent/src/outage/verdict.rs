@@ -157,6 +157,42 @@ mod tests {
     }
 
     #[test]
+    fn every_cause_has_a_row_or_is_decided_elsewhere() {
+        let with = |change: fn(&mut FailureFacts)| {
+            let mut facts = FailureFacts { link: Some(routed(true)), ..FailureFacts::default() };
+            change(&mut facts);
+            verdict(&facts)
+        };
+        // One for each row of the table.
+        let rows = [
+            with(|facts| facts.link = Some(LinkAnswer::NoCarrier)),
+            with(|facts| facts.forbidden = true),
+            with(|facts| {
+                facts.gateway = Some(RouterOutcome::Silent);
+                facts.gateway_answered_before = true;
+            }),
+            with(|facts| facts.portal = true),
+            with(|facts| facts.alive_underlay = true),
+            with(|_| {}),
+            with(|facts| (facts.anchors_alive, facts.clock) = (true, true)),
+            with(|facts| (facts.anchors_alive, facts.dns) = (true, true)),
+            with(|facts| {
+                (facts.anchors_alive, facts.heartbeat) = (true, Some(Cause::Endpoint));
+            }),
+            with(|facts| {
+                (facts.anchors_alive, facts.heartbeat) = (true, Some(Cause::Credentials));
+            }),
+            with(|facts| facts.anchors_alive = true),
+        ];
+        // By `quality.rs` and `connectivity.rs`.
+        let elsewhere = [Cause::Degraded, Cause::Unstable];
+        for cause in Cause::ALL {
+            let is_decided = rows.contains(&cause) || elsewhere.contains(&cause);
+            assert!(is_decided, "no row of the verdict has the cause {cause}");
+        }
+    }
+
+    #[test]
     fn a_failed_route_query_is_not_a_missing_route() {
         let facts = FailureFacts { link: Some(LinkAnswer::Unknown), ..FailureFacts::default() };
         assert_eq!(verdict(&facts), Cause::Isp);

@@ -56,6 +56,18 @@ pub enum ProbeKind {
 }
 
 impl ProbeKind {
+    /// All kinds, in the order of their definition.
+    pub const ALL: [Self; 8] = [
+        Self::Tcp,
+        Self::Gateway,
+        Self::SystemDns,
+        Self::DirectDns,
+        Self::Portal,
+        Self::Link,
+        Self::Underlay,
+        Self::Heartbeat,
+    ];
+
     /// The name in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,5 +86,16 @@ impl ProbeKind {
 impl fmt::Display for ProbeKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_holds_every_kind_under_its_name_in_the_journal() {
+        let names = ispmon_testing::variants::names_of::<ProbeKind>();
+        assert_eq!(ProbeKind::ALL.map(ProbeKind::as_str)[..], names[..]);
     }
 }

@@ -4,6 +4,7 @@
 //! * [`layers`] checks the direction of the imports between a crate's modules.
 //! * [`port`] reserves a port that refuses connections.
 //! * [`server`] is an HTTP server on loopback whose responses a test chooses.
+//! * [`variants`] lists the variants of an enum.
 //! * `network`, on Linux, builds networks of network namespaces.
 //! * `logind`, on Linux, is a fake logind on a private D-Bus.
 
@@ -17,3 +18,4 @@ pub mod logind;
 pub mod network;
 pub mod port;
 pub mod server;
+pub mod variants;

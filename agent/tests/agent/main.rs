@@ -5,6 +5,7 @@ mod config;
 mod heartbeat;
 mod history;
 mod journal;
+mod lists;
 // They use network namespaces, which only Linux has.
 #[cfg(target_os = "linux")]
 mod probes;

@@ -49,6 +49,29 @@ fn a_misspelt_key_in_a_story_is_rejected() {
     assert!(problem.contains("ancors"), "{problem}");
 }
 
+/// The keys of a table of a scenario: an unknown key is refused with a list of the known ones.
+fn keys_of(table: &str) -> Vec<String> {
+    let refusal = story::check(&format!("story = 'x'\nlasts = '1m'\n{table}unknown = 1"));
+    let refusal = refusal.expect_err("there is no such key");
+    let (_, known) = refusal.split_once("unknown field `unknown`, expected ").expect(&refusal);
+    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readme_explains_every_key() {
+    let readme = include_str!("README.md");
+    for table in ["", "[[event]]\nat = '1s'\n", "[[expect]]\nevent = 'opened'\n", "[end]\n"] {
+        let keys = keys_of(table);
+        assert!(keys.len() > 2, "{table}: {keys:?}");
+        for key in keys {
+            let forms =
+                ["`{}`", "`{} = ", "`[{}]`", "[[{}]]\n"].map(|form| form.replace("{}", &key));
+            let is_explained = forms.iter().any(|form| readme.contains(form));
+            assert!(is_explained, "agent/tests/scenarios/README.md does not explain `{key}`");
+        }
+    }
+}
+
 #[test]
 fn an_invalid_repetition_is_rejected() {
     for (keys, problem) in [

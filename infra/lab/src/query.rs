@@ -24,6 +24,7 @@ use thiserror::Error;
 pub use device_silent::DeviceSilent;
 pub use device_silent_reminder::DeviceSilentReminder;
 pub use outage_report::OutageReportQuery;
+pub use template::Template;
 
 /// One row of the table `traces`: a line that the function wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,14 @@ pub enum Query {
     /// Outages that have ended.
     OutageReport(OutageReportQuery),
 }
+
+/// The text of every query that the lab implements, by file name.
+pub const TEMPLATES: [&Template; 4] = [
+    &device_silent::TEMPLATE,
+    &device_silent_minute::TEMPLATE,
+    &device_silent_reminder::TEMPLATE,
+    &outage_report::TEMPLATE,
+];
 
 /// Why a query's text is not recognized.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

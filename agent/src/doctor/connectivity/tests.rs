@@ -90,6 +90,28 @@ fn without_a_fault_every_check_passes() {
     ");
 }
 
+/// The beginning of the row for a probe; `None` if this file does not check it.
+fn row_of(probe: ProbeKind) -> Option<&'static str> {
+    match probe {
+        ProbeKind::Tcp => Some("anchor "),
+        ProbeKind::Gateway => Some("router "),
+        ProbeKind::SystemDns => Some("names: "),
+        ProbeKind::DirectDns => Some("name server "),
+        ProbeKind::Portal => Some("login page: "),
+        ProbeKind::Link => Some("route "),
+        // The first is sent only beneath a tunnel that fails; `cloud.rs` sends the second.
+        ProbeKind::Underlay | ProbeKind::Heartbeat => None,
+    }
+}
+
+#[test]
+fn every_probe_has_a_row() {
+    let rows = rows(&judge(&healthy()));
+    for row in ProbeKind::ALL.into_iter().filter_map(row_of) {
+        assert!(rows.contains(&format!("PASS {row}")), "{row}");
+    }
+}
+
 #[test]
 fn an_outage_is_distinguished_from_one_blocked_server() {
     let mut facts = healthy();

@@ -91,3 +91,51 @@ fn swatch(class: &str, (y, height): (u32, u32)) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STYLE: &str = include_str!("style.css");
+
+    /// The `fill` of a class in the style sheet.
+    fn fill_of(class: &str) -> Option<&'static str> {
+        STYLE.split('}').find_map(|rule| {
+            let (classes, style) = rule.rsplit_once('{')?;
+            let is_of_class = classes.split(',').any(|one| one.trim() == format!(".{class}"));
+            style.strip_prefix("fill:").filter(|_| is_of_class)
+        })
+    }
+
+    #[test]
+    fn the_legend_has_every_cause_of_downtime() {
+        let drawn = DRAWN.map(|(cause, _)| cause);
+        for cause in Cause::ALL {
+            assert_eq!(drawn.contains(&cause), cause.is_downtime(), "{cause} in DRAWN");
+        }
+        for (cause, party) in DRAWN {
+            assert_eq!(cause.party(Party::Provider), Some(party), "{cause} in DRAWN");
+        }
+    }
+
+    #[test]
+    fn every_cause_that_is_drawn_has_a_colour() {
+        let definitions = definitions().into_string();
+        // These two have no mark: a connection that works, and segments that were merged.
+        let drawn = Cause::ALL.into_iter().filter(|it| !matches!(it, Cause::Up | Cause::Unstable));
+        for cause in drawn {
+            let fill = fill_of(cause.as_str());
+            let fill = fill.unwrap_or_else(|| panic!("style.css has no .{cause}{{fill:…}}"));
+            if let Some(pattern) = fill.strip_prefix("url(#").and_then(|it| it.strip_suffix(')')) {
+                let is_defined = definitions.contains(&format!(r#"id="{pattern}""#));
+                assert!(is_defined, "definitions() has no pattern {pattern}");
+                let background = format!("c-{cause}");
+                assert!(
+                    definitions.contains(&background),
+                    "the pattern {pattern} uses {background}"
+                );
+                assert!(fill_of(&background).is_some(), "style.css has no .{background}{{fill:…}}");
+            }
+        }
+    }
+}

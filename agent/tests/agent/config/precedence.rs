@@ -74,25 +74,51 @@ proptest! {
     }
 }
 
+/// A valid value of a setting that is not its default.
+fn other_value(key: &str) -> &'static str {
+    match key {
+        "device" => "office",
+        "heartbeat.kind" => "plain",
+        "heartbeat.url" => "http://127.0.0.1:7071/api/ping",
+        "heartbeat.method" => "POST",
+        "heartbeat.expect" => "OK",
+        "heartbeat.key_file" => "/dev/null/nothing",
+        "state_dir" => "/srv/ispmon",
+        "probe.anchors" => "192.0.2.1, 192.0.2.2, [2001:db8::1]:8443",
+        "probe.gateway" => "192.0.2.254",
+        "probe.resolver" => "[2001:db8::53]:5353",
+        "probe.portal" => "off",
+        "log.level" => "warn",
+        _ => "2s",
+    }
+}
+
+#[test]
+fn every_setting_has_an_effect() {
+    for setting in SETTINGS {
+        let mut place = Place::new();
+        if setting.key == "heartbeat.key_file" {
+            place.write("other.key", "a-key\n", 0o400);
+        }
+        if setting.key == "heartbeat.expect" {
+            place.variable("ISPMON_HEARTBEAT_KIND", "plain");
+        }
+        let before = place.loaded().settings;
+        let value = match setting.key {
+            "heartbeat.key_file" => "./other.key",
+            key => other_value(key),
+        };
+        place.variable(&setting.variable(), value);
+        let after = place.loaded().settings;
+        assert_ne!(after, before, "{} = {value:?} changes nothing in Settings", setting.key);
+    }
+}
+
 #[test]
 fn every_setting_has_a_variable() {
     for setting in SETTINGS {
         let mut setup = Place::new();
-        let value = match setting.key {
-            "device" => "office",
-            "heartbeat.kind" => "plain",
-            "heartbeat.url" => "http://127.0.0.1:7071/api/ping",
-            "heartbeat.method" => "POST",
-            "heartbeat.expect" => "OK",
-            "heartbeat.key_file" => "/dev/null/nothing",
-            "state_dir" => "/srv/ispmon",
-            "probe.anchors" => "192.0.2.1, 192.0.2.2, [2001:db8::1]:8443",
-            "probe.gateway" => "192.0.2.254",
-            "probe.resolver" => "[2001:db8::53]:5353",
-            "probe.portal" => "off",
-            "log.level" => "warn",
-            _ => "2s",
-        };
+        let value = other_value(setting.key);
         setup.variable(&setting.variable(), value);
         if setting.key == "heartbeat.key_file" {
             assert!(setup.problems().starts_with("variable ISPMON_HEARTBEAT_KEY_FILE: "));

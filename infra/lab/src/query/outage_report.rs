@@ -48,7 +48,7 @@ pub(crate) const MARK: &str = r#"{"event":"outage""#;
 /// The maximum time from the end of an outage to its first line for a row of its own.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
-/// Causes that are no internet downtime, whatever their line reports.
+/// Causes that are no internet downtime, whatever their line reports, as in the query's text.
 const NO_DOWNTIME: [&str; 4] = ["endpoint", "credentials", "clock", "degraded"];
 
 /// The query and its parameters.

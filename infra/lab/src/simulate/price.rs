@@ -6,6 +6,8 @@ use super::settings::SimulationSettings;
 /// from Azure's retail price list, the 5-minute one from a project that quotes it; the others are
 /// list prices.
 const RULES: [(u32, f64); 4] = [(1, 3.0), (5, 1.5), (10, 1.0), (15, 0.5)];
+/// The rules that are deployed for a set of devices.
+const RULES_OF_A_SET: u8 = 3;
 /// The price of each further series as a share of a rule's price; a rule that is split by device
 /// has one series per device.
 const SERIES: f64 = 0.1;
@@ -33,8 +35,8 @@ pub fn monthly(settings: &SimulationSettings, devices: u32, mails_a_year: f64) -
     // A frequency below one evaluation per 15 minutes is not cheaper.
     let rule =
         RULES.iter().rev().find(|(minutes, _)| *minutes <= frequency).map_or(3.0, |each| each.1);
-    // Of the three rules only the one about silence always has a series per device.
-    let rules = rule * (3.0 + SERIES * (devices - 1.0));
+    // Only the rule about silence always has a series per device.
+    let rules = rule * (f64::from(RULES_OF_A_SET) + SERIES * (devices - 1.0));
     rules
         + beyond(MAILS, devices * mails_a_year / 12.0)
         + beyond(EXECUTIONS, heartbeats)
@@ -49,6 +51,12 @@ mod tests {
     fn price(evaluation_minutes: u32, interval_s: u32, devices: u32) -> String {
         let settings = SimulationSettings { threshold: 5.0, evaluation_minutes, interval_s };
         format!("{:.2}", monthly(&settings, devices, 100.0))
+    }
+
+    #[test]
+    fn every_deployed_rule_has_a_price() {
+        let deployed = crate::rules::deployed().expect("the rules are recognized");
+        assert_eq!(deployed.len(), usize::from(RULES_OF_A_SET));
     }
 
     #[test]

@@ -216,3 +216,17 @@ fn time(random: &mut Rng, at: Timestamp) -> String {
     let places = random.usize(0..=9);
     format!("{at:.places$}")
 }
+
+#[cfg(test)]
+mod tests {
+    use ispmon_agent::outage::Cause;
+
+    use super::CAUSES;
+
+    #[test]
+    fn the_timelines_have_every_cause_of_the_agent() {
+        for cause in Cause::ALL.into_iter().filter(|cause| *cause != Cause::Up) {
+            assert!(CAUSES.contains(&cause.as_str()), "CAUSES lacks {cause}");
+        }
+    }
+}

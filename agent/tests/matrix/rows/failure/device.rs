@@ -68,6 +68,5 @@ pub(super) fn rows() -> Vec<Row> {
 
 /// A row whose cause is the device's own packet filter.
 fn firewall(name: &'static str, title: &'static str, fault: Fault) -> Row {
-    probed(name, title, fault, Cause::Link, Some(Party::Yours))
-        .with(|failure| failure.expected.cause = "firewall")
+    probed(name, title, fault, Cause::Firewall, Some(Party::Yours))
 }

@@ -1,5 +1,8 @@
 //! Which outages are reported, and the text of the report.
 
+use std::collections::BTreeSet;
+
+use ispmon_agent::outage::Cause;
 use serde_json::json;
 
 use super::*;
@@ -124,6 +127,24 @@ fn durations_have_two_units() {
     ] {
         assert_eq!(duration(seconds), expected);
     }
+}
+
+#[test]
+fn causes_without_downtime_are_those_of_the_agent() {
+    let readme = include_str!("../../../../README.md");
+    // The downtime of a flapping connection is that of its segments; `up` is the cause of a segment only.
+    let others = [Cause::Unstable, Cause::Up];
+    let expected: BTreeSet<_> = Cause::ALL
+        .into_iter()
+        .filter(|cause| !cause.is_downtime() && !others.contains(cause))
+        .map(Cause::as_str)
+        .collect();
+    assert_eq!(BTreeSet::from(NO_DOWNTIME), expected);
+    let list = NO_DOWNTIME.map(|cause| format!("'{cause}'")).join(", ");
+    assert!(TEMPLATE.text.contains(&format!("failure !in ({list})")), "outage-report.kql: {list}");
+    let [first @ .., last] = &NO_DOWNTIME.map(|cause| format!("`{cause}`"));
+    let sentence = format!("the causes {} and {last} are never reported", first.join(", "));
+    assert!(readme.contains(&sentence), "infra/README.md: {sentence}");
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! The queries of the rules: their devices, and their results.
 
-use ispmon_lab::query::{Query, Trace, template::quote};
-use serde_json::json;
+use std::{collections::BTreeSet, fs, path::Path};
+
+use ispmon_lab::{
+    query::{Query, TEMPLATES, Trace, template::quote},
+    timelines,
+};
+use serde_json::{Value, json};
 
 use super::deployment::{self, KINDS, RULE, Rule};
 
@@ -29,6 +34,72 @@ fn columns(text: &str) -> Vec<String> {
 /// Native forms of all queries except the one that runs every minute.
 fn native(rule: &Rule) -> Option<Query> {
     (!rule.is_every_minute()).then(|| Query::parse(rule.query()).unwrap())
+}
+
+/// The names of the query files in a folder of `infra`.
+fn files_in(folder: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+    let names = files.map(|name| name.into_string().unwrap());
+    names.filter(|name| name.ends_with(".kql")).collect()
+}
+
+#[test]
+fn every_query_of_a_rule_is_deployed_played_and_compared() {
+    let files = files_in("queries");
+    let played: BTreeSet<_> = TEMPLATES.iter().map(|template| template.name.to_owned()).collect();
+    assert_eq!(played, files, "TEMPLATES in infra/lab/src/query.rs");
+
+    let mut lines = Vec::new();
+    timelines::write(1, 1, &mut lines).unwrap();
+    let compared: BTreeSet<_> = serde_json::Deserializer::from_slice(&lines)
+        .into_iter::<Value>()
+        .map(|line| format!("{}.kql", line.unwrap()["rule"].as_str().unwrap()))
+        .collect();
+    assert_eq!(compared, files, "timeline() in infra/lab/src/timelines.rs");
+
+    let rules = include_str!("../../../../modules/rules.bicep");
+    let cases = include_str!("../../../../queries/cases.py");
+    let readme = include_str!("../../../../README.md");
+    for file in &files {
+        let stem = file.strip_suffix(".kql").unwrap();
+        assert!(rules.contains(&format!("'../queries/{file}'")), "rules.bicep: {file}");
+        assert!(cases.contains(&format!("\"queries/{stem}\": ")), "LAB in cases.py: {stem}");
+        assert!(readme.contains(&format!("`{file}`")), "infra/README.md: {file}");
+    }
+}
+
+#[test]
+fn every_query_has_a_case() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../queries/cases");
+    let cases: String = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    for folder in ["queries", "queries/watchers", "queries/workbook"] {
+        for file in files_in(folder) {
+            let stem = file.strip_suffix(".kql").unwrap();
+            assert!(cases.contains(&format!("\"{folder}/{stem}\"")), "infra/queries/cases: {file}");
+        }
+    }
+    for file in files_in("deploy/queries") {
+        let stem = file.strip_suffix(".kql").unwrap();
+        assert!(cases.contains(&format!("\"deploy: {stem}\"")), "infra/queries/cases: {file}");
+    }
+}
+
+#[test]
+fn every_placeholder_has_a_value_in_the_cases_and_is_known_to_deploy() {
+    let cases = include_str!("../../../../queries/cases.py");
+    let deploy = include_str!("../../../../deploy/rules.py");
+    let (_, list) = deploy.split_once("re.search(r\"'(").unwrap();
+    let known: BTreeSet<_> = list.split_once(")'\"").unwrap().0.split('|').collect();
+    for placeholder in TEMPLATES.iter().flat_map(|template| template.placeholders) {
+        assert!(known.contains(placeholder), "has_placeholder() in rules.py: {placeholder}");
+        let has_value =
+            *placeholder == "DEVICES" || cases.contains(&format!("    \"{placeholder}\": "));
+        assert!(has_value, "VALUES in cases.py: {placeholder}");
+    }
 }
 
 #[test]
@@ -116,15 +187,7 @@ fn the_queries_use_only_what_an_alert_rule_can_run() {
             {
                 assert!(!text.contains(forbidden), "{name} contains {forbidden}");
             }
-            for unfilled in [
-                "DEVICES",
-                "COMPONENT_ID",
-                "SILENCE_MINUTES",
-                "FREQUENCY_MINUTES",
-                "MARKS",
-                "DAILY_HOUR",
-                "MINIMUM_MINUTES",
-            ] {
+            for unfilled in TEMPLATES.iter().flat_map(|template| template.placeholders) {
                 assert!(!text.contains(unfilled), "{name} contains {unfilled}");
             }
         }

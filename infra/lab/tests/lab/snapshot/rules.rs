@@ -28,6 +28,26 @@ fn the_rules_are_complete() {
 }
 
 #[test]
+fn deploy_its_tests_and_the_readmes_name_every_rule() {
+    let deploy = include_str!("../../../../deploy/rules.py");
+    let tests = include_str!("../../../../tests/deploy/cloud.py");
+    let names: Vec<_> = KINDS.iter().map(|kind| format!("{:?}", kind.name)).collect();
+    let kinds = format!("\nKINDS = ({})\n", names.join(", "));
+    for (file, text) in [("infra/deploy/rules.py", deploy), ("infra/tests/deploy/cloud.py", tests)]
+    {
+        assert!(text.contains(&kinds), "{file}: {kinds}");
+    }
+    let names: Vec<_> = KINDS.iter().map(|kind| format!("`PREFIX-{}`", kind.name)).collect();
+    let row = format!("rules | {} |", names.join(", "));
+    assert!(include_str!("../../../../README.md").contains(&row), "infra/README.md: {row}");
+    let readme = include_str!("../../../../../README.md");
+    for kind in &KINDS {
+        let (bold, node) = (format!("**{}**", kind.name), format!("{{{{\"{}<br/>", kind.name));
+        assert!(readme.contains(&bold) && readme.contains(&node), "README.md: {bold} and {node}");
+    }
+}
+
+#[test]
 fn only_the_reminder_repeats() {
     for deployment in deployment::all() {
         for rule in deployment.rules() {
