@@ -13,7 +13,7 @@ use rustls::{
 };
 
 /// TLS server configuration that presents a certificate and signs with a key; the two need not match.
-pub fn with_any_key(
+pub fn server_with_key(
     certificate: CertificateDer<'static>,
     key: &PrivateKeyDer<'static>,
 ) -> Arc<ServerConfig> {
@@ -57,11 +57,15 @@ impl Authority {
     /// Server configuration with a certificate for `name`, valid from January 1 of `years.start` to
     /// January 1 of `years.end`.
     pub fn server(&self, name: &str, years: std::ops::Range<i32>) -> Arc<ServerConfig> {
-        self.server_of(&[name], years)
+        self.server_for_names(&[name], years)
     }
 
     /// Like [`Self::server`], for several names or addresses.
-    pub fn server_of(&self, names: &[&str], years: std::ops::Range<i32>) -> Arc<ServerConfig> {
+    pub fn server_for_names(
+        &self,
+        names: &[&str],
+        years: std::ops::Range<i32>,
+    ) -> Arc<ServerConfig> {
         let (certificate, key) = self.certificate_with(names, years, |_| {});
         let configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -86,7 +90,7 @@ impl Authority {
         let (certificate, key) = self.certificate_with(&[name], 2000..2100, |parameters| {
             parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         });
-        with_any_key(certificate, &key)
+        server_with_key(certificate, &key)
     }
 
     fn certificate_with(

@@ -92,7 +92,7 @@ impl Logind {
     }
 
     /// Announces that the machine is about to sleep (`true`) or has woken up (`false`).
-    pub async fn prepare_for_sleep(&self, begins: bool) {
+    pub async fn emit_prepare_for_sleep(&self, begins: bool) {
         let sent = self.connection.emit_signal(
             None::<&str>,
             "/org/freedesktop/login1",

@@ -42,8 +42,8 @@ impl TestHost {
         let namespace = File::open(format!("/proc/{}/ns/net", keeper.id()))?;
         let host = Self { name, keeper, namespace };
         // Duplicate address detection would take seconds each time.
-        host.set("ipv6/conf/all/accept_dad", "0")?;
-        host.set("ipv6/conf/default/accept_dad", "0")?;
+        host.set_sysctl("ipv6/conf/all/accept_dad", "0")?;
+        host.set_sysctl("ipv6/conf/default/accept_dad", "0")?;
         host.ip("link set lo up")?;
         Ok(host)
     }
@@ -97,7 +97,7 @@ impl TestHost {
     /// The output of `nft list` for an object.
     fn nft_list(&self, object: &str) -> io::Result<String> {
         let output = Command::new("nsenter")
-            .arg(format!("--net=/proc/{}/ns/net", self.process()))
+            .arg(format!("--net=/proc/{}/ns/net", self.process_id()))
             .args(["nft", "list"])
             .args(object.split(' '))
             .output()?;
@@ -108,18 +108,18 @@ impl TestHost {
     }
 
     /// Sets the sysctl `name`, a path under `/proc/sys/net`.
-    pub fn set(&self, name: &str, value: &str) -> io::Result<()> {
+    pub fn set_sysctl(&self, name: &str, value: &str) -> io::Result<()> {
         self.enter(|| fs::write(format!("/proc/sys/net/{name}"), value))
     }
 
     /// The id of the process that holds the namespace, for `ip link set … netns`.
-    pub fn process(&self) -> u32 {
+    pub fn process_id(&self) -> u32 {
         self.keeper.id()
     }
 
     fn run_with_input(&self, program: &str, arguments: &[&str], input: &str) -> io::Result<()> {
         let mut child = Command::new("nsenter")
-            .arg(format!("--net=/proc/{}/ns/net", self.process()))
+            .arg(format!("--net=/proc/{}/ns/net", self.process_id()))
             .arg(program)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -181,8 +181,8 @@ impl TestNetwork {
         let device = TestHost::new("device")?;
         let router = TestHost::new("router")?;
         let internet = TestHost::new("internet")?;
-        router.set("ipv4/ip_forward", "1")?;
-        router.set("ipv6/conf/all/forwarding", "1")?;
+        router.set_sysctl("ipv4/ip_forward", "1")?;
+        router.set_sysctl("ipv6/conf/all/forwarding", "1")?;
         router.ip(&format!(
             "link add lan type veth peer name eth0 netns {}\n\
              link add wan type veth peer name eth0 netns {}\n\
@@ -195,8 +195,8 @@ impl TestNetwork {
              link set wan up\n\
              route add 203.0.113.0/24 via 100.66.0.2\n\
              route add fd00:113::/64 via fd00:66::2\n",
-            device.process(),
-            internet.process(),
+            device.process_id(),
+            internet.process_id(),
         ))?;
         internet.ip("addr add 100.66.0.2/24 dev eth0\n\
              addr add fd00:66::2/64 dev eth0\n\
@@ -222,22 +222,22 @@ impl TestNetwork {
     }
 
     /// Applies `verdict`, such as `drop` or `reject`, to packets that the router forwards.
-    pub fn forward(&self, verdict: &str) {
+    pub fn filter_forwarding(&self, verdict: &str) {
         self.filter("forward", verdict);
     }
 
     /// Applies `verdict` to packets addressed to the router, except neighbour discovery.
-    pub fn input(&self, verdict: &str) {
+    pub fn filter_router_input(&self, verdict: &str) {
         self.filter("input", verdict);
     }
 
     /// Applies `verdict` to packets that the device sends, except neighbour discovery.
-    pub fn device_output(&self, verdict: &str) {
+    pub fn filter_device_output(&self, verdict: &str) {
         Self::load(&self.device, "output", verdict);
     }
 
     /// The number of packets that a rule `counter name sent` in the device's output has counted.
-    pub fn device_sent(&self) -> u64 {
+    pub fn count_device_packets(&self) -> u64 {
         let shown = self.device.nft_list("counter inet output sent").expect("the counter");
         let mut words = shown.split_whitespace().skip_while(|word| *word != "packets");
         words.nth(1).and_then(|count| count.parse().ok()).expect("a number")

@@ -16,7 +16,7 @@ pub struct HeldPort {
 
 impl HeldPort {
     /// Reserves a free port.
-    pub fn take() -> Self {
+    pub fn reserve() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         socket.bind(&any.into()).expect("a free port");

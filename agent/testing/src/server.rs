@@ -63,7 +63,7 @@ impl TestServer {
 
     /// Accepts connections and never responds.
     pub fn silent() -> Self {
-        Self::with(|connection, _| swallow(connection))
+        Self::with(|connection, _| read_until_closed(connection))
     }
 
     fn start(
@@ -146,12 +146,12 @@ fn note<T>(seen: &(Mutex<Seen>, Condvar), change: impl FnOnce(&mut Seen) -> T) -
 }
 
 /// Reads until the client closes the connection; sends nothing.
-pub fn swallow(connection: &mut dyn Connection) -> io::Result<()> {
+pub fn read_until_closed(connection: &mut dyn Connection) -> io::Result<()> {
     io::copy(connection, &mut io::sink()).map(drop)
 }
 
 /// Writes `piece` repeatedly until the client closes the connection.
-pub fn repeat(connection: &mut dyn Connection, piece: &[u8]) -> io::Result<()> {
+pub fn write_repeatedly(connection: &mut dyn Connection, piece: &[u8]) -> io::Result<()> {
     loop {
         connection.write_all(piece)?;
     }

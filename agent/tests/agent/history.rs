@@ -36,7 +36,7 @@ fn ispmon(folder: &Path, arguments: &[&str]) -> Printed {
 }
 
 /// The output of a command that must succeed.
-fn shown(folder: &Path, arguments: &[&str]) -> String {
+fn output_of(folder: &Path, arguments: &[&str]) -> String {
     let printed = ispmon(folder, arguments);
     assert_eq!((printed.code, printed.err.as_str()), (0, ""), "{arguments:?}");
     printed.out.replace(&folder.display().to_string(), "FOLDER")

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 /// How long a test waits for an expected event; only a test that hangs reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a test sleeps between two polls.
-pub(crate) const PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A temporary folder with a configuration file. The environment of programs that are started in it
 /// has little more than a state folder and an anchor on this machine that always accepts.
@@ -104,7 +104,7 @@ impl Agent {
     }
 
     /// Waits for a log line that contains `text` and returns it.
-    pub(crate) fn logged(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         let log = self.log.as_ref().expect("the log is read");
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -128,7 +128,7 @@ impl Agent {
     }
 
     /// Waits until the agent exits; returns its exit status and the whole log.
-    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+    pub(crate) fn wait_for_exit(mut self) -> (ExitStatus, String) {
         let (sender, receiver) = mpsc::channel::<()>();
         let process = rustix::process::Pid::from_child(&self.child);
         let guard = thread::spawn(move || {

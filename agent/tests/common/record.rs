@@ -16,7 +16,7 @@ use jiff::Timestamp;
 const FILE_BYTES: usize = 4 << 20;
 
 /// Builds a journal in memory.
-pub(crate) struct Maker {
+pub(crate) struct JournalBuilder {
     /// The contents of each file, with the sequence number of its first record.
     files: Vec<(u64, Vec<u8>)>,
     seq: u64,
@@ -26,9 +26,9 @@ pub(crate) struct Maker {
     booted: Timestamp,
 }
 
-impl Maker {
+impl JournalBuilder {
     /// Starts a journal at `at`; the machine booted one minute earlier.
-    pub(crate) fn begin(seed: u64, device: &str, at: &str) -> Self {
+    pub(crate) fn start(seed: u64, device: &str, at: &str) -> Self {
         let at: Timestamp = at.parse().expect("a time");
         let mut journal = Self {
             files: vec![(1, Vec::new())],
@@ -112,11 +112,11 @@ impl Maker {
     ) -> IncidentId {
         let spans: Vec<_> =
             causes.iter().map(|(cause, seconds)| (scope, *cause, *seconds)).collect();
-        self.incident_of_parts(scope, cause, party, from, &spans)
+        self.incident_with_segments(scope, cause, party, from, &spans)
     }
 
     /// Appends an incident, opened and closed, with these segments: scope, cause and length in seconds.
-    pub(crate) fn incident_of_parts(
+    pub(crate) fn incident_with_segments(
         &mut self,
         scope: Scope,
         cause: Cause,
@@ -272,7 +272,7 @@ impl Maker {
     }
 
     /// Appends the summaries of all hours of `days` days, with `incidents` incidents and a weekly sleep.
-    pub(crate) fn fill(&mut self, from: &str, days: u32, incidents: u32) {
+    pub(crate) fn fill_hours(&mut self, from: &str, days: u32, incidents: u32) {
         let from: Timestamp = from.parse().expect("a time");
         let hours = u64::from(days) * 24;
         let mut wanted = 0.0;

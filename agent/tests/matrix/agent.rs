@@ -49,11 +49,11 @@ pub(crate) struct Logged {
 }
 
 /// A folder with the configuration, the state directory and the runtime directory of an agent.
-pub(crate) struct Desk {
+pub(crate) struct AgentFolder {
     folder: PathBuf,
 }
 
-impl Desk {
+impl AgentFolder {
     /// Makes the folder.
     pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
         let state = folder.join("state");
@@ -81,7 +81,7 @@ impl Desk {
     }
 
     /// Writes the files that the agent reads at its start.
-    fn furnish(&self, settings: &Settings, world: &World) -> io::Result<()> {
+    fn write_files(&self, settings: &Settings, world: &World) -> io::Result<()> {
         fs::write(self.folder.join("agent.toml"), settings.toml(&self.state()))?;
         let key = self.folder.join("key");
         fs::write(&key, KEY)?;
@@ -109,11 +109,11 @@ impl Agent {
     /// Starts `program` (the agent, or a wrapper that runs it) in `desk`.
     pub(crate) fn start(
         program: &[&str],
-        desk: &Desk,
+        desk: &AgentFolder,
         settings: &Settings,
         world: &World,
     ) -> io::Result<Self> {
-        desk.furnish(settings, world)?;
+        desk.write_files(settings, world)?;
         let mut command: Command = world.house.device.command("unshare");
         command.args(["--mount", "sh", "-c", ENTER]);
         command.arg(desk.folder.join("resolv.conf")).arg(desk.state()).arg(desk.runtime());

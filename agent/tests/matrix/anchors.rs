@@ -15,7 +15,7 @@ impl Anchors {
     /// Creates one anchor per organisation, each with a certificate of this authority.
     pub(crate) fn new(authority: &Authority) -> Self {
         let organisation = |addresses: [&str; 2]| {
-            let certificate = authority.server_of(&addresses, 2020..2100);
+            let certificate = authority.server_for_names(&addresses, 2020..2100);
             (addresses.map(|address| address.parse().expect("an address")), certificate.into())
         };
         Self(ANCHORS.map(organisation).into())

@@ -45,7 +45,7 @@ pub(crate) enum Certificate {
 
 /// A heartbeat that got a genuine response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Beat {
+pub(crate) struct ReceivedHeartbeat {
     /// When the response was sent, by the boot-time clock.
     pub(crate) at: Duration,
     /// Its sequence number.
@@ -65,7 +65,7 @@ pub(crate) struct Endpoint {
 struct Now {
     reply: Reply,
     certificate: Certificate,
-    beats: Vec<Beat>,
+    beats: Vec<ReceivedHeartbeat>,
 }
 
 impl Endpoint {
@@ -74,7 +74,7 @@ impl Endpoint {
         let stranger = Authority::new("Matrix Distrust");
         // In the order of `Certificate`.
         let configurations = [
-            authority.server_of(&[ENDPOINT_NAME, HOME_ENDPOINT_V6], 2020..2100),
+            authority.server_for_names(&[ENDPOINT_NAME, HOME_ENDPOINT_V6], 2020..2100),
             authority.server("other.ispmon.example", 2020..2100),
             authority.server(ENDPOINT_NAME, 2020..2021),
             stranger.server(ENDPOINT_NAME, 2020..2100),
@@ -90,18 +90,22 @@ impl Endpoint {
     }
 
     /// Changes the certificate from now on.
-    pub(crate) fn show(&self, certificate: Certificate) {
+    pub(crate) fn present(&self, certificate: Certificate) {
         self.lock().certificate = certificate;
     }
 
     /// The heartbeats received so far.
-    pub(crate) fn beats(&self) -> Vec<Beat> {
+    pub(crate) fn heartbeats(&self) -> Vec<ReceivedHeartbeat> {
         self.lock().beats.clone()
     }
 
     /// Waits for a heartbeat that was answered after `moment`; `None` if none arrives within
     /// `patience`.
-    pub(crate) fn wait_for_beat(&self, moment: Duration, patience: Duration) -> Option<Beat> {
+    pub(crate) fn wait_for_heartbeat(
+        &self,
+        moment: Duration,
+        patience: Duration,
+    ) -> Option<ReceivedHeartbeat> {
         let newest = |now: &Now| now.beats.iter().find(|beat| beat.at > moment).copied();
         let wait =
             self.changed.wait_timeout_while(self.lock(), patience, |now| newest(now).is_none());
@@ -140,7 +144,11 @@ impl Endpoint {
     fn note(&self, request: &http::Request) {
         let mut now = self.lock();
         if let Ok(Heartbeat { agent: Some(agent), .. }) = serde_json::from_slice(&request.body) {
-            let beat = Beat { at: clock::boot_time(), sequence: agent.seq, state: agent.state };
+            let beat = ReceivedHeartbeat {
+                at: clock::boot_time(),
+                sequence: agent.seq,
+                state: agent.state,
+            };
             now.beats.push(beat);
         }
         self.changed.notify_all();

@@ -11,14 +11,14 @@ use std::io;
 use crate::play::{
     addresses::{ADVERTISER_V4, ADVERTISER_V6, v6},
     endpoint::{Certificate, Reply},
-    forwarder::Weather,
+    forwarder::Impairment,
     house::House,
-    name_server::Manner,
+    name_server::Behaviour,
     tunnel::Carries,
     world::World,
 };
 pub(crate) use device::TakenPorts;
-pub(crate) use question::{Question, Seen};
+pub(crate) use question::{Check, CheckOutcome};
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +62,7 @@ pub(crate) enum Fault {
     /// Something on the path blocks the anchors alone. Not a failure by itself.
     AnchorsBlocked,
     /// The connection loses or delays packets.
-    Line(Weather),
+    Line(Impairment),
     /// The peer of a tunnel that carries this traffic is gone.
     TunnelDead(Carries),
     /// The provider drops everything above 500 bytes.
@@ -106,7 +106,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Injects the fault.
-    pub(crate) fn strike(self, world: &World) -> io::Result<()> {
+    pub(crate) fn inject(self, world: &World) -> io::Result<()> {
         let World { house, servers, .. } = world;
         match self {
             Self::CablePulled => house.router.ip("link set lan0 down"),
@@ -118,20 +118,20 @@ impl Fault {
                 Ok(())
             }
             Self::EndpointShows(certificate) => {
-                servers.endpoint.show(certificate);
+                servers.endpoint.present(certificate);
                 Ok(())
             }
             Self::NamesLie => {
                 let advertiser = [ADVERTISER_V4.into(), v6(ADVERTISER_V6).into()];
-                servers.names.behave(Manner::Claims(advertiser));
+                servers.names.set_behaviour(Behaviour::Claims(advertiser));
                 Ok(())
             }
             Self::NamesFail => {
-                servers.names.behave(Manner::Fails);
+                servers.names.set_behaviour(Behaviour::Fails);
                 Ok(())
             }
             Self::EndpointNameGone => {
-                servers.names.behave(Manner::WithoutEndpoint);
+                servers.names.set_behaviour(Behaviour::WithoutEndpoint);
                 Ok(())
             }
             Self::OwnNamesGone => {
@@ -159,18 +159,18 @@ impl Fault {
                 Ok(())
             }
             Self::EndpointShows(_) => {
-                servers.endpoint.show(Certificate::Valid);
+                servers.endpoint.present(Certificate::Valid);
                 Ok(())
             }
             Self::NamesLie | Self::NamesFail | Self::EndpointNameGone => {
-                servers.names.behave(Manner::Truth);
+                servers.names.set_behaviour(Behaviour::Truth);
                 Ok(())
             }
             Self::OwnNamesGone => world.serve_own_names(),
             Self::Prohibited => device::prohibit(house, false),
             Self::NoFreePort => world.free_ports(),
             Self::Line(_) => {
-                world.forwarder().set(Weather::default());
+                world.forwarder().set(Impairment::default());
                 Ok(())
             }
             _ => {

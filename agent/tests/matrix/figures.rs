@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::play::{
     agent::USER,
-    record::Maker,
+    record::JournalBuilder,
     settings::Settings,
     stage::{Run, Stage},
 };
@@ -61,8 +61,8 @@ fn print_memory(run: &Run) -> Result<(), String> {
 fn write_journal(folder: &Path, years: u32) -> io::Result<f64> {
     if years > 0 {
         // It names this agent's device: the agent would not continue a journal of another device.
-        let mut journal = Maker::begin(1, "matrix", "2020-11-01T00:00:00Z");
-        journal.fill("2020-11-01T00:00:00Z", years * 365, years * 2_000);
+        let mut journal = JournalBuilder::start(1, "matrix", "2020-11-01T00:00:00Z");
+        journal.fill_hours("2020-11-01T00:00:00Z", years * 365, years * 2_000);
         journal.write(folder);
     }
     let mut bytes = 0;

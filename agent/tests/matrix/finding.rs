@@ -90,7 +90,7 @@ impl Measure {
     }
 
     /// The value is neither negative nor above its limit.
-    pub(crate) fn is_kept(self) -> bool {
+    pub(crate) fn is_within_limit(self) -> bool {
         match self {
             Self { value: Some(value), limit: Some(limit) } => {
                 (-SLACK_MS..=limit + SLACK_MS).contains(&value)
@@ -131,7 +131,7 @@ impl Finding {
         for (what, measure) in
             [("detection", self.detection), ("start error", self.start), ("end error", self.end)]
         {
-            if !measure.is_kept() {
+            if !measure.is_within_limit() {
                 self.failures.push(format!("{what}: {}", measure.text()));
             }
         }

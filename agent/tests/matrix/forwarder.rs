@@ -18,7 +18,7 @@ use crate::play::{
 
 /// Loss and delay on the link.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Weather {
+pub(crate) struct Impairment {
     /// Loss rate of packets from the house, 0 to 1.
     pub(crate) loss: f64,
     /// Loss rate of packets to the house, 0 to 1.
@@ -42,7 +42,7 @@ pub(crate) struct Forwarder {
 }
 
 struct State {
-    weather: Weather,
+    weather: Impairment,
     count: Count,
     random: fastrand::Rng,
 }
@@ -60,7 +60,7 @@ impl Forwarder {
         }
         isp.ip(&lines)?;
         let random = fastrand::Rng::with_seed(seed);
-        let state = State { weather: Weather::default(), count: Count::default(), random };
+        let state = State { weather: Impairment::default(), count: Count::default(), random };
         let state = Arc::new(Mutex::new(state));
         let _inside = runtime.enter();
         let tun = Arc::new(Tun::new(tun)?);
@@ -69,7 +69,7 @@ impl Forwarder {
     }
 
     /// Changes loss and delay.
-    pub(crate) fn set(&self, weather: Weather) {
+    pub(crate) fn set(&self, weather: Impairment) {
         self.state.lock().expect("no task panicked").weather = weather;
     }
 

@@ -18,7 +18,7 @@ const NXDOMAIN: u8 = 3;
 
 /// Behaviour of the name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum Behaviour {
     /// Returns the right addresses.
     Truth,
     /// Returns these addresses for every name.
@@ -30,15 +30,15 @@ pub(crate) enum Manner {
 }
 
 /// A name server for the names that the row needs.
-pub(crate) struct NameServer(Mutex<Manner>);
+pub(crate) struct NameServer(Mutex<Behaviour>);
 
 impl NameServer {
-    pub(crate) fn new(manner: Manner) -> Self {
+    pub(crate) fn new(manner: Behaviour) -> Self {
         Self(Mutex::new(manner))
     }
 
     /// Changes the behaviour from now on.
-    pub(crate) fn behave(&self, manner: Manner) {
+    pub(crate) fn set_behaviour(&self, manner: Behaviour) {
         *self.0.lock().expect("the lock is not poisoned") = manner;
     }
 
@@ -46,9 +46,9 @@ impl NameServer {
     fn addresses(&self, name: &str) -> Result<[IpAddr; 2], u8> {
         let manner = *self.0.lock().expect("the lock is not poisoned");
         match (manner, name) {
-            (Manner::Fails, _) => Err(SERVFAIL),
-            (Manner::Claims(addresses), _) => Ok(addresses),
-            (Manner::WithoutEndpoint, ENDPOINT_NAME) => Err(NXDOMAIN),
+            (Behaviour::Fails, _) => Err(SERVFAIL),
+            (Behaviour::Claims(addresses), _) => Ok(addresses),
+            (Behaviour::WithoutEndpoint, ENDPOINT_NAME) => Err(NXDOMAIN),
             (_, ENDPOINT_NAME) => Ok([ENDPOINT_V4.into(), v6(ENDPOINT_V6).into()]),
             (_, name) if name == WELL_KNOWN || CHECK_NAMES.contains(&name) => {
                 Ok([CHECK_V4.into(), v6(CHECK_V6).into()])

@@ -12,7 +12,7 @@ use crate::play::{
     endpoint::Endpoint,
     house::House,
     http,
-    name_server::{Manner, NameServer},
+    name_server::{Behaviour, NameServer},
     servers::{accept, udp},
 };
 
@@ -46,7 +46,7 @@ pub(crate) fn start(house: &House, endpoint: &Arc<Endpoint>) -> io::Result<()> {
     accept(&house.router, PAGE, show_page)?;
     let endpoint = Arc::clone(endpoint);
     accept(&house.router, PROXY, move |stream| connect(stream, Arc::clone(&endpoint)))?;
-    let names = NameServer::new(Manner::Claims([ROUTER_V4[0].into(), v6(ROUTER_V6[0]).into()]));
+    let names = NameServer::new(Behaviour::Claims([ROUTER_V4[0].into(), v6(ROUTER_V6[0]).into()]));
     let socket = udp(&house.router, NAMES)?;
     Handle::current().spawn(async move { names.serve(&socket).await });
     Ok(())

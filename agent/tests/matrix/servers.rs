@@ -26,7 +26,7 @@ use crate::play::{
     endpoint::Endpoint,
     house::House,
     http,
-    name_server::{Manner, NameServer},
+    name_server::{Behaviour, NameServer},
     namespace::Namespace,
     portal::{self, Portal},
     router_services,
@@ -50,7 +50,7 @@ impl Servers {
         let authority = Authority::new("Matrix Trust");
         let anchors = Arc::new(Anchors::new(&authority));
         let endpoint = Arc::new(Endpoint::new(&authority));
-        let names = Arc::new(NameServer::new(Manner::Truth));
+        let names = Arc::new(NameServer::new(Behaviour::Truth));
         let portal = Arc::new(Portal::new());
         {
             let _inside = handle.enter();

@@ -18,7 +18,7 @@ use ispmon_agent::{
 };
 
 use crate::play::{
-    agent::{Agent, Desk},
+    agent::{Agent, AgentFolder},
     fault::Fault,
     finding::Expected,
     settings::{Heartbeats, Settings},
@@ -26,9 +26,9 @@ use crate::play::{
 };
 
 /// Timeout for events that must come soon, such as the first heartbeat.
-const PATIENCE: Duration = Duration::from_secs(45);
+const TIMEOUT: Duration = Duration::from_secs(45);
 /// Polling interval.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What all rows share.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ pub(crate) struct Run {
 pub(crate) struct Stage<'a> {
     pub(crate) run: &'a Run,
     pub(crate) world: World,
-    pub(crate) desk: Desk,
+    pub(crate) desk: AgentFolder,
     habit: Option<Fault>,
     agent: Option<Agent>,
     /// The heartbeat target of the agent that was started last.
@@ -73,8 +73,8 @@ impl<'a> Stage<'a> {
     pub(crate) fn build(run: &'a Run, name: &str) -> Result<Self, String> {
         let world = World::new().map_err(|error| format!("cannot build the house: {error}"))?;
         world.wait_until_working()?;
-        let desk =
-            Desk::new(run.folder.join(name)).map_err(|error| format!("the desk: {error}"))?;
+        let desk = AgentFolder::new(run.folder.join(name))
+            .map_err(|error| format!("the desk: {error}"))?;
         let heartbeats = Heartbeats::default();
         Ok(Self { run, world, desk, habit: None, agent: None, heartbeats })
     }
@@ -126,12 +126,12 @@ impl<'a> Stage<'a> {
     /// up, and three more seconds.
     pub(crate) fn wait_until_up(&mut self) -> Result<(), String> {
         if self.heartbeats == Heartbeats::Nowhere {
-            self.until("the first good answer", PATIENCE, |stage| {
+            self.until("the first good answer", TIMEOUT, |stage| {
                 let status = stage.agent().read_status().ok()?;
                 (status["condition"] == "up").then_some(())
             })?;
         } else {
-            self.until("the first heartbeat", PATIENCE, |stage| {
+            self.until("the first heartbeat", TIMEOUT, |stage| {
                 let log = stage.agent().log();
                 log.iter().any(|line| line.text.contains("first heartbeat reached")).then_some(())
             })?;
@@ -140,22 +140,22 @@ impl<'a> Stage<'a> {
     }
 
     /// Applies a condition that is no failure by itself, before the agent starts.
-    pub(crate) fn accustom(&mut self, habit: Fault) -> Result<(), String> {
-        self.strike(habit)?;
+    pub(crate) fn apply_habit(&mut self, habit: Fault) -> Result<(), String> {
+        self.inject(habit)?;
         self.habit = Some(habit);
         Ok(())
     }
 
     /// Injects a fault, verifies it, and returns when it took effect.
-    pub(crate) fn strike(&mut self, fault: Fault) -> Result<Duration, String> {
-        let at = self.strike_unseen(fault)?;
+    pub(crate) fn inject(&mut self, fault: Fault) -> Result<Duration, String> {
+        let at = self.inject_unverified(fault)?;
         self.world.verify(fault, self.habit)?;
         Ok(at)
     }
 
     /// Injects a fault without verifying it from the device, and returns when it took effect.
-    pub(crate) fn strike_unseen(&self, fault: Fault) -> Result<Duration, String> {
-        self.world.strike(fault).map_err(|error| format!("{fault:?} cannot be injected: {error}"))
+    pub(crate) fn inject_unverified(&self, fault: Fault) -> Result<Duration, String> {
+        self.world.inject(fault).map_err(|error| format!("{fault:?} cannot be injected: {error}"))
     }
 
     /// Repairs a fault, and returns when everything works again.
@@ -172,7 +172,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn sleep_until(&mut self, moment: Duration) -> Result<(), String> {
         while clock::boot_time() < moment {
             self.check()?;
-            thread::sleep(LOOK.min(moment.saturating_sub(clock::boot_time())));
+            thread::sleep(POLL_INTERVAL.min(moment.saturating_sub(clock::boot_time())));
         }
         Ok(())
     }
@@ -193,7 +193,7 @@ impl<'a> Stage<'a> {
             if clock::boot_time() > deadline {
                 return Err(format!("{what} did not come within {} s", patience.as_secs()));
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -215,11 +215,11 @@ impl<'a> Stage<'a> {
         wanted: impl Fn(&Story) -> bool,
     ) -> Result<(), String> {
         self.until(what, patience, |stage| {
-            let stories = stories(&stage.agent().journal().unwrap_or_default());
+            let stories = recorded_incidents(&stage.agent().journal().unwrap_or_default());
             stories.iter().any(&wanted).then_some(())
         })
         .map_err(|problem| {
-            let stories = stories(&self.agent().journal().unwrap_or_default());
+            let stories = recorded_incidents(&self.agent().journal().unwrap_or_default());
             format!("{problem}; recorded: {}", list(&stories))
         })
     }
@@ -235,7 +235,7 @@ impl<'a> Stage<'a> {
 }
 
 /// The incidents of the journal, in the order in which they opened.
-pub(crate) fn stories(records: &[Record]) -> Vec<Story> {
+pub(crate) fn recorded_incidents(records: &[Record]) -> Vec<Story> {
     let mut stories: Vec<Story> = Vec::new();
     let mut update = |id: IncidentId, record: &Record, incident: &Incident| match stories
         .iter_mut()

@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 
 use crate::play::{
     addresses::HOME_ENDPOINT_V6,
-    fault::{Fault, Question, Seen, TakenPorts},
+    fault::{Check, CheckOutcome, Fault, TakenPorts},
     forwarder::Forwarder,
     house::House,
     servers::Servers,
@@ -83,9 +83,9 @@ impl World {
     }
 
     /// Injects a fault and returns when it took effect, by the boot-time clock.
-    pub(crate) fn strike(&self, fault: Fault) -> io::Result<Duration> {
+    pub(crate) fn inject(&self, fault: Fault) -> io::Result<Duration> {
         let at = clock::boot_time();
-        fault.strike(self)?;
+        fault.inject(self)?;
         Ok(at)
     }
 
@@ -118,22 +118,27 @@ impl World {
     }
 
     fn verify_working(&self) -> Result<(), String> {
-        use Question::{Endpoint, Name, ProofV4, ProofV6, Router, Web};
+        use Check::{Endpoint, Name, ProofV4, ProofV6, Router, Web};
         let expected = [
-            (ProofV4, Seen::Proved),
-            (ProofV6, Seen::Proved),
-            (Endpoint, Seen::Connected),
-            (Web, Seen::Connected),
-            (Name, Seen::Truth),
-            (Router, Seen::Refused),
+            (ProofV4, CheckOutcome::Proved),
+            (ProofV6, CheckOutcome::Proved),
+            (Endpoint, CheckOutcome::Connected),
+            (Web, CheckOutcome::Connected),
+            (Name, CheckOutcome::Truth),
+            (Router, CheckOutcome::Refused),
         ];
         expected
             .iter()
             .try_for_each(|(question, expected)| self.require(*question, &[*expected], "nothing"))
     }
 
-    fn require(&self, question: Question, expected: &[Seen], broken: &str) -> Result<(), String> {
-        let seen = question.ask(self).map_err(|error| error.to_string())?;
+    fn require(
+        &self,
+        question: Check,
+        expected: &[CheckOutcome],
+        broken: &str,
+    ) -> Result<(), String> {
+        let seen = question.run(self).map_err(|error| error.to_string())?;
         if expected.contains(&seen) {
             return Ok(());
         }

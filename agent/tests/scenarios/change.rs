@@ -162,8 +162,8 @@ impl Change {
         match self.anchors {
             None => {}
             Some(AnchorsKey::All(all)) => {
-                world.line = all.state();
-                if world.line == Anchors::Answer {
+                world.path = all.state();
+                if world.path == Anchors::Answer {
                     world.anchors = [Anchors::Answer; ANCHORS];
                 }
                 if all == AnchorWord::ContactOnly {
@@ -171,7 +171,7 @@ impl Change {
                 }
             }
             Some(AnchorsKey::Each(words)) => {
-                world.line = Anchors::Answer;
+                world.path = Anchors::Answer;
                 world.anchors = words.map(AnchorWord::state);
                 for (tls, word) in world.tls.iter_mut().zip(words) {
                     *tls &= word != AnchorWord::ContactOnly;

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 
 use crate::{
     invariants::Invariants,
-    player::{self, Beats, Plot, anchor_of, observation},
+    player::{self, HeartbeatSchedule, Plot, anchor_of, observation},
     timeline::Timeline,
     world::{Anchors, MacState, World},
 };
@@ -485,7 +485,7 @@ fn plot(both: bool, changes: &[(u64, Anchors)], lasts_ms: u64, seed: u64) -> Plo
     let mut timeline = vec![(0, world.clone())];
     for (at, anchors) in changes {
         for (_, family) in &mut world.families {
-            family.line = *anchors;
+            family.path = *anchors;
         }
         timeline.push((*at, world.clone()));
     }
@@ -494,7 +494,7 @@ fn plot(both: bool, changes: &[(u64, Anchors)], lasts_ms: u64, seed: u64) -> Plo
         lasts_ms,
         timeline: Timeline(timeline),
         news: Vec::new(),
-        beats: Beats::Random,
+        heartbeats: HeartbeatSchedule::Random,
         interval_ms: 5_000,
         settings: MachineSettings::default(),
         router_mac: MacState::Later,

@@ -25,7 +25,7 @@ use std::{
 };
 
 use judge::Violation;
-use sketch::Sketch;
+use sketch::RandomWorld;
 
 /// Default number of worlds.
 const WORLDS: u64 = 500;
@@ -49,7 +49,7 @@ fn play(seeds: std::ops::Range<u64>) -> BTreeMap<u64, Vec<Violation>> {
                     if seed >= seeds.end {
                         return;
                     }
-                    let found = judge::broken(&Sketch::random(seed));
+                    let found = judge::broken(&RandomWorld::random(seed));
                     if !found.is_empty() {
                         failed.lock().expect("the lock is not poisoned").insert(seed, found);
                     }
@@ -88,7 +88,7 @@ fn the_journal_of_random_worlds_is_live_and_true() {
             &seeds[..seeds.len().min(20)]
         );
         for seed in seeds.iter().take(SHOWN) {
-            let small = shrink::shrink(Sketch::random(*seed), rule);
+            let small = shrink::shrink(RandomWorld::random(*seed), rule);
             if env::var_os("ISPMON_TRACE").is_some() {
                 judge::trace(&small);
             }
@@ -106,7 +106,7 @@ fn the_journal_of_random_worlds_is_live_and_true() {
 fn a_wrong_journal_is_detected() {
     // The truth of one world must not fit the journal of another.
     let found = (0..200).filter(|seed| {
-        let world = Sketch::random(*seed);
+        let world = RandomWorld::random(*seed);
         let mut other = world.clone();
         other.faults.clear();
         !judge::compare_with(&world, &other).is_empty()

@@ -44,7 +44,7 @@ pub(crate) struct Plot {
     pub(crate) timeline: Timeline,
     /// Events that the agent learns without a probe, in chronological order.
     pub(crate) news: Vec<(u64, News)>,
-    pub(crate) beats: Beats,
+    pub(crate) heartbeats: HeartbeatSchedule,
     pub(crate) interval_ms: u64,
     pub(crate) settings: MachineSettings,
     pub(crate) router_mac: MacState,
@@ -83,7 +83,7 @@ pub(crate) enum News {
 
 /// The heartbeat schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beats {
+pub(crate) enum HeartbeatSchedule {
     None,
     /// Every minute, and every 5 seconds after a failure.
     Steady,
@@ -98,12 +98,12 @@ pub(crate) struct Outcome {
     pub(crate) transitions: Vec<(u64, Transition)>,
     pub(crate) view: MachineSnapshot,
     /// The snapshots at the monitored checkpoints.
-    pub(crate) views: Vec<(u64, MachineSnapshot)>,
+    pub(crate) snapshots: Vec<(u64, MachineSnapshot)>,
     /// The longest time without a probe to an anchor of a family while the agent monitored, and when it
     /// ended.
     pub(crate) silence: PerFamily<(u64, u64)>,
     /// The longest time between two link queries, and when it ended.
-    pub(crate) blindness: (u64, u64),
+    pub(crate) longest_link_silence: (u64, u64),
     /// The time of each boot.
     pub(crate) boots: BTreeMap<BootId, u64>,
 }
@@ -174,7 +174,7 @@ struct Player<'a> {
     recorded: Vec<Incident>,
     networks: Vec<NetworkFacts>,
     last_record: u64,
-    beat: u64,
+    heartbeat: u64,
     failed_beats: u32,
     was_failing: bool,
     silent_since: PerFamily<u64>,
@@ -209,13 +209,13 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
         void_before: 0,
         links: PerFamily::default(),
         no_anchors: PerFamily::default(),
-        no_heartbeats: plot.beats == Beats::None,
+        no_heartbeats: plot.heartbeats == HeartbeatSchedule::None,
         turns: PerFamily::default(),
         proof_turns: PerFamily::default(),
         recorded: Vec::new(),
         networks: Vec::new(),
         last_record: 0,
-        beat: 0,
+        heartbeat: 0,
         failed_beats: 0,
         was_failing: false,
         silent_since: PerFamily::default(),
@@ -224,9 +224,9 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
         outcome: Outcome {
             transitions: Vec::new(),
             view,
-            views: Vec::new(),
+            snapshots: Vec::new(),
             silence: PerFamily::default(),
-            blindness: (0, 0),
+            longest_link_silence: (0, 0),
             boots: BTreeMap::new(),
         },
         invariants: Invariants::default(),
@@ -347,9 +347,9 @@ impl Player<'_> {
         self.looked = self.now;
         self.note_routes();
         self.begin_grace(reason);
-        self.beat += 1;
+        self.heartbeat += 1;
         if !self.no_heartbeats {
-            self.at(self.now + 300, Action::Beat(self.beat));
+            self.at(self.now + 300, Action::Beat(self.heartbeat));
         }
     }
 
@@ -378,7 +378,7 @@ impl Player<'_> {
             let next = wake.min(queued);
             while let Some(at) = checkpoints.next_if(|at| *at < next) {
                 if self.watching {
-                    self.outcome.views.push((at, self.machine.snapshot()));
+                    self.outcome.snapshots.push((at, self.machine.snapshot()));
                 }
             }
             if next > self.plot.lasts_ms {
@@ -437,13 +437,15 @@ impl Player<'_> {
                     }
                 }
             }
-            Action::Beat(number) if number == self.beat && self.watching => self.send_heartbeat(),
+            Action::Beat(number) if number == self.heartbeat && self.watching => {
+                self.send_heartbeat();
+            }
             Action::Beat(_) => {}
             Action::BeatEnd(started, evidence, number) => {
                 if started >= self.void_before && self.watching {
                     self.learn(&evidence);
                 }
-                if number == self.beat {
+                if number == self.heartbeat {
                     let wait = self.heartbeat_wait(&evidence);
                     self.at(self.now + wait, Action::Beat(number));
                 }
@@ -493,7 +495,7 @@ impl Player<'_> {
             News::Grace(grace) => self.machine.set_grace(*grace),
             News::CannotVerify(cannot) => self.learn(&Evidence::CannotVerify(*cannot)),
             News::NoHeartbeats => {
-                self.beat += 1;
+                self.heartbeat += 1;
                 self.learn(&Evidence::NoHeartbeats);
             }
             News::NoAnchors(family) => self.learn(&Evidence::NoAnchors { family: *family }),
@@ -614,13 +616,13 @@ impl Player<'_> {
         let is_failing = self.machine.is_failing();
         if self.was_failing && !is_failing && !self.no_heartbeats && self.watching {
             // The first heartbeat after an outage is sent at once.
-            self.beat += 1;
+            self.heartbeat += 1;
             self.failed_beats = 0;
-            let wait = match self.plot.beats {
-                Beats::Random => self.random.u64(0..3_000),
-                Beats::Steady | Beats::None => 500,
+            let wait = match self.plot.heartbeats {
+                HeartbeatSchedule::Random => self.random.u64(0..3_000),
+                HeartbeatSchedule::Steady | HeartbeatSchedule::None => 500,
             };
-            self.at(self.now + wait, Action::Beat(self.beat));
+            self.at(self.now + wait, Action::Beat(self.heartbeat));
         }
         self.was_failing = is_failing;
     }
@@ -673,8 +675,8 @@ impl Player<'_> {
 
     fn note_link_query(&mut self) {
         let blind = self.now - std::mem::replace(&mut self.looked, self.now);
-        if blind > self.outcome.blindness.0 {
-            self.outcome.blindness = (blind, self.now);
+        if blind > self.outcome.longest_link_silence.0 {
+            self.outcome.longest_link_silence = (blind, self.now);
         }
     }
 
@@ -702,7 +704,7 @@ impl Player<'_> {
         let started = self.stamp(self.now);
         let finished = self.stamp(self.now + took);
         let evidence = Evidence::Heartbeat { started, finished, proof, outcome };
-        self.at(self.now + took, Action::BeatEnd(self.now, Box::new(evidence), self.beat));
+        self.at(self.now + took, Action::BeatEnd(self.now, Box::new(evidence), self.heartbeat));
     }
 
     /// Wait before the next heartbeat after one with this result.
@@ -710,13 +712,13 @@ impl Player<'_> {
         let failed =
             matches!(evidence, Evidence::Heartbeat { outcome: OutcomeKind::Failed(_), .. });
         self.failed_beats = if failed { self.failed_beats + 1 } else { 0 };
-        match (self.plot.beats, failed) {
-            (Beats::Random, true) => {
+        match (self.plot.heartbeats, failed) {
+            (HeartbeatSchedule::Random, true) => {
                 self.random.u64(0..=(1_000 << self.failed_beats.min(5)).min(30_000))
             }
-            (Beats::Random, false) => self.random.u64(54_000..66_000),
-            (Beats::Steady | Beats::None, true) => 5_000,
-            (Beats::Steady | Beats::None, false) => 60_000,
+            (HeartbeatSchedule::Random, false) => self.random.u64(54_000..66_000),
+            (HeartbeatSchedule::Steady | HeartbeatSchedule::None, true) => 5_000,
+            (HeartbeatSchedule::Steady | HeartbeatSchedule::None, false) => 60_000,
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     change::Change,
-    player::{self, Beats, News, Outcome, Plot},
+    player::{self, HeartbeatSchedule, News, Outcome, Plot},
     timeline::Timeline,
     world::{FamilyName, GatewayState, MacState, World},
 };
@@ -178,7 +178,11 @@ fn plot(story: &Story) -> Result<Plot, String> {
         lasts_ms,
         timeline: Timeline(timeline),
         news,
-        beats: if story.heartbeats { Beats::Steady } else { Beats::None },
+        heartbeats: if story.heartbeats {
+            HeartbeatSchedule::Steady
+        } else {
+            HeartbeatSchedule::None
+        },
         interval_ms: story.interval.as_deref().map_or(Ok(5_000), milliseconds)?,
         settings: MachineSettings {
             grace: Duration::from_millis(grace),

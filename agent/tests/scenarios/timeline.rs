@@ -278,7 +278,7 @@ impl Timeline {
             if !state.can_send() {
                 continue;
             }
-            match state.line {
+            match state.path {
                 // Lost packets are retransmitted in time.
                 Anchors::Answer if state.loss_percent < 95 => {
                     let proof = world.heartbeat_proves.then_some(NetworkPath::Internet(family));
@@ -310,7 +310,7 @@ impl Timeline {
         for family in Family::BOTH {
             let state = &world.families[family];
             if state.can_send() {
-                if state.line == Anchors::Answer {
+                if state.path == Anchors::Answer {
                     let proof = world.heartbeat_proves.then_some(NetworkPath::Unknown);
                     return answered(world, proof, BEAT_MS);
                 }

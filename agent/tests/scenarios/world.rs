@@ -127,7 +127,7 @@ pub(crate) enum Heartbeat {
 pub(crate) struct FamilyWorld {
     pub(crate) link: LinkState,
     /// The effect on everything that is sent beyond the router.
-    pub(crate) line: Anchors,
+    pub(crate) path: Anchors,
     /// The effect at each anchor on connections that reach it.
     pub(crate) anchors: [Anchors; ANCHORS],
     /// The anchors that are probed for proof, and not for contact only.
@@ -147,10 +147,10 @@ impl FamilyWorld {
     pub(crate) fn anchor(&self, anchor: usize) -> Anchors {
         if self.owned[anchor] {
             Anchors::Impostor
-        } else if self.line == Anchors::Answer || self.own_path[anchor] {
+        } else if self.path == Anchors::Answer || self.own_path[anchor] {
             self.anchors[anchor]
         } else {
-            self.line
+            self.path
         }
     }
 
@@ -190,7 +190,7 @@ impl World {
     pub(crate) fn good(families: &[Family], tunnels: &[Family]) -> Self {
         let family = |family| FamilyWorld {
             link: if families.contains(&family) { LinkState::Routed } else { LinkState::NoAddress },
-            line: Anchors::Answer,
+            path: Anchors::Answer,
             anchors: [Anchors::Answer; ANCHORS],
             tls: [true; ANCHORS],
             owned: [false; ANCHORS],
@@ -245,7 +245,7 @@ impl World {
     }
 
     /// The network beneath the tunnel of this family, if it leads into one.
-    pub(crate) fn beneath(&self, family: Family) -> Option<Network> {
+    pub(crate) fn underlay_network(&self, family: Family) -> Option<Network> {
         self.families[family].tunnel.then(|| Network {
             family,
             interface: "eth0".to_owned(),
@@ -265,7 +265,7 @@ impl World {
     pub(crate) fn works(&self, family: Family) -> bool {
         let family = &self.families[family];
         family.can_send()
-            && family.line == Anchors::Answer
+            && family.path == Anchors::Answer
             && (0..ANCHORS).any(|anchor| family.anchor(anchor) == Anchors::Answer)
     }
 
@@ -274,7 +274,7 @@ impl World {
     pub(crate) fn is_online(&self) -> bool {
         let passes = |family| {
             let world = &self.families[family];
-            world.can_send() && matches!(world.line, Anchors::Answer | Anchors::SmallOnly)
+            world.can_send() && matches!(world.path, Anchors::Answer | Anchors::SmallOnly)
         };
         let answered = matches!(
             self.heartbeat,

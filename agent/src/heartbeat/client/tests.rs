@@ -12,7 +12,7 @@ use std::{
 
 use ispmon_testing::{
     certificates::{self, Authority},
-    server::{OK, PATIENCE, TestServer, repeat, swallow},
+    server::{OK, PATIENCE, TestServer, read_until_closed, write_repeatedly},
 };
 use rustls::HandshakeKind::{Full, Resumed};
 
@@ -197,7 +197,7 @@ async fn every_heartbeat_makes_a_connection_of_its_own() {
     let server = TestServer::with(|connection, _| {
         connection.write_all(OK.as_bytes())?;
         // The server would keep the connection for the next request.
-        swallow(connection)
+        read_until_closed(connection)
     });
     let client = client(&settings(&server.url("/")), Roots::Nobody, None);
     for _ in 0..3 {
@@ -303,12 +303,12 @@ async fn an_answer_without_an_end_is_judged_by_its_beginning() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let endless = TestServer::with(move |connection, _| {
         connection.write_all(head.as_bytes())?;
-        repeat(connection, b"20\r\n0123456789abcdef0123456789abcdef\r\n")
+        write_repeatedly(connection, b"20\r\n0123456789abcdef0123456789abcdef\r\n")
     });
     let torn = TestServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nok");
     let silent = TestServer::with(move |connection, _| {
         connection.write_all(head.as_bytes())?;
-        swallow(connection)
+        read_until_closed(connection)
     });
     for server in [endless, torn, silent] {
         let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
@@ -407,7 +407,7 @@ async fn a_copied_certificate_proves_nothing() {
     for years in [2000..2100, 2100..2101] {
         let (certificate, _) = authority.certificate("localhost", years.clone());
         let (_, key) = authority.certificate("localhost", years);
-        let configuration = certificates::with_any_key(certificate, &key);
+        let configuration = certificates::server_with_key(certificate, &key);
         let outcome = by_tls(&authority, configuration, OK).await;
         assert!(matches!(outcome, HeartbeatOutcome::Failed(_)), "{outcome}");
         assert_eq!(outcome.proof(), None, "{outcome}");

@@ -6,7 +6,7 @@ use std::io::Write;
 use ispmon_testing::{
     certificates::Authority,
     port::HeldPort,
-    server::{OK, TestServer, repeat, swallow},
+    server::{OK, TestServer, read_until_closed, write_repeatedly},
 };
 use rustls::{CertificateError, pki_types::CertificateDer};
 
@@ -49,7 +49,7 @@ fn reason(failure: &HeartbeatFailure, port: u16) -> String {
 
 #[tokio::test]
 async fn a_refused_connection() {
-    let held = HeldPort::take();
+    let held = HeldPort::reserve();
     let port = held.address().port();
     let failure = fail(&format!("http://127.0.0.1:{port}/"), Roots::Nobody, None, AMPLE).await;
     assert_eq!(failure.kind, FailureKind::ConnectRefused);
@@ -195,7 +195,7 @@ async fn a_look_up_that_hangs() {
 async fn an_untrusted_certificate() {
     let server = TestServer::with_tls(
         Authority::new("A").server("localhost", 2000..2100),
-        |connection, _| swallow(connection),
+        |connection, _| read_until_closed(connection),
     );
     // The last one has a trusted name, but another key.
     for roots in [vec![], vec![Authority::new("B").root()], vec![Authority::new("A").root()]] {
@@ -232,7 +232,7 @@ async fn certificates_of_the_wrong_time_or_name() {
         ),
     ] {
         let server = TestServer::with_tls(authority.server(name, years), |connection, _| {
-            swallow(connection)
+            read_until_closed(connection)
         });
         let failure = fail_tls(&server, vec![authority.root()]).await;
         assert_eq!(failure.kind, kind, "{failure}");
@@ -302,7 +302,7 @@ async fn answers_that_end_early_or_are_none() {
 async fn a_head_without_an_end() {
     let server = TestServer::with(|connection, _| {
         connection.write_all(b"HTTP/1.1 200 OK\r\n")?;
-        repeat(connection, b"x-more: and more\r\n")
+        write_repeatedly(connection, b"x-more: and more\r\n")
     });
     let failure = fail_plainly(&server, AMPLE).await;
     assert_eq!(failure.kind, FailureKind::AnswerMalformed, "{failure}");
@@ -343,7 +343,7 @@ async fn proxies_that_refuse() {
 async fn a_socks_proxy_that_refuses_or_is_not_there() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    let mut held = HeldPort::take();
+    let mut held = HeldPort::reserve();
     let port = held.address().port();
     let listener = held.listen();
     listener.set_nonblocking(true).expect("it can be");
@@ -379,7 +379,7 @@ async fn a_socks_proxy_that_refuses_or_is_not_there() {
 
 #[tokio::test]
 async fn a_proxy_that_is_not_there() {
-    let held = HeldPort::take();
+    let held = HeldPort::reserve();
     let port = held.address().port();
     let proxy = proxy_at(port, "");
     let failure = fail("https://func.example/", Roots::Nobody, Some(&proxy), AMPLE).await;

@@ -49,13 +49,13 @@ fn the_machine_waits_for_the_permit_and_a_new_lock_is_taken() {
         let listening = tokio::spawn(listen(Some(bus.address.clone()), sender, RETRY));
         for _ in 0..2 {
             let lock = logind.grant_lock().await;
-            logind.prepare_for_sleep(true).await;
+            logind.emit_prepare_for_sleep(true).await;
             let permit = about_to_sleep(&mut events).await;
             assert!(permit.holds());
             assert!(is_open(&lock), "the machine waits");
             permit.release();
             closed(lock).await;
-            logind.prepare_for_sleep(false).await;
+            logind.emit_prepare_for_sleep(false).await;
             assert!(matches!(events.recv().await, Some(SleepEvent::Resumed)));
         }
         listening.abort();
@@ -74,7 +74,7 @@ fn sleep_is_announced_without_a_lock_too() {
         let refusal = "org.freedesktop.DBus.Error.AccessDenied";
         let answered = logind.connection.reply_error(&call.header(), refusal, &"no").await;
         answered.expect("the call is answered");
-        logind.prepare_for_sleep(true).await;
+        logind.emit_prepare_for_sleep(true).await;
         assert!(!about_to_sleep(&mut events).await.holds());
         listening.abort();
     });
@@ -95,7 +95,7 @@ fn a_restarted_bus_is_connected_again() {
         let bus = Bus::start(folder.path()).expect("the bus starts again");
         let mut logind = Logind::start(&bus).await;
         let lock = logind.grant_lock().await;
-        logind.prepare_for_sleep(true).await;
+        logind.emit_prepare_for_sleep(true).await;
         about_to_sleep(&mut events).await.release();
         closed(lock).await;
         listening.abort();

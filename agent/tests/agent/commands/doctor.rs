@@ -3,11 +3,11 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path};
 use ispmon_agent::status::{HeartbeatStatus, LastHeartbeat};
 use serde_json::Value;
 
-use super::place::{Place, Ran, skipped};
+use super::place::{CommandOutput, TestMachine, skipped};
 
 /// A machine whose agent probes only loopback.
-pub(crate) fn configured(anchors: &str) -> Place {
-    let machine = Place::new();
+pub(crate) fn configured(anchors: &str) -> TestMachine {
+    let machine = TestMachine::new();
     let configuration = format!(
         "device = \"dl-home\"\n[heartbeat]\nurl = \"http://127.0.0.1:1/api/ping\"\nkey_file = \"./key\"\n\
          [probe]\nanchors = \"{anchors}\"\ngateway = \"127.0.0.1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n"
@@ -19,17 +19,17 @@ pub(crate) fn configured(anchors: &str) -> Place {
     machine
 }
 
-fn doctor(machine: &Place) -> Ran {
+fn doctor(machine: &TestMachine) -> CommandOutput {
     machine.run(&["doctor", "--config", "agent.toml"])
 }
 
 /// The row of a check in the text output.
-fn row<'a>(ran: &'a Ran, name: &str) -> &'a str {
+fn row<'a>(ran: &'a CommandOutput, name: &str) -> &'a str {
     let is_row = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(name));
     ran.output.lines().find(is_row).unwrap_or_else(|| panic!("no row {name} in {}", ran.output))
 }
 
-fn put_status(machine: &Place, delivered: bool, expected: Option<bool>) {
+fn put_status(machine: &TestMachine, delivered: bool, expected: Option<bool>) {
     let mut status = machine.status();
     status.heartbeat = Some(HeartbeatStatus {
         url: "http://127.0.0.1:1/api/ping".to_owned(),
@@ -42,7 +42,7 @@ fn put_status(machine: &Place, delivered: bool, expected: Option<bool>) {
         last_delivered: Some(status.written),
         expected,
     });
-    Place::put(&machine.state_dir(), &status);
+    TestMachine::put(&machine.state_dir(), &status);
 }
 
 #[cfg(target_os = "linux")]
@@ -103,7 +103,7 @@ fn json_has_the_same_rows() {
 
 #[test]
 fn every_configuration_problem_has_a_row_and_the_other_checks_still_run() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     fs::write(machine.path().join("agent.toml"), "devise = 1\n[heartbeat]\ninterval = \"often\"\n")
         .expect("the file is written");
     let ran = doctor(&machine);

@@ -9,18 +9,18 @@ use ispmon_agent::{
 };
 
 use super::{doctor::configured, place};
-use crate::record::Maker;
+use crate::record::JournalBuilder;
 
 /// The rows for a device whose router drops IPv6, with an anchor of each family beyond it. According to
 /// the journal, IPv6 has worked in this network if `family_proved`.
 fn rows_with_broken_ipv6(family_proved: bool) -> Option<String> {
     let home = ispmon_testing::network::TestNetwork::build()?;
-    home.forward("meta nfproto ipv6 drop");
+    home.filter_forwarding("meta nfproto ipv6 drop");
     let anchor = home.internet.enter(|| TcpListener::bind("203.0.113.1:9"));
     let _anchor = anchor.expect("a free port");
     let machine = configured("tcp://203.0.113.1:9, tcp://[fd00:113::1]:9");
     let at = "2026-11-24T08:01:01Z";
-    let mut journal = Maker::begin(1, "dl-home", at);
+    let mut journal = JournalBuilder::start(1, "dl-home", at);
     let network = Network {
         family: Family::Ipv6,
         interface: "eth0".to_owned(),

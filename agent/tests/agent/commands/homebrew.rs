@@ -12,10 +12,10 @@ use ispmon_agent::outage::{Cause, Party, Scope};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::place::{Ran, run};
+use super::place::{CommandOutput, run};
 use crate::{
-    process::{PATIENCE, PAUSE},
-    record::Maker,
+    process::{PATIENCE, POLL_INTERVAL},
+    record::JournalBuilder,
 };
 
 /// A Homebrew prefix with this program installed as by `brew install`.
@@ -65,7 +65,7 @@ impl Prefix {
 
     /// Writes a journal with one outage of this length.
     fn write_journal(&self, seconds: u64) {
-        let mut journal = Maker::begin(11, "dl-home", "2026-10-11T00:00:00Z");
+        let mut journal = JournalBuilder::start(11, "dl-home", "2026-10-11T00:00:00Z");
         let started = "2026-10-12T21:12:13Z".parse().expect("a time");
         let party = Some(Party::Yours);
         journal.incident(Scope::Internet, Cause::Link, party, started, &[(Cause::Link, seconds)]);
@@ -80,7 +80,7 @@ impl Prefix {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         run(self.command(arguments))
     }
 
@@ -97,7 +97,7 @@ impl Prefix {
                 "the agent does not run: {:?}",
                 self.run(&["status"])
             );
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
         agent
     }

@@ -5,17 +5,17 @@ use ispmon_agent::{
     control::{ControlAnswer, ControlRequest, ControlServer},
 };
 
-use super::place::{Place, Ran, skipped};
+use super::place::{CommandOutput, TestMachine, skipped};
 
 /// How long a test waits for an expected event; only a test that hangs reaches it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Acts as the agent: sends `answer` to the first request while `client` runs.
 fn with_agent(
-    machine: &Place,
+    machine: &TestMachine,
     answer: &ControlAnswer,
-    client: impl FnOnce() -> Ran + Send + 'static,
-) -> (Ran, ControlRequest) {
+    client: impl FnOnce() -> CommandOutput + Send + 'static,
+) -> (CommandOutput, ControlRequest) {
     let socket = machine.socket();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
@@ -35,8 +35,8 @@ fn in_two_hours() -> Stamp {
 
 #[test]
 fn pause_sends_a_request_and_prints_when_the_pause_ends() {
-    let machine = Place::new();
-    Place::put(&machine.state_dir(), &machine.status());
+    let machine = TestMachine::new();
+    TestMachine::put(&machine.state_dir(), &machine.status());
     for (again, announced, words) in [
         (false, Some(true), "nothing is monitored, and the cloud raises no alarm meanwhile."),
         (false, Some(false), "The cloud could not be notified, so an alarm may come meanwhile."),
@@ -60,7 +60,7 @@ fn pause_sends_a_request_and_prints_when_the_pause_ends() {
 
 #[test]
 fn resume_succeeds_with_and_without_a_pause() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     // In an earlier boot, because this machine may have been up for less time.
     let wall = Stamp::now().wall - Duration::from_mins(20);
     let paused = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall };
@@ -78,7 +78,7 @@ fn resume_succeeds_with_and_without_a_pause() {
 
 #[test]
 fn a_refused_pause_fails_with_the_agents_reason() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     let command = machine.command(&["pause", "2h"]);
     let reason = "The journal cannot be written, so the pause would be forgotten.".to_owned();
     let answer = ControlAnswer::Refused { reason: reason.clone() };
@@ -89,7 +89,7 @@ fn a_refused_pause_fails_with_the_agents_reason() {
 
 #[test]
 fn without_an_agent_the_error_says_how_to_start_one() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     // The socket that a crashed agent leaves behind does not count as an agent.
     for leftover in [false, true] {
         if leftover {
@@ -110,7 +110,7 @@ fn without_an_agent_the_error_says_how_to_start_one() {
 
 #[test]
 fn without_permission_the_error_names_the_users_who_have_it() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     let Some(_) = machine.run_as_nobody(&["--version"]) else {
         return skipped("only root can run a program as another user");
     };
@@ -133,7 +133,7 @@ fn without_permission_the_error_names_the_users_who_have_it() {
 #[test]
 fn a_member_of_the_agents_group_has_permission() {
     const GROUP: u32 = 4_711;
-    let machine = Place::new();
+    let machine = TestMachine::new();
     if machine.run_as_nobody(&["--version"]).is_none() {
         return skipped("only root can run a program as another user");
     }

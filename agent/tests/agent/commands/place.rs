@@ -19,19 +19,19 @@ use tempfile::TempDir;
 const NOBODY: u32 = 65_534;
 
 /// The folders of one machine.
-pub(crate) struct Place {
+pub(crate) struct TestMachine {
     root: TempDir,
 }
 
 /// Exit code and output of a run of the program.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) output: String,
     pub(crate) errors: String,
 }
 
-impl Place {
+impl TestMachine {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755))
@@ -79,12 +79,12 @@ impl Place {
         command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> CommandOutput {
         run(self.command(arguments))
     }
 
     /// Runs the program as a user without any rights; `None` unless this process is root.
-    pub(crate) fn run_as_nobody(&self, arguments: &[&str]) -> Option<Ran> {
+    pub(crate) fn run_as_nobody(&self, arguments: &[&str]) -> Option<CommandOutput> {
         if !rustix::process::geteuid().is_root() {
             return None;
         }
@@ -109,10 +109,10 @@ impl Place {
 }
 
 /// Runs a program until it exits.
-pub(crate) fn run(mut command: Command) -> Ran {
+pub(crate) fn run(mut command: Command) -> CommandOutput {
     let Output { status, stdout, stderr } = command.output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("the program writes text");
-    Ran { code: status.code(), output: text(stdout), errors: text(stderr) }
+    CommandOutput { code: status.code(), output: text(stdout), errors: text(stderr) }
 }
 
 /// Prints why a test is skipped, directly to stderr because the harness hides what tests print.

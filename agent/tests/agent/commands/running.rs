@@ -15,12 +15,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::place::{Place, Ran};
-use crate::process::{PATIENCE, PAUSE};
+use super::place::{CommandOutput, TestMachine};
+use crate::process::{PATIENCE, POLL_INTERVAL};
 
 /// A real agent whose connection is loopback.
 struct Agent {
-    machine: Place,
+    machine: TestMachine,
     child: Child,
     /// The only anchor; without it the connection is down.
     anchor: Option<TcpListener>,
@@ -30,9 +30,9 @@ struct Agent {
 
 impl Agent {
     fn start() -> Self {
-        let mut port = HeldPort::take();
+        let mut port = HeldPort::reserve();
         let anchor = port.listen();
-        let machine = Place::new();
+        let machine = TestMachine::new();
         let address = port.address();
         let configuration = format!(
             "device = \"dl-home\"\n[probe]\nanchors = \"tcp://{address}\"\ngateway = \"127.0.0.1\"\n\
@@ -45,7 +45,7 @@ impl Agent {
         agent
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.machine.run(&[arguments, &["--config", "agent.toml"]].concat())
     }
 
@@ -59,7 +59,7 @@ impl Agent {
                 return;
             }
             assert!(Instant::now() < deadline, "{what}: {} {}", ran.output, ran.errors);
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -76,7 +76,7 @@ impl Drop for Agent {
     }
 }
 
-fn spawn(machine: &Place) -> Child {
+fn spawn(machine: &TestMachine) -> Child {
     let mut command = machine.command(&["run", "--config", "agent.toml"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("the agent starts")
@@ -155,8 +155,8 @@ fn the_control_socket_exists_before_the_status_file() {
 
 #[test]
 fn a_command_waits_for_the_socket_of_a_starting_agent() {
-    let machine = Place::new();
-    Place::put(&machine.state_dir(), &machine.status());
+    let machine = TestMachine::new();
+    TestMachine::put(&machine.state_dir(), &machine.status());
     let mut command = machine.command(&["resume"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the program starts");

@@ -7,20 +7,20 @@ use ispmon_agent::{
 };
 use serde_json::Value;
 
-use super::place::{Place, run, skipped};
+use super::place::{TestMachine, run, skipped};
 
 /// A process id that is never in use: the largest on Linux is 4,194,304.
 const NO_PROCESS: u32 = 99_999_999;
 
 #[test]
 fn status_of_a_running_agent_succeeds() {
-    let machine = Place::new();
-    Place::put(&machine.state_dir(), &machine.status());
+    let machine = TestMachine::new();
+    TestMachine::put(&machine.state_dir(), &machine.status());
     let ran = machine.run(&["status"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
     assert!(ran.output.starts_with("dl-home: the internet works.\n"), "{}", ran.output);
     let offline = Status { condition: ConnectivityStatus::Down, ..machine.status() };
-    Place::put(&machine.state_dir(), &offline);
+    TestMachine::put(&machine.state_dir(), &offline);
     let ran = machine.run(&["status"]);
     assert_eq!(ran.code, Some(0), "an outage is no failure of the command");
     assert!(ran.output.starts_with("dl-home: THE INTERNET IS DOWN.\n"), "{}", ran.output);
@@ -28,7 +28,7 @@ fn status_of_a_running_agent_succeeds() {
 
 #[test]
 fn an_open_outage_counts_as_down_only_while_it_is_failing() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     let status = machine.status();
     let started = status.written.earlier(std::time::Duration::from_secs(39));
     let incident = |failing: Option<Scope>| {
@@ -50,7 +50,7 @@ fn an_open_outage_counts_as_down_only_while_it_is_failing() {
         // While connectivity is back for a time.
         (None, "dl-home: the internet works.\n"),
     ] {
-        Place::put(
+        TestMachine::put(
             &machine.state_dir(),
             &Status { incidents: incident(failing), ..status.clone() },
         );
@@ -63,8 +63,8 @@ fn an_open_outage_counts_as_down_only_while_it_is_failing() {
 
 #[test]
 fn times_are_shown_in_the_zone_of_a_posix_rule() {
-    let machine = Place::new();
-    Place::put(&machine.state_dir(), &machine.status());
+    let machine = TestMachine::new();
+    TestMachine::put(&machine.state_dir(), &machine.status());
     let shown = |zone: &str| {
         let mut command = machine.command(&["status"]);
         command.env("TZ", zone);
@@ -91,7 +91,7 @@ fn times_are_shown_in_the_zone_of_a_posix_rule() {
 
 #[test]
 fn without_an_agent_the_output_says_how_to_start_one() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     let ran = machine.run(&["status"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
     let text = machine.anonymous(&ran.output);
@@ -107,7 +107,7 @@ fn without_an_agent_the_output_says_how_to_start_one() {
 
 #[test]
 fn the_status_of_a_dead_agent_is_shown_as_its_last_known_state() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     let other_boot = "2c5c1f7e-4a43-4b29-9c4b-6a3f0a9f0001".parse().expect("a boot id");
     let now = Stamp::now();
     for (status, presence, words) in [
@@ -132,7 +132,7 @@ fn the_status_of_a_dead_agent_is_shown_as_its_last_known_state() {
             "it was stopped",
         ),
     ] {
-        Place::put(&machine.state_dir(), &status);
+        TestMachine::put(&machine.state_dir(), &status);
         let ran = machine.run(&["status"]);
         assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""), "{presence}");
         let first = ran.output.lines().next().unwrap_or_default();
@@ -146,8 +146,8 @@ fn the_status_of_a_dead_agent_is_shown_as_its_last_known_state() {
 
 #[test]
 fn json_is_the_status_file_and_the_state_of_its_writer() {
-    let machine = Place::new();
-    Place::put(&machine.state_dir(), &machine.status());
+    let machine = TestMachine::new();
+    TestMachine::put(&machine.state_dir(), &machine.status());
     let ran = machine.run(&["status", "--json"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
     let json: Value = serde_json::from_str(&ran.output).expect("valid JSON");
@@ -159,18 +159,18 @@ fn json_is_the_status_file_and_the_state_of_its_writer() {
 
 #[test]
 fn the_runtime_folder_is_read_and_the_status_of_another_agent_is_ignored() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     let runtime = machine.path().join("run");
     fs::create_dir(&runtime).expect("a folder");
-    Place::put(&runtime, &machine.status());
-    let with_runtime = |machine: &Place| {
+    TestMachine::put(&runtime, &machine.status());
+    let with_runtime = |machine: &TestMachine| {
         let mut command = machine.command(&["status"]);
         command.env("RUNTIME_DIRECTORY", &runtime);
         run(command)
     };
     assert_eq!(with_runtime(&machine).code, Some(0));
     let elsewhere = Status { state_dir: "/elsewhere".into(), ..machine.status() };
-    Place::put(&runtime, &elsewhere);
+    TestMachine::put(&runtime, &elsewhere);
     let ran = with_runtime(&machine);
     assert_eq!(ran.code, Some(1));
     assert!(ran.output.starts_with("The agent is not running"), "{}", ran.output);
@@ -178,7 +178,7 @@ fn the_runtime_folder_is_read_and_the_status_of_another_agent_is_ignored() {
 
 #[test]
 fn a_truncated_status_file_is_named() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     fs::write(machine.state_dir().join("status.json"), "{\"version\":\"0.")
         .expect("the file is written");
     let ran = machine.run(&["status"]);
@@ -189,8 +189,8 @@ fn a_truncated_status_file_is_named() {
 
 #[test]
 fn an_invalid_configuration_does_not_hide_the_status() {
-    let machine = Place::new();
-    Place::put(&machine.state_dir(), &machine.status());
+    let machine = TestMachine::new();
+    TestMachine::put(&machine.state_dir(), &machine.status());
     let file = machine.path().join("agent.toml");
     fs::write(&file, "devise = \"dl-home\"\n").expect("the file is written");
     let ran = machine.run(&["status", "--config", "agent.toml"]);
@@ -199,8 +199,8 @@ fn an_invalid_configuration_does_not_hide_the_status() {
 
 #[test]
 fn every_user_can_see_the_status() {
-    let machine = Place::new();
-    Place::put(&machine.state_dir(), &machine.status());
+    let machine = TestMachine::new();
+    TestMachine::put(&machine.state_dir(), &machine.status());
     // The key belongs to the service; `status` works for users who cannot read it.
     let configuration =
         "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";

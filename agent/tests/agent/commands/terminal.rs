@@ -13,8 +13,8 @@ use ispmon_agent::status::{HeartbeatStatus, LastHeartbeat, Status};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 
-use super::place::Place;
-use crate::record::Maker;
+use super::place::TestMachine;
+use crate::record::JournalBuilder;
 
 /// Sets the title, clears the screen, sets red (escape sequences in both encodings), reverses the text
 /// direction, and adds lines.
@@ -54,7 +54,7 @@ fn assert_safe(what: &[&str], shown: &str) {
     assert!(!shown.lines().any(|line| line.starts_with("FORGED")), "{what:?}: {shown:?}");
 }
 
-fn hostile_status(machine: &Place) -> Status {
+fn hostile_status(machine: &TestMachine) -> Status {
     let status = machine.status();
     Status {
         device: HOSTILE.to_owned(),
@@ -76,8 +76,8 @@ fn hostile_status(machine: &Place) -> Status {
 
 #[test]
 fn a_hostile_status_file_cannot_control_the_terminal() {
-    let machine = Place::new();
-    Place::put(&machine.state_dir(), &hostile_status(&machine));
+    let machine = TestMachine::new();
+    TestMachine::put(&machine.state_dir(), &hostile_status(&machine));
     fs::write(machine.path().join("agent.toml"), "device = \"dl-home\"\n[probe]\nanchors = \"127.0.0.1:1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n")
         .expect("the file is written");
     for arguments in [
@@ -94,9 +94,9 @@ fn a_hostile_status_file_cannot_control_the_terminal() {
 
 #[test]
 fn a_hostile_journal_cannot_control_the_terminal() {
-    let machine = Place::new();
-    let mut journal = Maker::begin(1, HOSTILE, "2026-10-24T00:00:00Z");
-    journal.fill("2026-10-24T00:00:00Z", 3, 12);
+    let machine = TestMachine::new();
+    let mut journal = JournalBuilder::start(1, HOSTILE, "2026-10-24T00:00:00Z");
+    journal.fill_hours("2026-10-24T00:00:00Z", 3, 12);
     journal.write(&machine.state_dir());
     let page = machine.path().join("page.html");
     let page = page.to_str().expect("the path is UTF-8");
@@ -124,7 +124,7 @@ fn a_hostile_journal_cannot_control_the_terminal() {
 
 #[test]
 fn a_forged_control_answer_cannot_control_the_terminal() {
-    let machine = Place::new();
+    let machine = TestMachine::new();
     let until = serde_json::to_value(ispmon_agent::clock::Stamp::now()).expect("valid JSON");
     let answers = [
         json!({"answer": "refused", "reason": HOSTILE}).to_string(),

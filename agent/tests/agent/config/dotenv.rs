@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::place::Place;
+use super::place::Setup;
 
 const EXAMPLE: &str = "\
 # for deploy.sh and for the agent
@@ -17,7 +17,7 @@ PATH=$PATH:/opt/bin
 
 #[test]
 fn a_dotenv_file_is_read_without_a_configuration_file() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(".env", EXAMPLE, 0o600);
     let settings = setup.loaded().settings;
     assert_eq!(settings.device, "dl home");
@@ -30,7 +30,7 @@ fn a_dotenv_file_is_read_without_a_configuration_file() {
 
 #[test]
 fn variables_and_flags_override_the_dotenv_file() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.write(".env", EXAMPLE, 0o600);
     setup.variable("ISPMON_DEVICE", "office");
     setup.sources.flags.interval = Some("5".to_owned());
@@ -41,7 +41,7 @@ fn variables_and_flags_override_the_dotenv_file() {
 
 #[test]
 fn a_configuration_file_replaces_the_dotenv_file() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(".env", EXAMPLE, 0o600);
     setup.write("etc/agent.toml", "", 0o644);
     let settings = setup.loaded().settings;
@@ -51,7 +51,7 @@ fn a_configuration_file_replaces_the_dotenv_file() {
 
 #[test]
 fn a_file_of_another_user_is_ignored_with_a_warning() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.write(".env", EXAMPLE, 0o600);
     setup.sources.user = 4_000_000;
     let loaded = setup.loaded();
@@ -63,7 +63,7 @@ fn a_file_of_another_user_is_ignored_with_a_warning() {
 #[test]
 fn a_file_that_other_users_can_write_is_ignored_with_a_warning() {
     for mode in [0o660, 0o606, 0o666] {
-        let setup = Place::new();
+        let setup = Setup::new();
         setup.write(".env", EXAMPLE, mode);
         assert_eq!(setup.loaded().settings.heartbeat.url, None, "{mode:o}");
         insta::allow_duplicates! {
@@ -74,7 +74,7 @@ fn a_file_that_other_users_can_write_is_ignored_with_a_warning() {
 
 #[test]
 fn a_folder_of_that_name_is_ignored() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(".env/bin/activate", "", 0o644);
     let loaded = setup.loaded();
     assert_eq!(loaded.warnings, Vec::<String>::new());
@@ -82,7 +82,7 @@ fn a_folder_of_that_name_is_ignored() {
 
 #[test]
 fn a_file_that_is_binary_or_too_long_is_ignored_with_a_warning() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(".env", b"HEARTBEAT_DEVICE=\xff\n", 0o600);
     insta::assert_snapshot!(setup.warnings(), @"[folder]/.env is ignored: it is not UTF-8 text.");
     setup.write(".env", "#".repeat(64 * 1024 + 1), 0o600);
@@ -91,7 +91,7 @@ fn a_file_that_is_binary_or_too_long_is_ignored_with_a_warning() {
 
 #[test]
 fn problems_are_reported_with_line_and_variable() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(
         ".env",
         "\
@@ -123,7 +123,7 @@ fn a_list_of_devices_and_an_ambiguous_letter_are_refused() {
         ),
         ("İstanbul", "with the letter İ, whose lower case is not the same everywhere"),
     ] {
-        let setup = Place::new();
+        let setup = Setup::new();
         setup.write(".env", format!("HEARTBEAT_DEVICE={list}\n"), 0o600);
         let problems = setup.problems();
         assert!(
@@ -137,7 +137,7 @@ fn a_list_of_devices_and_an_ambiguous_letter_are_refused() {
 
 #[test]
 fn spaces_around_the_equals_sign_are_allowed() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(
         ".env",
         "HEARTBEAT_URL = https://dl.example/api/ping\nHEARTBEAT_DEVICE = 'dl office' # upstairs\n",
@@ -152,7 +152,7 @@ fn spaces_around_the_equals_sign_are_allowed() {
 
 #[test]
 fn a_malformed_line_that_names_a_setting_is_a_problem() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(
         ".env",
         "\
@@ -177,14 +177,14 @@ export HEARTBEAT_URL
 
 #[test]
 fn a_later_line_replaces_an_earlier_one() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(".env", "HEARTBEAT_DEVICE=one\nHEARTBEAT_DEVICE=two\n", 0o600);
     assert_eq!(setup.loaded().settings.device, "two");
 }
 
 #[test]
 fn a_key_set_in_the_file_goes_to_its_url() {
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write("keys/heartbeat.key", "a-key\n", 0o600);
     setup.write(
         ".env",
@@ -198,7 +198,7 @@ fn a_key_set_in_the_file_goes_to_its_url() {
 
 #[test]
 fn a_key_from_elsewhere_never_goes_to_the_url_in_the_file() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.write(".env", "HEARTBEAT_URL=https://dl.example/api/ping\n", 0o600);
     let key = setup.write("heartbeat.key", "a-key\n", 0o600);
     setup.variable("ISPMON_HEARTBEAT_KEY_FILE", &key.display().to_string());
@@ -212,7 +212,7 @@ fn a_key_from_elsewhere_never_goes_to_the_url_in_the_file() {
 
 #[test]
 fn a_credential_never_goes_to_the_url_in_the_file() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.write(".env", "HEARTBEAT_URL=https://dl.example/api/ping\n", 0o600);
     setup.write("credentials/heartbeat-key", "a-key\n", 0o400);
     let folder = setup.folder().join("credentials").display().to_string();
@@ -224,7 +224,7 @@ fn a_credential_never_goes_to_the_url_in_the_file() {
 proptest! {
     #[test]
     fn any_text_gives_settings_or_problems(text in any::<String>(), name in any::<bool>()) {
-        let setup = Place::new();
+        let setup = Setup::new();
         let line = if name { format!("ISPMON_DEVICE={text}") } else { text };
         setup.write(".env", line, 0o600);
         if let Err(error) = setup.load() {

@@ -3,17 +3,17 @@ use std::{
     time::Duration,
 };
 
-use super::place::Place;
+use super::place::Setup;
 
 const URL: &str = "heartbeat.url = \"https://dl.example/api/ping\"\n";
 
-fn setup_with_key(content: impl AsRef<[u8]>, mode: u32) -> Place {
-    let setup = Place::with_file(format!("{URL}heartbeat.key_file = \"./heartbeat.key\"\n"));
+fn setup_with_key(content: impl AsRef<[u8]>, mode: u32) -> Setup {
+    let setup = Setup::with_file(format!("{URL}heartbeat.key_file = \"./heartbeat.key\"\n"));
     setup.write("heartbeat.key", content, mode);
     setup
 }
 
-fn key(setup: &Place) -> Option<String> {
+fn key(setup: &Setup) -> Option<String> {
     setup.loaded().settings.heartbeat.key.map(|key| key.expose().to_owned())
 }
 
@@ -63,7 +63,7 @@ fn an_empty_key_file_means_no_key_and_a_warning() {
 
 #[test]
 fn no_key_is_needed_for_loopback() {
-    let setup = Place::with_file("heartbeat.url = \"http://127.0.0.1:7071/api/ping\"\n");
+    let setup = Setup::with_file("heartbeat.url = \"http://127.0.0.1:7071/api/ping\"\n");
     assert_eq!(key(&setup), None);
     assert_eq!(setup.warnings(), "");
 }
@@ -98,7 +98,7 @@ fn a_key_file_must_exist_and_contain_a_key() {
 #[test]
 fn a_key_given_as_the_path_is_not_shown() {
     for pasted in ["AbCd-secret_0123==", "/AbCd-secret+0123==", "secret"] {
-        let setup = Place::with_file(format!("{URL}heartbeat.key_file = \"{pasted}\"\n"));
+        let setup = Setup::with_file(format!("{URL}heartbeat.key_file = \"{pasted}\"\n"));
         let problems = setup.problems();
         insta::allow_duplicates! {
             insta::assert_snapshot!(problems, @r#"[folder]/agent.toml, line 2: heartbeat.key_file is not a path (not shown, it may be a key); it takes a path, beginning with "/", or with "./" to start at the folder of the file that names it"#);
@@ -108,7 +108,7 @@ fn a_key_given_as_the_path_is_not_shown() {
 
 #[test]
 fn relative_paths_start_at_the_source_that_names_them() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.write("etc/agent.toml", format!("{URL}heartbeat.key_file = \"./a.key\"\n"), 0o644);
     setup.write("etc/a.key", "of-the-file", 0o600);
     setup.write("a.key", "of-the-folder", 0o600);
@@ -121,7 +121,7 @@ fn relative_paths_start_at_the_source_that_names_them() {
 
 #[test]
 fn a_systemd_credential_is_the_key_when_no_file_is_named() {
-    let mut setup = Place::with_file(URL);
+    let mut setup = Setup::with_file(URL);
     // Credentials appear readable by the group, because of the mask of systemd's access control list.
     setup.write("credentials/heartbeat-key", "a-credential\n", 0o440);
     let folder = setup.folder().join("credentials").display().to_string();
@@ -139,7 +139,7 @@ fn a_systemd_credential_is_the_key_when_no_file_is_named() {
 
 #[test]
 fn the_key_file_of_the_service_is_next_to_its_configuration() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     let key_file = setup.write("etc/heartbeat.key", "services\n", 0o600);
     setup.write("etc/agent.toml", URL, 0o600);
     // `ping` as root uses the same key as the service.
@@ -159,10 +159,10 @@ fn the_key_file_of_the_service_is_next_to_its_configuration() {
     assert_eq!(key(&setup).as_deref(), Some("a-credential"));
 
     // Another configuration has another URL, which must not get this key.
-    let setup = Place::with_file(URL);
+    let setup = Setup::with_file(URL);
     setup.write("etc/heartbeat.key", "services\n", 0o600);
     assert_eq!(key(&setup), None);
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.write("etc/heartbeat.key", "services\n", 0o600);
     setup.write("etc/agent.toml", "", 0o600);
     setup.variable("ISPMON_HEARTBEAT_URL", "https://elsewhere.example/api/ping");
@@ -171,7 +171,7 @@ fn the_key_file_of_the_service_is_next_to_its_configuration() {
 
 #[test]
 fn a_key_that_is_not_in_the_credential_causes_a_warning() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.write("etc/agent.toml", URL, 0o600);
     setup.write("credentials/heartbeat-key", "\n", 0o440);
     let folder = setup.folder().join("credentials").display().to_string();
@@ -200,7 +200,7 @@ fn a_key_that_is_not_in_the_credential_causes_a_warning() {
 
 #[test]
 fn an_empty_or_absent_credential_means_no_key() {
-    let mut setup = Place::with_file("");
+    let mut setup = Setup::with_file("");
     let folder = setup.folder().join("credentials").display().to_string();
     setup.variable("CREDENTIALS_DIRECTORY", &folder);
     assert_eq!(key(&setup), None);
@@ -213,7 +213,7 @@ fn an_empty_or_absent_credential_means_no_key() {
 
 #[test]
 fn a_plain_heartbeat_carries_no_key() {
-    let setup = Place::with_file(format!(
+    let setup = Setup::with_file(format!(
         "{URL}heartbeat.kind = \"plain\"\nheartbeat.key_file = \"./heartbeat.key\"\n"
     ));
     assert_eq!(key(&setup), None);

@@ -11,12 +11,12 @@ use ispmon_agent::config::{ConfigError, Flags, Loaded, Sources, load};
 use tempfile::TempDir;
 
 /// A temporary folder, and sources that refer only to that folder.
-pub(crate) struct Place {
+pub(crate) struct Setup {
     folder: TempDir,
     pub(crate) sources: Sources,
 }
 
-impl Place {
+impl Setup {
     /// Without a file, a variable or a flag.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

@@ -3,11 +3,11 @@ use std::time::Duration;
 use ispmon_agent::config::{HeartbeatKind, HeartbeatMethod, table::SETTINGS};
 use proptest::prelude::*;
 
-use super::place::Place;
+use super::place::Setup;
 
 #[test]
 fn an_empty_configuration_is_valid() {
-    let loaded = Place::new().loaded();
+    let loaded = Setup::new().loaded();
     let heartbeat = &loaded.settings.heartbeat;
     assert_eq!(loaded.settings.device, "dl-home");
     assert_eq!(heartbeat.kind, HeartbeatKind::Ispmon);
@@ -25,7 +25,7 @@ fn an_empty_configuration_is_valid() {
 
 #[test]
 fn each_source_overrides_the_one_before() {
-    let mut setup = Place::with_file("device = \"of-the-file\"\n");
+    let mut setup = Setup::with_file("device = \"of-the-file\"\n");
     assert_eq!(setup.shown("device"), ("of-the-file".into(), "[folder]/agent.toml, line 1".into()));
     setup.variable("HEARTBEAT_DEVICE", "of-the-variable");
     assert_eq!(
@@ -39,7 +39,7 @@ fn each_source_overrides_the_one_before() {
 
 #[test]
 fn settings_of_all_sources_are_merged() {
-    let mut setup = Place::with_file("[heartbeat]\ninterval = 10\ntimeout = \"5s\"\n");
+    let mut setup = Setup::with_file("[heartbeat]\ninterval = 10\ntimeout = \"5s\"\n");
     setup.variable("ISPMON_HEARTBEAT_INTERVAL", "20 s");
     setup.sources.flags.url = Some("http://127.0.0.1:7071/api/ping".into());
     setup.sources.flags.verbose = true;
@@ -58,7 +58,7 @@ proptest! {
         flag in proptest::option::of(1_u64..3600),
         old_name in any::<bool>(),
     ) {
-        let mut setup = Place::with_file(
+        let mut setup = Setup::with_file(
             file.map(|seconds| format!("heartbeat.interval = {seconds}\n")).unwrap_or_default(),
         );
         if let Some(seconds) = variable {
@@ -96,7 +96,7 @@ fn other_value(key: &str) -> &'static str {
 #[test]
 fn every_setting_has_an_effect() {
     for setting in SETTINGS {
-        let mut place = Place::new();
+        let mut place = Setup::new();
         if setting.key == "heartbeat.key_file" {
             place.write("other.key", "a-key\n", 0o400);
         }
@@ -117,7 +117,7 @@ fn every_setting_has_an_effect() {
 #[test]
 fn every_setting_has_a_variable() {
     for setting in SETTINGS {
-        let mut setup = Place::new();
+        let mut setup = Setup::new();
         let value = other_value(setting.key);
         setup.variable(&setting.variable(), value);
         if setting.key == "heartbeat.key_file" {
@@ -132,7 +132,7 @@ fn every_setting_has_a_variable() {
 
 #[test]
 fn an_empty_variable_counts_as_not_set() {
-    let mut setup = Place::with_file("device = \"office\"\n");
+    let mut setup = Setup::with_file("device = \"office\"\n");
     setup.variable("ISPMON_DEVICE", "").variable("HEARTBEAT_DEVICE", "  ");
     setup.variable("ISPMON_HEARTBEAT_INTERVAL", "").variable("ISPMON_NO_SUCH_THING", "");
     let settings = setup.loaded().settings;
@@ -142,7 +142,7 @@ fn an_empty_variable_counts_as_not_set() {
 
 #[test]
 fn both_names_of_a_variable_must_agree() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.variable("ISPMON_DEVICE", "office").variable("HEARTBEAT_DEVICE", "office");
     assert_eq!(setup.loaded().settings.device, "office");
     setup.variable("HEARTBEAT_DEVICE", "home");
@@ -154,10 +154,10 @@ fn a_text_setting_accepts_a_number() {
     for (written, device) in
         [("12", "12"), ("-5", "-5"), ("1.50", "1.50"), ("0x10", "16"), ("1979-05-27", "1979-05-27")]
     {
-        let setup = Place::with_file(format!("device = {written}\n"));
+        let setup = Setup::with_file(format!("device = {written}\n"));
         assert_eq!(setup.loaded().settings.device, device, "{written}");
     }
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.variable("ISPMON_DEVICE", "007");
     assert_eq!(setup.loaded().settings.device, "007");
 }
@@ -174,7 +174,7 @@ fn durations_are_texts_or_seconds() {
         ("\"1min 30s\"", 90_000),
         ("'1 h'", 3_600_000),
     ] {
-        let setup = Place::with_file(format!("[heartbeat]\ninterval = {written}\n"));
+        let setup = Setup::with_file(format!("[heartbeat]\ninterval = {written}\n"));
         let interval = setup.loaded().settings.heartbeat.interval;
         assert_eq!(interval, Duration::from_millis(milliseconds), "{written}");
     }
@@ -182,7 +182,7 @@ fn durations_are_texts_or_seconds() {
 
 #[test]
 fn keywords_are_case_insensitive() {
-    let setup = Place::with_file(
+    let setup = Setup::with_file(
         "[heartbeat]\nkind = \"Plain\"\nmethod = \"post\"\n[log]\nlevel = \"DEBUG\"\n",
     );
     let settings = setup.loaded().settings;
@@ -194,7 +194,7 @@ fn keywords_are_case_insensitive() {
 
 #[test]
 fn the_back_off_is_never_longer_than_the_interval() {
-    let setup = Place::with_file("heartbeat.interval = 10\n");
+    let setup = Setup::with_file("heartbeat.interval = 10\n");
     assert_eq!(setup.loaded().settings.heartbeat.backoff_cap, Duration::from_secs(10));
     assert_eq!(
         setup.shown("heartbeat.backoff_cap"),
@@ -205,7 +205,7 @@ fn the_back_off_is_never_longer_than_the_interval() {
 
 #[test]
 fn the_first_default_file_that_exists_is_read() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.sources.default_files.push(setup.folder().join("homebrew/agent.toml"));
     setup.write("homebrew/agent.toml", "device = \"homebrew\"\n", 0o644);
     assert_eq!(setup.loaded().settings.device, "homebrew");
@@ -218,7 +218,7 @@ fn the_first_default_file_that_exists_is_read() {
 
 #[test]
 fn a_reload_reads_the_file_again_and_keeps_the_other_sources() {
-    let mut setup = Place::with_file("device = \"one\"\n[heartbeat]\ninterval = 10\n");
+    let mut setup = Setup::with_file("device = \"one\"\n[heartbeat]\ninterval = 10\n");
     setup.variable("ISPMON_LOG_LEVEL", "warn");
     let before = setup.loaded().settings;
     setup.write("agent.toml", "device = \"two\"\n[heartbeat]\ninterval = 20\n", 0o600);
@@ -234,7 +234,7 @@ fn a_reload_reads_the_file_again_and_keeps_the_other_sources() {
 
 #[test]
 fn a_generic_host_name_causes_a_warning_unless_a_device_is_set() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.sources.host_name = "raspberrypi.local".to_owned();
     assert_eq!(setup.shown("device"), ("raspberrypi".into(), "the name of this machine".into()));
     insta::assert_snapshot!(setup.warnings(), @r#"The device is called "raspberrypi" after this machine, as many others are; give it a name of its own with the setting device."#);

@@ -2,11 +2,11 @@ use std::{os::unix::net::UnixListener, process::Command};
 
 use proptest::prelude::*;
 
-use super::place::Place;
+use super::place::Setup;
 
 #[test]
 fn every_problem_is_reported_at_once() {
-    let mut setup = Place::with_file(
+    let mut setup = Setup::with_file(
         "\
 devise = \"dl-home\"
 device = true
@@ -57,7 +57,7 @@ path = \"/x\"
 
 #[test]
 fn overridden_values_in_the_file_are_not_checked() {
-    let mut setup = Place::with_file("[heartbeat]\ninterval = 0\ntimeout = 0\n");
+    let mut setup = Setup::with_file("[heartbeat]\ninterval = 0\ntimeout = 0\n");
     setup.sources.flags.interval = Some("60".to_owned());
     insta::assert_snapshot!(setup.problems(), @r#"[folder]/agent.toml, line 3: heartbeat.timeout is "0", which is too short; it takes a duration from 100ms to 5min"#);
 }
@@ -65,7 +65,7 @@ fn overridden_values_in_the_file_are_not_checked() {
 #[test]
 fn a_section_is_no_value_and_a_value_no_section() {
     let mut setup =
-        Place::with_file("heartbeat = \"https://a.example/\"\n[device]\nname = \"x\"\n[[log]]\n");
+        Setup::with_file("heartbeat = \"https://a.example/\"\n[device]\nname = \"x\"\n[[log]]\n");
     setup.variable("ISPMON_HEARTBEAT_URL", "http://127.0.0.1/");
     insta::assert_snapshot!(setup.problems(), @r"
     [folder]/agent.toml, line 1: heartbeat is a section and takes no value; begin it with [heartbeat]
@@ -76,7 +76,7 @@ fn a_section_is_no_value_and_a_value_no_section() {
 
 #[test]
 fn keys_that_need_quotes_are_no_settings() {
-    let setup = Place::with_file("\"heartbeat.url\" = \"x\"\n\"a b\\n\" = 1\n\"\" = 2\n");
+    let setup = Setup::with_file("\"heartbeat.url\" = \"x\"\n\"a b\\n\" = 1\n\"\" = 2\n");
     insta::assert_snapshot!(setup.problems(), @r#"
     [folder]/agent.toml, line 1: there is no setting "heartbeat.url"; did you mean heartbeat.url?
     [folder]/agent.toml, line 2: there is no setting "a b\n"; `ispmon-agent config --sample` explains all
@@ -86,7 +86,7 @@ fn keys_that_need_quotes_are_no_settings() {
 
 #[test]
 fn an_unknown_section_is_one_problem() {
-    let setup = Place::with_file("[heartbeet]\nurl = \"x\"\ninterval = 5\n[wifi]\n");
+    let setup = Setup::with_file("[heartbeet]\nurl = \"x\"\ninterval = 5\n[wifi]\n");
     insta::assert_snapshot!(setup.problems(), @r"
     [folder]/agent.toml, line 1: there is no setting heartbeet; did you mean heartbeat?
     [folder]/agent.toml, line 4: there is no setting wifi; `ispmon-agent config --sample` explains all
@@ -95,15 +95,15 @@ fn an_unknown_section_is_one_problem() {
 
 #[test]
 fn toml_errors_name_their_line() {
-    let setup = Place::with_file("device = \"dl-home\"\n[heartbeat\ninterval = 60\nurl = \"abc\n");
+    let setup = Setup::with_file("device = \"dl-home\"\n[heartbeat\ninterval = 60\nurl = \"abc\n");
     insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml, line 2: not valid TOML: unclosed table, expected `]`");
-    let setup = Place::with_file("device = \"a\"\ndevice = \"b\"\n");
+    let setup = Setup::with_file("device = \"a\"\ndevice = \"b\"\n");
     insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml, line 2: not valid TOML: duplicate key");
 }
 
 #[test]
 fn the_base_of_the_back_off_must_not_exceed_its_cap() {
-    let setup = Place::with_file("heartbeat.backoff_base = \"40s\"\n");
+    let setup = Setup::with_file("heartbeat.backoff_base = \"40s\"\n");
     insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml, line 1: heartbeat.backoff_base is 40s ([folder]/agent.toml, line 1), longer than heartbeat.backoff_cap, which is 30s (default); make it at most as long");
 }
 
@@ -117,7 +117,7 @@ fn bounds_are_inclusive() {
     ] {
         let load = |value: &str| {
             let base = if key == "backoff_cap" { "backoff_base = \"10ms\"\n" } else { "" };
-            Place::with_file(format!("[heartbeat]\n{base}{key} = \"{value}\"\n")).load()
+            Setup::with_file(format!("[heartbeat]\n{base}{key} = \"{value}\"\n")).load()
         };
         for value in [least, most] {
             assert!(load(value).is_ok(), "{key} = {value}");
@@ -133,7 +133,7 @@ fn bounds_are_inclusive() {
 #[test]
 fn a_device_has_at_most_100_characters_and_no_control_characters() {
     let setup = |device: &str| {
-        let mut setup = Place::new();
+        let mut setup = Setup::new();
         setup.variable("ISPMON_DEVICE", device);
         setup
     };
@@ -146,7 +146,7 @@ fn a_device_has_at_most_100_characters_and_no_control_characters() {
 
 #[test]
 fn a_configuration_file_named_by_a_flag_must_exist() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.sources.config_file = Some("missing.toml".into());
     setup.write(".env", "HEARTBEAT_DEVICE=of-the-env\n", 0o600);
     insta::assert_snapshot!(setup.problems(), @"[folder]/missing.toml: the configuration file cannot be used: it does not exist");
@@ -154,7 +154,7 @@ fn a_configuration_file_named_by_a_flag_must_exist() {
 
 #[test]
 fn only_regular_files_of_a_sensible_size_are_read() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.sources.config_file = Some(setup.folder().to_owned());
     insta::assert_snapshot!(setup.problems(), @"[folder]: the configuration file cannot be used: it is not a regular file");
     setup.sources.config_file = Some("/dev/zero".into());
@@ -166,10 +166,10 @@ fn only_regular_files_of_a_sensible_size_are_read() {
     assert!(made.expect("mkfifo starts").success());
     setup.sources.config_file = Some("pipe".into());
     insta::assert_snapshot!(setup.problems(), @"[folder]/pipe: the configuration file cannot be used: it is not a regular file");
-    let setup = Place::with_file("#".repeat(64 * 1024 + 1));
+    let setup = Setup::with_file("#".repeat(64 * 1024 + 1));
     insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml: the configuration file cannot be used: it is longer than 65536 bytes");
-    Place::with_file("#".repeat(64 * 1024)).loaded();
-    let setup = Place::with_file(b"device = \"\xff\"\n");
+    Setup::with_file("#".repeat(64 * 1024)).loaded();
+    let setup = Setup::with_file(b"device = \"\xff\"\n");
     insta::assert_snapshot!(setup.problems(), @"[folder]/agent.toml: the configuration file cannot be used: it is not UTF-8 text");
 }
 
@@ -177,7 +177,7 @@ fn only_regular_files_of_a_sensible_size_are_read() {
 fn variables_must_be_text() {
     use std::os::unix::ffi::OsStringExt;
 
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     let value = std::ffi::OsString::from_vec(vec![b'x', 0xff]);
     setup.sources.environment.insert("ISPMON_DEVICE".into(), value.clone());
     setup.sources.environment.insert("SOMETHING_ELSE".into(), value);
@@ -185,7 +185,7 @@ fn variables_must_be_text() {
 }
 
 /// Checks that loading succeeds, or returns problems of one line each, each with its position.
-fn check_result(setup: &Place) -> Result<(), TestCaseError> {
+fn check_result(setup: &Setup) -> Result<(), TestCaseError> {
     if let Err(error) = setup.load() {
         let text = error.to_string();
         prop_assert!(!text.is_empty());
@@ -222,17 +222,17 @@ fn almost_toml() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn any_bytes_in_the_file_give_settings_or_problems(bytes in any::<Vec<u8>>()) {
-        check_result(&Place::with_file(bytes))?;
+        check_result(&Setup::with_file(bytes))?;
     }
 
     #[test]
     fn any_text_in_the_file_gives_settings_or_problems(text in any::<String>()) {
-        check_result(&Place::with_file(text))?;
+        check_result(&Setup::with_file(text))?;
     }
 
     #[test]
     fn any_lines_in_the_file_give_settings_or_problems(text in almost_toml()) {
-        check_result(&Place::with_file(text))?;
+        check_result(&Setup::with_file(text))?;
     }
 
     #[test]
@@ -241,7 +241,7 @@ proptest! {
         value in any::<String>(),
         name in "ISPMON_[A-Z_]{0,20}",
     ) {
-        let mut setup = Place::new();
+        let mut setup = Setup::new();
         setup.variable(&ispmon_agent::config::table::SETTINGS[which].variable(), &value);
         setup.variable(&name, &value);
         check_result(&setup)?;
@@ -251,14 +251,14 @@ proptest! {
 #[test]
 fn deep_nesting_is_refused() {
     let deep = format!("device = {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
-    assert!(Place::with_file(deep).problems().contains("line 1: not valid TOML"));
+    assert!(Setup::with_file(deep).problems().contains("line 1: not valid TOML"));
     let dotted = format!("{}x = 1\n", "heartbeat.".repeat(3_000));
-    assert!(Place::with_file(dotted).load().is_err());
+    assert!(Setup::with_file(dotted).load().is_err());
 }
 
 #[test]
 fn every_invalid_probe_target_is_reported() {
-    let setup = Place::with_file(
+    let setup = Setup::with_file(
         "\
 [probe]
 anchors = [\"192.0.2.1\", \"one.example\", \"tcp://192.0.2.1:443\", \"192.0.2.3:0\"]
@@ -282,7 +282,7 @@ grace = \"1h\"
 #[test]
 fn too_few_anchors_of_a_family_cause_a_warning() {
     let setup =
-        Place::with_file("[probe]\nanchors = \"192.0.2.1, 192.0.2.2, 192.0.2.3, 2001:db8::1\"\n");
+        Setup::with_file("[probe]\nanchors = \"192.0.2.1, 192.0.2.2, 192.0.2.3, 2001:db8::1\"\n");
     insta::assert_snapshot!(setup.loaded().warnings.join("\n"), @"probe.anchors has only 1 address of IPv6, so that a server which is down looks like an outage. Name 3 or more, of two organisations at least.");
 }
 
@@ -290,7 +290,7 @@ fn too_few_anchors_of_a_family_cause_a_warning() {
 fn a_list_of_anchors_has_an_upper_bound() {
     let of = |count: usize| {
         let anchors: Vec<String> = (1..=count).map(|host| format!("192.0.2.{host}")).collect();
-        Place::with_file(format!("[probe]\nanchors = \"{}\"\n", anchors.join(", ")))
+        Setup::with_file(format!("[probe]\nanchors = \"{}\"\n", anchors.join(", ")))
     };
     assert_eq!(of(16).loaded().settings.probe.anchors.len(), 16);
     insta::assert_snapshot!(of(17).problems(), @"[folder]/agent.toml, line 2: probe.anchors names 17 servers, more than the 16 that it may; each is probed every second while the connection is in doubt");
@@ -298,7 +298,7 @@ fn a_list_of_anchors_has_an_upper_bound() {
 
 #[test]
 fn an_anchor_can_be_set_without_tls() {
-    let setup = Place::with_file(
+    let setup = Setup::with_file(
         "[probe]\nanchors = \"tcp://192.0.2.1, 192.0.2.2, tcp://[2001:db8::1]:853\"\n",
     );
     let anchors = setup.loaded().settings.probe.anchors;

@@ -4,10 +4,10 @@ use std::{
     process::{Command, Output},
 };
 
-use super::place::Place;
+use super::place::Setup;
 
 /// The program in the temporary folder, without this process's environment.
-fn agent(setup: &Place, arguments: &[&str]) -> Command {
+fn agent(setup: &Setup, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ispmon-agent"));
     command.args(arguments).current_dir(setup.folder()).env_clear();
     command
@@ -36,7 +36,7 @@ fn is_configured() -> bool {
 
 #[test]
 fn config_shows_every_setting_and_its_source() {
-    let setup = Place::with_file(
+    let setup = Setup::with_file(
         "\
 device = \"dl-home\"
 [heartbeat]
@@ -79,7 +79,7 @@ interval = 10
 
 #[test]
 fn config_prints_the_sample_despite_an_invalid_file() {
-    let setup = Place::with_file("nonsense");
+    let setup = Setup::with_file("nonsense");
     for arguments in
         [&["config", "--sample"][..], &["--config", "agent.toml", "config", "--sample"]]
     {
@@ -91,7 +91,7 @@ fn config_prints_the_sample_despite_an_invalid_file() {
 
 #[test]
 fn every_command_exits_with_78_and_reports_all_problems() {
-    let setup = Place::with_file("devise = 1\n[heartbeat]\ninterval = \"often\"\n");
+    let setup = Setup::with_file("devise = 1\n[heartbeat]\ninterval = \"often\"\n");
     for command in ["run", "ping", "config"] {
         let mut command = agent(&setup, &[command, "--config", "agent.toml"]);
         command.env("ISPMON_LOG_LEVEL", "loud");
@@ -110,7 +110,7 @@ fn every_command_exits_with_78_and_reports_all_problems() {
 
 #[test]
 fn under_launchd_a_configuration_error_exits_with_0_to_prevent_restarts() {
-    let setup = Place::with_file("nonsense");
+    let setup = Setup::with_file("nonsense");
     for (job, expected) in [("net.ispmon.agent", 0), ("homebrew.mxcl.ispmon-agent", 78), ("0", 78)]
     {
         let mut command = agent(&setup, &["run", "--config", "agent.toml"]);
@@ -123,7 +123,7 @@ fn under_launchd_a_configuration_error_exits_with_0_to_prevent_restarts() {
 
 #[test]
 fn a_missing_file_exits_with_78_and_wrong_usage_with_64() {
-    let setup = Place::new();
+    let setup = Setup::new();
     let (code, _, errors) = run(agent(&setup, &["run", "--config", "missing.toml"]));
     assert_eq!(code, Some(78));
     assert!(errors.contains("missing.toml: the configuration file cannot be used"), "{errors}");
@@ -142,7 +142,7 @@ fn a_missing_file_exits_with_78_and_wrong_usage_with_64() {
 
 #[test]
 fn a_deleted_current_folder_is_reported_with_advice() {
-    let setup = Place::new();
+    let setup = Setup::new();
     let mut command = Command::new("/bin/sh");
     let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" config";
     command.args(["-c", script, env!("CARGO_BIN_EXE_ispmon-agent")]);
@@ -162,7 +162,7 @@ fn a_dotenv_file_of_the_same_user_is_read() {
         );
         return;
     }
-    let setup = Place::new();
+    let setup = Setup::new();
     setup.write(".env", "RG=group\nHEARTBEAT_DEVICE=of-the-env\n", 0o600);
     let (code, output, errors) = run(agent(&setup, &["config"]));
     assert_eq!((code, errors.as_str()), (Some(0), ""));
@@ -185,7 +185,7 @@ fn a_dotenv_file_of_another_user_is_ignored_with_a_warning() {
         );
         return;
     }
-    let setup = Place::new();
+    let setup = Setup::new();
     let path = setup.write(".env", "HEARTBEAT_URL=https://stranger.example/\n", 0o644);
     std::os::unix::fs::chown(path, Some(4711), Some(4711)).expect("root can change owners");
     let (code, output, errors) = run(agent(&setup, &["config"]));
@@ -200,7 +200,7 @@ fn a_dotenv_file_of_another_user_is_ignored_with_a_warning() {
 #[test]
 fn an_unreadable_key_file_is_distinguished_from_a_missing_one() {
     const NOBODY: u32 = 65_534;
-    let setup = Place::new();
+    let setup = Setup::new();
     let configuration =
         "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
     setup.write("agent.toml", configuration, 0o644);

@@ -1,6 +1,6 @@
 use ispmon_agent::config::{sample::SAMPLE, table::SETTINGS};
 
-use super::place::Place;
+use super::place::Setup;
 
 /// The sample with every setting uncommented.
 fn uncommented() -> String {
@@ -18,14 +18,14 @@ fn uncommented() -> String {
 
 #[test]
 fn the_sample_equals_the_defaults() {
-    let defaults = Place::new().loaded().settings;
-    assert_eq!(Place::with_file(SAMPLE).loaded().settings, defaults);
-    assert_eq!(Place::with_file(uncommented()).loaded().settings, defaults);
+    let defaults = Setup::new().loaded().settings;
+    assert_eq!(Setup::with_file(SAMPLE).loaded().settings, defaults);
+    assert_eq!(Setup::with_file(uncommented()).loaded().settings, defaults);
 }
 
 #[test]
 fn the_sample_sets_every_setting() {
-    let setup = Place::with_file(uncommented());
+    let setup = Setup::with_file(uncommented());
     for setting in SETTINGS.iter().filter(|setting| !setting.default.is_empty()) {
         let (_, source) = setup.shown(setting.key);
         assert!(source.contains("[folder]/agent.toml, line "), "{}: {source}", setting.key);

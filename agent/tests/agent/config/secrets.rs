@@ -1,10 +1,10 @@
 use ispmon_agent::command::config::write_settings;
 use proptest::prelude::*;
 
-use super::place::Place;
+use super::place::Setup;
 
 /// All output that a user could see.
-fn all_output(setup: &Place) -> String {
+fn all_output(setup: &Setup) -> String {
     match setup.load() {
         Err(error) => format!("{error}\n{error:?}"),
         Ok(loaded) => {
@@ -17,12 +17,12 @@ fn all_output(setup: &Place) -> String {
 }
 
 /// A setup with the secret at one of the positions, right and wrong, where users put it.
-fn setup_with(secret: &str, position: usize) -> Place {
-    let file = |text: String| Place::with_file(text);
+fn setup_with(secret: &str, position: usize) -> Setup {
+    let file = |text: String| Setup::with_file(text);
     let url = "heartbeat.url = \"https://dl.example/api/ping\"\n";
     let plain = "heartbeat.kind = \"plain\"\n";
     let variable = |name: &str, value: String| {
-        let mut setup = Place::new();
+        let mut setup = Setup::new();
         setup.variable(name, &value);
         setup
     };
@@ -78,12 +78,12 @@ fn setup_with(secret: &str, position: usize) -> Place {
             setup
         }
         23 => {
-            let setup = Place::new();
+            let setup = Setup::new();
             setup.write(".env", format!("HEARTBEAT_URL='https://hc.example/{secret}\n"), 0o600);
             setup
         }
         24 => {
-            let setup = Place::new();
+            let setup = Setup::new();
             let lines = format!("ISPMON_HEARTBEAT_KIND=plain\nHEARTBEAT_URL=\"$A/{secret}\"\n");
             setup.write(".env", lines, 0o600);
             setup

@@ -1,10 +1,10 @@
 //! Environment variables that are no settings of the agent but affect it.
 
-use super::place::Place;
+use super::place::Setup;
 
 #[test]
 fn an_unknown_time_zone_causes_a_warning() {
-    let mut setup = Place::with_file("");
+    let mut setup = Setup::with_file("");
     for known in ["", "UTC", "CET-1CEST", "CET-1CEST,M3.5.0,M10.5.0/3"] {
         setup.variable("TZ", known);
         assert_eq!(setup.warnings(), "", "{known}");
@@ -16,7 +16,7 @@ fn an_unknown_time_zone_causes_a_warning() {
 #[cfg(target_os = "linux")]
 #[test]
 fn missing_roots_cause_a_warning() {
-    let mut setup = Place::with_file("");
+    let mut setup = Setup::with_file("");
     let root = ispmon_testing::certificates::Authority::new("A").root_pem();
     let file = setup.write("roots.pem", &root, 0o644);
     let empty = setup.write("empty.pem", "", 0o644);

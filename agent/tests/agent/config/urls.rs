@@ -1,7 +1,7 @@
-use super::place::Place;
+use super::place::Setup;
 
-fn setup(lines: &str) -> Place {
-    let setup = Place::with_file(lines);
+fn setup(lines: &str) -> Setup {
+    let setup = Setup::with_file(lines);
     setup.write("heartbeat.key", "a-key\n", 0o600);
     setup
 }
@@ -75,7 +75,7 @@ fn the_query_of_any_url_is_hidden() {
 
 #[test]
 fn a_plain_url_that_other_users_can_see_causes_a_warning() {
-    let mut setup = Place::new();
+    let mut setup = Setup::new();
     setup.sources.config_file = Some(setup.write(
         "agent.toml",
         "heartbeat.kind = \"plain\"\nheartbeat.url = \"https://hc-ping.example/secret\"\n",

@@ -7,15 +7,15 @@ use std::{
 
 use ispmon_testing::{
     port::HeldPort,
-    server::{OK, PATIENCE, TestServer, repeat},
+    server::{OK, PATIENCE, TestServer, write_repeatedly},
 };
 use tokio::time::Instant;
 
-use super::ping::{Pinged, ping};
+use super::ping::{PingOutput, ping};
 use crate::process::{Agent, Folder};
 
 /// Pings a server with this response and asserts that the heartbeat counts as failed.
-fn refused(answer: &str) -> Pinged {
+fn refused(answer: &str) -> PingOutput {
     let server = TestServer::answering(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
     let pinged = ping(&server.url("/api/ping"), &[]);
     assert_eq!(pinged.code, Some(1), "{pinged:?}");
@@ -60,7 +60,7 @@ fn a_redirect_is_a_refusal() {
 
 #[test]
 fn a_refused_connection_is_reported() {
-    let port = HeldPort::take();
+    let port = HeldPort::reserve();
     let address = port.address();
     let pinged = ping(&format!("http://{address}/api/ping"), &[]);
     assert_eq!(pinged.code, Some(1));
@@ -80,7 +80,7 @@ fn a_hanging_server_times_out() {
 fn an_endless_body_is_not_read_to_its_end() {
     let server = TestServer::with(|connection, _| {
         connection.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-        repeat(connection, b"10\r\n0123456789abcdef\r\n")
+        write_repeatedly(connection, b"10\r\n0123456789abcdef\r\n")
     });
     let pinged = ping(&server.url("/"), &[]);
     assert_eq!(pinged.code, Some(1), "{pinged:?}");
@@ -174,6 +174,6 @@ fn a_running_agent_retries_after_a_failure_and_logs_the_recovery() {
         server.url("/")
     ));
     let mut agent: Agent = folder.run();
-    agent.logged("closed the connection before its answer was complete.");
-    agent.logged("Heartbeats work again after 3 failed attempts");
+    agent.wait_for_log("closed the connection before its answer was complete.");
+    agent.wait_for_log("Heartbeats work again after 3 failed attempts");
 }

@@ -6,14 +6,14 @@ use crate::process::Folder;
 
 /// Exit code and output of a run.
 #[derive(Debug)]
-pub(crate) struct Pinged {
+pub(crate) struct PingOutput {
     pub(crate) code: Option<i32>,
     pub(crate) output: String,
     pub(crate) errors: String,
 }
 
 /// Pings `url` as the device `dl-home` with the key `k3y`.
-pub(crate) fn ping(url: &str, environment: &[(&str, &str)]) -> Pinged {
+pub(crate) fn ping(url: &str, environment: &[(&str, &str)]) -> PingOutput {
     let folder = Folder::with(&format!(
         "device = \"dl-home\"\n[heartbeat]\nurl = \"{url}\"\nkey_file = \"./key\"\ntimeout = \"60s\"\n"
     ));
@@ -24,10 +24,10 @@ pub(crate) fn ping(url: &str, environment: &[(&str, &str)]) -> Pinged {
 }
 
 /// Pings with the folder's configuration.
-pub(crate) fn ping_in(folder: &Folder, environment: &[(&str, &str)]) -> Pinged {
+pub(crate) fn ping_in(folder: &Folder, environment: &[(&str, &str)]) -> PingOutput {
     let mut command = folder.command(["ping"]);
     let Output { status, stdout, stderr } =
         command.envs(environment.iter().copied()).output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("the program writes text");
-    Pinged { code: status.code(), output: text(stdout), errors: text(stderr) }
+    PingOutput { code: status.code(), output: text(stdout), errors: text(stderr) }
 }

@@ -49,7 +49,7 @@ fn a_password_that_breaks_the_proxy_url_is_refused_with_advice() {
 
 #[test]
 fn an_unreachable_proxy_is_reported_with_advice() {
-    let held = HeldPort::take();
+    let held = HeldPort::reserve();
     let port = held.address().port();
     let closed = TestServer::answering("");
     for (proxy, expected) in [

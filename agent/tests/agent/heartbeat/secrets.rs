@@ -32,9 +32,9 @@ fn no_output_shows_the_path_of_a_plain_heartbeat() {
         let mut agent = Agent::spawn(&mut folder.command(["run", "--verbose"]));
         server.wait_for_requests(3);
         // The log line of the second heartbeat, delivered or failed.
-        agent.logged(if answer == OK { "Heartbeat delivered in" } else { "in a row" });
+        agent.wait_for_log(if answer == OK { "Heartbeat delivered in" } else { "in a row" });
         agent.signal(rustix::process::Signal::TERM);
-        let (_, log) = agent.end();
+        let (_, log) = agent.wait_for_exit();
         assert!(log.contains("http://127.0.0.1:"), "{log}");
         assert!(!log.contains("s3cret"), "{log}");
 
@@ -50,9 +50,9 @@ fn a_plain_heartbeat_is_a_get_without_data_and_a_stop_is_not_announced() {
     let server = TestServer::answering(OK);
     let folder = plain(&server.url("/s3cret"));
     let mut agent = folder.run();
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     agent.signal(rustix::process::Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{log}");
     for request in server.requests() {
         assert!(request.starts_with("GET /s3cret HTTP/1.1\r\n"), "{request}");

@@ -7,7 +7,7 @@ use ispmon_testing::{
     server::{OK, TestServer},
 };
 
-use super::ping::{Pinged, ping};
+use super::ping::{PingOutput, ping};
 
 /// Pings a server with a certificate of `issuer` for `name`, trusting only `trusted`; `None` on systems
 /// where no file can set the trusted roots.
@@ -16,12 +16,12 @@ fn ping_tls(
     name: &str,
     years: std::ops::Range<i32>,
     trusted: &str,
-) -> Option<Pinged> {
+) -> Option<PingOutput> {
     ping_server(issuer.server(name, years), trusted)
 }
 
 /// Like `ping_tls`, with any server configuration.
-fn ping_server(configuration: Arc<rustls::ServerConfig>, trusted: &str) -> Option<Pinged> {
+fn ping_server(configuration: Arc<rustls::ServerConfig>, trusted: &str) -> Option<PingOutput> {
     if !cfg!(target_os = "linux") {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),

@@ -3,17 +3,17 @@
 use ispmon_agent::outage::{Cause, GapCause, Party, Scope};
 use tempfile::TempDir;
 
-use super::{ispmon, shown};
-use crate::record::Maker;
+use super::{ispmon, output_of};
+use crate::record::JournalBuilder;
 
 fn time(text: &str) -> jiff::Timestamp {
     text.parse().expect("a time")
 }
 
 /// Three days around the end of summer time in Berlin, 2026-10-25 01:00 UTC.
-fn autumn() -> (TempDir, Maker) {
+fn autumn() -> (TempDir, JournalBuilder) {
     let folder = TempDir::new().expect("a folder");
-    let mut journal = Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z");
+    let mut journal = JournalBuilder::start(1, "dl-home", "2026-10-24T00:00:00Z");
     let (isp, provider) = (Cause::Isp, Some(Party::Provider));
     journal.incident(Scope::Internet, isp, provider, time("2026-10-25T00:30:00Z"), &[(isp, 90)]);
     journal.incident(Scope::Internet, isp, provider, time("2026-10-25T01:30:00Z"), &[(isp, 1_203)]);
@@ -28,7 +28,7 @@ fn autumn() -> (TempDir, Maker) {
 fn the_repeated_hour_is_shown_with_its_offset() {
     let (folder, journal) = autumn();
     journal.write(folder.path());
-    let out = shown(folder.path(), &["outages", "--until", "2026-10-26"]);
+    let out = output_of(folder.path(), &["outages", "--until", "2026-10-26"]);
     insta::assert_snapshot!(out, @"
     STARTED                    LASTED      WHOSE     ID             CAUSE
     2026-10-25 02:30:00+02:00  1 min 30 s  provider  01a17076-db40  ISP: no server on the internet answered
@@ -45,7 +45,7 @@ fn the_repeated_hour_is_shown_with_its_offset() {
 fn gaps_are_listed_with_all() {
     let (folder, journal) = autumn();
     journal.write(folder.path());
-    let out = shown(
+    let out = output_of(
         folder.path(),
         &["outages", "--all", "--since", "2026-10-25T03:00", "--until", "2026-10-25"],
     );
@@ -62,10 +62,10 @@ fn gaps_are_listed_with_all() {
 #[test]
 fn an_open_incident_is_marked() {
     let folder = TempDir::new().expect("a folder");
-    let mut journal = Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z");
+    let mut journal = JournalBuilder::start(1, "dl-home", "2026-10-24T00:00:00Z");
     journal.open_incident(Cause::Gateway, Party::Yours, time("2026-10-24T01:00:00Z"));
     journal.write(folder.path());
-    let out = shown(folder.path(), &["outages"]);
+    let out = output_of(folder.path(), &["outages"]);
     assert!(out.contains("Router: it did not answer (still open)"), "{out}");
 }
 
@@ -73,7 +73,7 @@ fn an_open_incident_is_marked() {
 fn csv_and_json_have_all_fields() {
     let (folder, journal) = autumn();
     journal.write(folder.path());
-    let csv = shown(folder.path(), &["outages", "--csv", "--all", "--until", "2026-10-26"]);
+    let csv = output_of(folder.path(), &["outages", "--csv", "--all", "--until", "2026-10-26"]);
     // The last line is the gap up to now, which grows.
     let csv = csv.replace("\r\n", "\n");
     let (csv, open) = csv.trim_end().rsplit_once('\n').expect("lines");
@@ -86,7 +86,7 @@ fn csv_and_json_have_all_fields() {
     incident,01a17438-2900-78cf-815b-4857625a9156,2026-10-25T19:00:00.000+01:00,2026-10-25T19:10:00.000+01:00,600.000,0.000,0.000,0.000,degraded,,quality,1,no downtime
     incident,01a17694-6880-7df0-8e5f-f226dfa3a096,2026-10-26T06:00:00.000+01:00,2026-10-26T06:01:00.000+01:00,60.000,0.000,0.000,60.000,isp,provider,ipv6,1,IPv6 only
     ");
-    let json = shown(folder.path(), &["outages", "--json"]);
+    let json = output_of(folder.path(), &["outages", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("valid JSON");
     assert_eq!(json["device"], "dl-home");
     assert_eq!(json["chain"]["head"], journal.head().as_str());
@@ -97,9 +97,9 @@ fn csv_and_json_have_all_fields() {
 }
 
 /// An outage in which IPv6 returns twelve minutes after IPv4, and one by the device's own firewall.
-fn partial() -> (TempDir, Maker) {
+fn partial() -> (TempDir, JournalBuilder) {
     let folder = TempDir::new().expect("a folder");
-    let mut journal = Maker::begin(3, "=1+1", "2026-11-01T00:00:00Z");
+    let mut journal = JournalBuilder::start(3, "=1+1", "2026-11-01T00:00:00Z");
     let (isp, provider) = (Cause::Isp, Some(Party::Provider));
     let parts = [
         (Scope::Ipv6, isp, 20),
@@ -107,7 +107,13 @@ fn partial() -> (TempDir, Maker) {
         (Scope::Internet, isp, 1_200),
         (Scope::Ipv6, isp, 700),
     ];
-    journal.incident_of_parts(Scope::Internet, isp, provider, time("2026-11-01T01:10:07Z"), &parts);
+    journal.incident_with_segments(
+        Scope::Internet,
+        isp,
+        provider,
+        time("2026-11-01T01:10:07Z"),
+        &parts,
+    );
     let own = Cause::Firewall;
     let yours = Some(Party::Yours);
     journal.incident(Scope::Internet, own, yours, time("2026-11-01T03:00:00Z"), &[(own, 60)]);
@@ -118,7 +124,7 @@ fn partial() -> (TempDir, Maker) {
 #[test]
 fn time_with_one_family_down_is_shown_beside_the_downtime() {
     let (folder, _) = partial();
-    let out = shown(folder.path(), &["outages", "--until", "2026-11-01T04:02"]);
+    let out = output_of(folder.path(), &["outages", "--until", "2026-11-01T04:02"]);
     insta::assert_snapshot!(out, @"
     STARTED                    LASTED      WHOSE     ID             CAUSE
     2026-11-01 02:10:07+01:00  32 min 3 s  provider  01a194a8-1998  ISP: no server on the internet answered (20 min 3 s of it down, IPv6 only: 12 min)
@@ -127,13 +133,13 @@ fn time_with_one_family_down_is_shown_beside_the_downtime() {
     The internet was down 2 times, 21 min 3 s in all; IPv6 only: 12 min. Monitored: 99.468 % of 3 h 2 min.
     Journal: FOLDER
     ");
-    let csv = shown(folder.path(), &["outages", "--csv", "--until", "2026-11-01T04:02"]);
+    let csv = output_of(folder.path(), &["outages", "--csv", "--until", "2026-11-01T04:02"]);
     insta::assert_snapshot!(csv.replace("\r\n", "\n"), @r#"
     kind,id,started,ended,duration_s,downtime_s,ipv4_only_s,ipv6_only_s,cause,party,scope,failures,notes
     incident,01a194a8-1998-7c2f-9121-4f2dfad25d9a,2026-11-01T02:10:07.000+01:00,2026-11-01T02:42:10.000+01:00,1923.000,1203.000,0.000,720.000,isp,provider,internet,1,"20 min 3 s of it down; IPv6 only: 12 min"
     incident,01a1950c-b380-7334-9b4e-ee3c9581597a,2026-11-01T04:00:00.000+01:00,2026-11-01T04:01:00.000+01:00,60.000,60.000,0.000,0.000,firewall,yours,internet,1,
     "#);
-    let json = shown(folder.path(), &["outages", "--json"]);
+    let json = output_of(folder.path(), &["outages", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("valid JSON");
     let incident = &json["incidents"][0];
     assert_eq!(incident["scope"], "internet");
@@ -146,8 +152,10 @@ fn time_with_one_family_down_is_shown_beside_the_downtime() {
 #[test]
 fn a_report_shows_time_with_one_family_down_separately() {
     let (folder, _) = partial();
-    let out =
-        shown(folder.path(), &["report", "--until", "2026-11-01T04:02", "--incident", "01a194a8"]);
+    let out = output_of(
+        folder.path(),
+        &["report", "--until", "2026-11-01T04:02", "--incident", "01a194a8"],
+    );
     let out = out.split("Record ").next().unwrap_or_default().to_owned();
     insta::assert_snapshot!(out, @"
     Internet connection of =1+1
@@ -198,8 +206,8 @@ fn without_a_journal_the_error_names_the_folder() {
 #[test]
 fn a_journal_without_outages_is_no_failure() {
     let folder = TempDir::new().expect("a folder");
-    Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z").write(folder.path());
-    let out = shown(folder.path(), &["outages", "--until", "2026-10-24"]);
+    JournalBuilder::start(1, "dl-home", "2026-10-24T00:00:00Z").write(folder.path());
+    let out = output_of(folder.path(), &["outages", "--until", "2026-10-24"]);
     insta::assert_snapshot!(out, @"
     No outages. The journal begins on 2026-10-24 02:00:00+02:00.
     Not monitored. Monitored: 0.000 % of 22 h.
@@ -214,7 +222,7 @@ fn damage_is_reported() {
     let file = folder.path().join("journal.ndjson");
     let text = std::fs::read_to_string(&file).expect("the journal is UTF-8");
     std::fs::write(&file, text.replacen("1.1.1.1", "1.1.1.2", 1)).expect("a file");
-    let out = shown(folder.path(), &["outages"]);
+    let out = output_of(folder.path(), &["outages"]);
     assert!(out.contains("Caution, the journal is damaged: journal.ndjson, line 3"), "{out}");
 }
 

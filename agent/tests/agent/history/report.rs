@@ -4,11 +4,11 @@ use ispmon_agent::outage::{Cause, Party, Scope};
 use tempfile::TempDir;
 
 use super::ispmon;
-use crate::record::Maker;
+use crate::record::JournalBuilder;
 
 /// The output of a command that must succeed, without the hash, which changes with every new field.
 fn shown(folder: &std::path::Path, arguments: &[&str]) -> String {
-    let out = super::shown(folder, arguments);
+    let out = super::output_of(folder, arguments);
     let Some((before, rest)) = out.split_once(" has the hash ") else { return out };
     assert!(rest.as_bytes()[..64].iter().all(u8::is_ascii_hexdigit), "{rest}");
     format!("{before} has the hash HASH{}", &rest[64..])
@@ -17,12 +17,12 @@ fn shown(folder: &std::path::Path, arguments: &[&str]) -> String {
 /// A quiet October with an outage across its end, in which the router fails first.
 fn october() -> (TempDir, String) {
     let folder = TempDir::new().expect("a folder");
-    let mut journal = Maker::begin(7, "dl-home", "2026-09-30T22:00:00Z");
-    journal.fill("2026-09-30T22:00:00Z", 31, 0);
+    let mut journal = JournalBuilder::start(7, "dl-home", "2026-09-30T22:00:00Z");
+    journal.fill_hours("2026-09-30T22:00:00Z", 31, 0);
     let from = "2026-10-31T22:50:00Z".parse().expect("a time");
     let parts = [(Cause::Gateway, 300), (Cause::Isp, 900)];
     let id = journal.incident(Scope::Internet, Cause::Isp, Some(Party::Provider), from, &parts);
-    journal.fill("2026-10-31T23:30:00Z", 3, 0);
+    journal.fill_hours("2026-10-31T23:30:00Z", 3, 0);
     journal.write(folder.path());
     (folder, id.to_string())
 }

@@ -80,7 +80,7 @@ impl Writer {
     }
 
     /// Sends a line and returns the answer.
-    pub(crate) fn ask(&mut self, line: &str) -> String {
+    pub(crate) fn send(&mut self, line: &str) -> String {
         writeln!(self.input, "{line}").expect("the writer reads its input");
         self.read_answer("")
     }
@@ -137,8 +137,8 @@ fn a_process_writes_for_another() {
     }
     let folder = TempDir::new().expect("a folder");
     let mut writer = Writer::start(folder.path(), None);
-    assert!(writer.ask("a reason").starts_with("durable "));
-    assert_eq!(writer.ask("flushed"), "flushed");
+    assert!(writer.send("a reason").starts_with("durable "));
+    assert_eq!(writer.send("flushed"), "flushed");
     let kept = fs::read_to_string(folder.path().join("journal.ndjson")).expect("a journal");
     assert!(kept.contains("\"a reason\""), "{kept}");
 }

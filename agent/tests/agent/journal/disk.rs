@@ -58,22 +58,22 @@ fn count_records(writer: &mut Writer, folder: &Path) -> u64 {
 fn writing_resumes_when_a_full_disk_has_space_again() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let Some(mut writer) = on_disk(folder.path(), "size=256k") else { return };
-    assert!(writer.ask("one").starts_with("durable 2 "));
+    assert!(writer.send("one").starts_with("durable 2 "));
     let filler = folder.path().join("filler").display().to_string();
     run_shell(&mut writer, &format!("dd if=/dev/zero of={filler} bs=4k 2>/dev/null || true"));
     // Longer than the rest of the last page.
     let long = "x".repeat(10_000);
     for _ in 0..3 {
-        assert_eq!(writer.ask(&long), "waiting");
+        assert_eq!(writer.send(&long), "waiting");
     }
-    let problem = writer.ask("problem");
+    let problem = writer.send("problem");
     assert!(problem.contains("writing journal.ndjson fails: No space left"), "{problem}");
     let advice = format!("Make room on the disk of {}.", folder.path().display());
     assert!(problem.contains(&advice), "{problem}");
     assert_eq!(count_records(&mut writer, folder.path()), 2, "failed writes leave nothing behind");
     run_shell(&mut writer, &format!("rm {filler}"));
-    assert_eq!(writer.ask("flushed"), "flushed");
-    assert!(writer.ask("two").starts_with("durable 6 "));
+    assert_eq!(writer.send("flushed"), "flushed");
+    assert!(writer.send("two").starts_with("durable 6 "));
     assert_eq!(count_records(&mut writer, folder.path()), 6);
 }
 
@@ -81,13 +81,13 @@ fn writing_resumes_when_a_full_disk_has_space_again() {
 fn writing_resumes_when_a_read_only_disk_becomes_writable() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let Some(mut writer) = on_disk(folder.path(), "ro") else { return };
-    assert_eq!(writer.ask("one"), "waiting");
-    let problem = writer.ask("problem");
+    assert_eq!(writer.send("one"), "waiting");
+    let problem = writer.send("problem");
     assert!(problem.contains("Read-only file system"), "{problem}");
     let advice = format!("ReadWritePaths={}", folder.path().display());
     assert!(problem.contains(&advice), "{problem}");
     run_shell(&mut writer, &format!("mount -o remount,rw {}", folder.path().display()));
-    assert_eq!(writer.ask("flushed"), "flushed");
+    assert_eq!(writer.send("flushed"), "flushed");
     assert_eq!(count_records(&mut writer, folder.path()), 2);
 }
 
@@ -104,15 +104,15 @@ fn writing_resumes_when_lost_permission_returns() {
     };
     mode(folder.path(), 0o755);
     let mut writer = Writer::start_as(NOBODY, &state);
-    assert!(writer.ask("one").starts_with("durable 2 "));
+    assert!(writer.send("one").starts_with("durable 2 "));
     mode(&state, 0o000);
-    assert_eq!(writer.ask("two"), "waiting");
-    let problem = writer.ask("problem");
+    assert_eq!(writer.send("two"), "waiting");
+    let problem = writer.send("problem");
     assert!(problem.contains("Permission denied"), "{problem}");
     let advice = format!("sudo chown -R {NOBODY} {}", state.display());
     assert!(problem.contains(&advice), "{problem}");
     mode(&state, 0o755);
-    assert_eq!(writer.ask("flushed"), "flushed");
+    assert_eq!(writer.send("flushed"), "flushed");
     let verified = ispmon_agent::journal::verify(&state).expect("the journal exists");
     assert_eq!((verified.records, verified.problems), (3, 0));
 }

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::{
     process::{Agent, Folder, PATIENCE},
-    record::Maker,
+    record::JournalBuilder,
 };
 
 const CURRENT: &str = "journal.ndjson";
@@ -385,7 +385,7 @@ fn time(text: &str) -> Timestamp {
 fn base() -> (TempDir, Vec<(String, f64)>) {
     let root = tempfile::tempdir().expect("a folder");
     let state = root.path().join("state");
-    let mut journal = Maker::begin(1, "dl-home", BEGIN);
+    let mut journal = JournalBuilder::start(1, "dl-home", BEGIN);
     let mut incidents = Vec::new();
     for index in 0..INCIDENTS {
         let seconds = (SHORTEST_S + index) as u64;
@@ -413,20 +413,20 @@ pub(crate) fn run(state: &Path) {
     let folder = Folder::with("device = \"dl-home\"\n");
     let mut command = folder.command(["run"]);
     command.env("ISPMON_STATE_DIR", state);
-    let before = starts(state);
+    let before = count_starts(state);
     let agent = Agent::spawn(&mut command);
     let start = tokio::time::Instant::now();
-    while starts(state) == before {
+    while count_starts(state) == before {
         assert!(start.elapsed() < PATIENCE, "the agent does not start in {}", state.display());
         std::thread::sleep(Duration::from_millis(5));
     }
     agent.signal(rustix::process::Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{log}");
 }
 
 /// The number of agent starts in the journal files of a folder.
-pub(crate) fn starts(state: &Path) -> usize {
+pub(crate) fn count_starts(state: &Path) -> usize {
     let entries = fs::read_dir(state).expect("a folder").map(|entry| entry.expect("an entry"));
     let files = entries.filter(|entry| {
         let name = entry.file_name();

@@ -6,10 +6,10 @@ use ispmon_agent::outage::{Cause, Party};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::edits::{ispmon, run, starts};
+use super::edits::{count_starts, ispmon, run};
 use crate::{
     process::{Agent, Folder, PATIENCE},
-    record::Maker,
+    record::JournalBuilder,
 };
 
 fn outages(state: &Path) -> Value {
@@ -22,7 +22,7 @@ fn outages(state: &Path) -> Value {
 fn a_start_closes_older_open_incidents() {
     let root = tempfile::tempdir().expect("a folder");
     let state = root.path().join("state");
-    let mut journal = Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z");
+    let mut journal = JournalBuilder::start(1, "dl-home", "2026-10-24T00:00:00Z");
     let time = |text: &str| text.parse().expect("a time");
     for from in ["2026-10-24T01:00:00Z", "2026-10-24T02:00:00Z", "2026-10-24T03:00:00Z"] {
         journal.open_incident(Cause::Gateway, Party::Yours, time(from));
@@ -60,15 +60,15 @@ fn a_crash_during_a_pause_is_recorded_as_a_crash() {
         }
     };
     let agent = Agent::spawn(&mut command);
-    wait("the agent starts", &|| starts(&state) == 1);
+    wait("the agent starts", &|| count_starts(&state) == 1);
     wait("it can be paused", &|| ispmon(&state, &["pause", "2h"]).0 == Some(0));
     agent.signal(Signal::KILL);
     drop(agent);
     let agent = Agent::spawn(&mut command);
-    wait("the agent starts again", &|| starts(&state) == 2);
+    wait("the agent starts again", &|| count_starts(&state) == 2);
     wait("it can be resumed", &|| ispmon(&state, &["resume"]).0 == Some(0));
     agent.signal(Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{log}");
     let outages = outages(&state);
     let gaps = outages["gaps"].as_array().expect("a list");

@@ -185,7 +185,7 @@ fn silence_is_distinguished_from_a_host_without_a_server() {
         let answer = query(&network, server, SHORT * 5);
         assert_eq!(answer, (DnsOutcome::Failed, "partly_silent".to_owned()), "{server}");
     }
-    network.forward("drop");
+    network.filter_forwarding("drop");
     for server in SERVER {
         let answer = query(&network, server, SHORT);
         assert_eq!(answer, (DnsOutcome::Silent, "silent".to_owned()), "{server}");
@@ -201,7 +201,7 @@ fn all_name_servers_are_queried_in_parallel_with_independent_outcomes() {
     });
     network.internet.ip("addr add 203.0.113.7/32 dev lo").expect("an address");
     // The second is silent, and nothing listens on the third.
-    network.forward("ip daddr 203.0.113.9 drop");
+    network.filter_forwarding("ip daddr 203.0.113.9 drop");
     let servers = ["203.0.113.1:53", "203.0.113.9:53", "203.0.113.7:53", "[fd00:113::1]:53"];
     let servers = servers.map(|server| server.parse().expect("an address"));
     let answers = on(&network.device, || query_all(&servers, "missing.example", &clock));
@@ -229,7 +229,7 @@ fn a_lost_datagram_is_sent_again() {
         _ => Reply::Failure(RCODE::NameError),
     });
     // The first packet of each of the two queries is lost.
-    network.forward("meta l4proto udp udp dport 53 numgen inc mod 4 < 2 drop");
+    network.filter_forwarding("meta l4proto udp udp dport 53 numgen inc mod 4 < 2 drop");
     let answer = query(&network, SERVER[0], SHORT * 10);
     assert_eq!(answer, (DnsOutcome::Answered, "answered".to_owned()));
 }

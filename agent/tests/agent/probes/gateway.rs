@@ -46,14 +46,14 @@ fn a_router_is_alive_if_any_of_its_addresses_refuses_or_accepts() {
 fn a_router_that_drops_tcp_is_silent_unless_it_answers_an_echo() {
     let Some(network) = TestNetwork::build() else { return };
     let interface = interface(&network.device);
-    network.input("meta l4proto tcp drop");
+    network.filter_router_input("meta l4proto tcp drop");
     // As on Debian: no user may send an echo.
-    network.device.set("ipv4/ping_group_range", "1 0").expect("the sysctl is set");
+    network.device.set_sysctl("ipv4/ping_group_range", "1 0").expect("the sysctl is set");
     for router in ROUTER {
         let expected = (RouterOutcome::Silent, "silent".to_owned());
         assert_eq!(probe_router(&network.device, &interface, router), expected, "{router}");
     }
-    network.device.set("ipv4/ping_group_range", "0 2147483647").expect("the sysctl is set");
+    network.device.set_sysctl("ipv4/ping_group_range", "0 2147483647").expect("the sysctl is set");
     for router in ROUTER {
         let expected = (RouterOutcome::Alive, "echo".to_owned());
         assert_eq!(probe_router(&network.device, &interface, router), expected, "{router}");
@@ -70,7 +70,7 @@ fn a_router_without_neighbour_discovery_is_gone() {
             [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
         {
             let name = format!("{family}/neigh/eth0/{setting}");
-            network.device.set(&name, value).expect("the sysctl is set");
+            network.device.set_sysctl(&name, value).expect("the sysctl is set");
         }
     }
     network.router.ip("addr flush dev lan").expect("the router loses its addresses");

@@ -289,7 +289,7 @@ fn a_running_container_does_not_hide_a_pulled_cable() {
              link add veth1 type veth peer name veth2\n\
              link set veth1 master docker0 up\n\
              link set veth2 netns {}\n",
-            container.process()
+            container.process_id()
         ))
         .expect("ip");
     container.ip("link set veth2 up").expect("ip");
@@ -320,7 +320,7 @@ fn a_virtual_machine_on_the_same_bridge_does_not_hide_a_pulled_cable() {
          addr add fd00:7::2/64 dev br0\n\
          route add default via 192.168.7.1\n\
          route add default via fe80::1 dev br0\n",
-        machine.process()
+        machine.process_id()
     );
     let is_by_bridge = |link: &LinkAnswer| {
         link.route().is_some_and(|route| route.interface == "br0" && !route.tunnel)

@@ -168,7 +168,7 @@ fn a_dead_connection_is_no_portal() {
     let Some(network) = TestNetwork::build() else { return };
     let servers = [url(SERVER[0], 80), url(SERVER[1], 80)];
     for verdict in ["drop", "reject", "meta l4proto tcp reject with tcp reset"] {
-        network.forward(verdict);
+        network.filter_forwarding(verdict);
         assert_eq!(check(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "{verdict}");
     }
     network.device.ip("link set eth0 down").expect("ip");

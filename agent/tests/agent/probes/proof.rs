@@ -162,11 +162,11 @@ fn a_failed_connect_keeps_its_reason() {
     let prover = prover(&Authority::new("trusted"));
     let target = anchor(SERVER[0], 443);
     assert_eq!(probe(&network, &prover, target).end, AnchorEnd::Refused);
-    network.forward("reject with icmpx type admin-prohibited");
+    network.filter_forwarding("reject with icmpx type admin-prohibited");
     let answer = probe(&network, &prover, target);
     assert_eq!(answer.end, AnchorEnd::Unreachable);
     assert_eq!(answer.from.map(|from| from.to_string()).as_deref(), Some("192.168.7.1"));
-    network.forward("drop");
+    network.filter_forwarding("drop");
     assert_eq!(probe(&network, &prover, target).end, AnchorEnd::TimedOut);
 }
 

@@ -57,10 +57,10 @@ fn a_probe_takes_three_packets_and_closes_with_a_reset() {
     let Some(network) = TestNetwork::build() else { return };
     let listeners = listen(&network);
     for (index, listener) in listeners.iter().enumerate() {
-        network.device_output("tcp dport 443 counter name sent");
+        network.filter_device_output("tcp dport 443 counter name sent");
         assert_eq!(connect_end(&network, server(index, 443), None), ConnectEnd::Connected);
         // SYN and RST; the third packet is the server's. The server's program never sees the connection.
-        assert_eq!(network.device_sent(), 2, "{index}");
+        assert_eq!(network.count_device_packets(), 2, "{index}");
         listener.set_nonblocking(true).expect("the listener can be non-blocking");
         let error = listener.accept().expect_err("the reset came before the end of the handshake");
         assert_eq!(error.kind(), ErrorKind::WouldBlock, "{index}");
@@ -79,7 +79,7 @@ fn an_error_from_a_router_is_never_contact_and_names_the_router() {
         ("reject with icmp type host-prohibited", ConnectEnd::Unreachable),
         ("reject with icmp type port-unreachable", ConnectEnd::Refused),
     ] {
-        network.forward(verdict);
+        network.filter_forwarding(verdict);
         assert_eq!(
             end_and_sender(&network, 0),
             (expected, Some(ROUTER[0].to_owned())),
@@ -94,7 +94,7 @@ fn an_error_from_a_router_is_never_contact_and_names_the_router() {
         ("reject with icmpv6 type reject-route", ConnectEnd::Unreachable),
         ("reject with icmpv6 type port-unreachable", ConnectEnd::Refused),
     ] {
-        network.forward(verdict);
+        network.filter_forwarding(verdict);
         assert_eq!(
             end_and_sender(&network, 1),
             (expected, Some(ROUTER[1].to_owned())),
@@ -106,7 +106,7 @@ fn an_error_from_a_router_is_never_contact_and_names_the_router() {
         ("meta l4proto tcp reject with tcp reset", ConnectEnd::Refused),
         ("drop", ConnectEnd::TimedOut),
     ] {
-        network.forward(verdict);
+        network.filter_forwarding(verdict);
         for index in [0, 1] {
             assert_eq!(end_and_sender(&network, index), (expected, None), "{verdict}");
         }
@@ -118,7 +118,7 @@ fn the_devices_own_firewall_is_distinguished_from_the_connection() {
     let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
     for verdict in ["reject", "reject with icmpx type admin-prohibited"] {
-        network.device_output(&format!("oif lo accept\n{verdict}"));
+        network.filter_device_output(&format!("oif lo accept\n{verdict}"));
         for index in [0, 1] {
             let expected = (ConnectEnd::Forbidden, Some(DEVICE[index].to_owned()));
             assert_eq!(end_and_sender(&network, index), expected, "{verdict}");
@@ -126,14 +126,14 @@ fn the_devices_own_firewall_is_distinguished_from_the_connection() {
     }
     // A chain that blocks loopback too drops its own ICMP error.
     for verdict in ["drop", "reject"] {
-        network.device_output(verdict);
+        network.filter_device_output(verdict);
         for index in [0, 1] {
             assert_eq!(end_and_sender(&network, index), (ConnectEnd::Forbidden, None), "{verdict}");
         }
     }
     // A chain that lets the connects pass does not explain a dead connection beyond it.
-    network.device_output("meta l4proto tcp accept\ndrop");
-    network.forward("drop");
+    network.filter_device_output("meta l4proto tcp accept\ndrop");
+    network.filter_forwarding("drop");
     for index in [0, 1] {
         assert_eq!(
             end_and_sender(&network, index),
@@ -152,7 +152,7 @@ fn a_router_that_answers_no_neighbour_discovery_is_no_firewall() {
             [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
         {
             let name = format!("{family}/neigh/eth0/{setting}");
-            network.device.set(&name, value).expect("the sysctl is set");
+            network.device.set_sysctl(&name, value).expect("the sysctl is set");
         }
     }
     network.router.ip("addr flush dev lan").expect("the router loses its addresses");
@@ -205,7 +205,10 @@ fn local_routing_failures_are_reported_at_once() {
 fn without_a_free_port_no_probe_is_sent() {
     let Some(network) = TestNetwork::build() else { return };
     let _listeners = listen(&network);
-    network.device.set("ipv4/ip_local_port_range", "50000 50001").expect("the sysctl is set");
+    network
+        .device
+        .set_sysctl("ipv4/ip_local_port_range", "50000 50001")
+        .expect("the sysctl is set");
     let expected = ConnectEnd::NotAsked(LocalFailure::NoPort);
     for index in [0, 1] {
         let ends = on(&network.device, || async move {

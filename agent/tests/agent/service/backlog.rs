@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 
 use super::server::{OK, Server};
-use crate::{process::Folder, record::Maker};
+use crate::{process::Folder, record::JournalBuilder};
 
 const INCIDENTS: i64 = 1_234;
 
 /// The journal of a machine that ran for some weeks without a hand-over.
-fn journal() -> Maker {
+fn journal() -> JournalBuilder {
     let begin: Timestamp = "2026-09-01T00:00:00Z".parse().expect("a time");
-    let mut journal = Maker::begin(7, "dl-home", &begin.to_string());
+    let mut journal = JournalBuilder::start(7, "dl-home", &begin.to_string());
     for number in 1..=INCIDENTS {
         let from = begin + jiff::SignedDuration::from_mins(30 * number);
         let provider = Some(Party::Provider);
@@ -45,9 +45,9 @@ fn a_long_journal_is_handed_over_completely_in_few_requests() {
         }
     }
     assert_eq!(requests, INCIDENTS as usize / limits::INCIDENTS + 1);
-    agent.logged("The cloud has accepted");
+    agent.wait_for_log("The cloud has accepted");
     agent.signal(Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{status}: {log}");
 
     // None of it is sent again; the new run reports only the gap between the runs.
@@ -55,5 +55,5 @@ fn a_long_journal_is_handed_over_completely_in_few_requests() {
     let report = server.report();
     assert!(report.incidents.iter().all(|incident| !ids.contains(&incident.id)), "{report:?}");
     agent.signal(Signal::TERM);
-    agent.end();
+    agent.wait_for_exit();
 }

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::server::{OK, Server};
 use crate::{
-    process::{Agent, Folder, PATIENCE, PAUSE},
-    record::Maker,
+    process::{Agent, Folder, PATIENCE, POLL_INTERVAL},
+    record::JournalBuilder,
 };
 
 /// A folder with a journal of this many outages, and their ids.
@@ -23,7 +23,7 @@ fn folder(server: &Server, outages: i64) -> (Folder, Vec<Uuid>) {
     let folder = Folder::with("");
     configure(&folder, server);
     let begin: Timestamp = "2026-11-01T00:00:00Z".parse().expect("a time");
-    let mut journal = Maker::begin(7, "dl-home", &begin.to_string());
+    let mut journal = JournalBuilder::start(7, "dl-home", &begin.to_string());
     let ids = (1..=outages).map(|number| {
         let from = begin + SignedDuration::from_mins(30 * number);
         let provider = Some(Party::Provider);
@@ -43,7 +43,7 @@ fn configure(folder: &Folder, server: &Server) {
 
 fn stop(agent: Agent) -> String {
     agent.signal(Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{status}: {log}");
     log
 }
@@ -71,7 +71,7 @@ enum Time {
 fn logged_accepted(agent: &mut Agent, count: usize, time: Time) {
     let mut accepted = 0;
     while accepted < count {
-        let line = agent.logged("The cloud has accepted ");
+        let line = agent.wait_for_log("The cloud has accepted ");
         if line.contains("a second time, in case one was lost there") != (time == Time::Second) {
             continue;
         }
@@ -111,7 +111,7 @@ fn row_of_status(folder: &Folder) -> String {
             return row.to_owned();
         }
         assert!(start.elapsed() < PATIENCE, "{shown}");
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -126,7 +126,7 @@ fn every_incident_is_handed_over_exactly_twice_across_restarts() {
 
     // The second hand-over is not due yet.
     let mut agent = folder.run();
-    agent.logged("The cloud has accepted 1 recorded incident.");
+    agent.wait_for_log("The cloud has accepted 1 recorded incident.");
     stop(agent);
     for report in server.pending_reports() {
         assert!(ids_in(&report).iter().all(|id| !ids.contains(id)), "{report:?}");
@@ -183,7 +183,8 @@ fn only_the_answer_of_the_function_counts_as_hand_over() {
         let server = Server::start_taking(move |_| Some((status, body)));
         let (folder, ids) = folder(&server, 12);
         let mut agent = folder.run();
-        let logged = agent.logged("Recorded incidents could not be handed over: the answer was");
+        let logged =
+            agent.wait_for_log("Recorded incidents could not be handed over: the answer was");
         let sizes: Vec<_> =
             server.pending_reports().iter().map(|one| one.incidents.len()).collect();
         let is_refusal = status.starts_with("400") || status.starts_with("413");
@@ -219,11 +220,11 @@ fn a_refused_incident_is_found_logged_and_skipped_for_good() {
     let (folder, ids) = folder(&server, 12);
     bad.set(ids[7]).expect("set only once");
     let mut agent = folder.run();
-    let logged = agent.logged("It is passed over");
+    let logged = agent.wait_for_log("It is passed over");
     assert!(logged.contains(&ids[7].to_string()) && logged.contains("400 Bad Request"), "{logged}");
     let others: Vec<Uuid> = ids.iter().copied().filter(|id| *id != ids[7]).collect();
     receive(&server, &others);
-    agent.logged("The cloud has accepted");
+    agent.wait_for_log("The cloud has accepted");
     stop(agent);
     let listed = run_command(&folder, &["outages", "--json", "--since", "2026-10-01"]);
     let listed = String::from_utf8(listed.stdout).expect("valid UTF-8");

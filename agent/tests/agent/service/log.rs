@@ -84,7 +84,7 @@ fn a_stalled_reader_does_not_keep_the_agent_from_stopping() {
         server.heartbeat_that_is(ispmon_wire::AgentState::Running);
         agent.signal(signal);
         server.heartbeat_that_is(ispmon_wire::AgentState::Stopping);
-        let (status, _) = agent.end();
+        let (status, _) = agent.wait_for_exit();
         assert!(status.success(), "{status}");
         drop(reader);
     }
@@ -104,7 +104,7 @@ fn a_closed_log_does_not_stop_the_agent() {
         server.heartbeat();
     }
     agent.signal(Signal::TERM);
-    assert!(agent.end().0.success());
+    assert!(agent.wait_for_exit().0.success());
 }
 
 #[test]
@@ -117,9 +117,9 @@ fn a_file_gets_no_colour_and_standard_output_stays_empty() {
         .env("TERM", "xterm-256color")
         .stdout(Stdio::from(File::create(folder.path().join("stdout")).expect("the file is made")));
     let mut agent = Agent::spawn(&mut command);
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     agent.signal(Signal::TERM);
-    let (_, log) = agent.end();
+    let (_, log) = agent.wait_for_exit();
     assert!(!log.contains('\u{1b}'), "{log:?}");
     assert_eq!(std::fs::read_to_string(folder.path().join("stdout")).expect("the file exists"), "");
 }

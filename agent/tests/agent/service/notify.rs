@@ -94,7 +94,7 @@ fn readiness_status_and_stop_are_notified() {
         stopping.last().map(String::as_str),
         Some("STOPPING=1 STATUS=Stopping because of SIGTERM.")
     );
-    assert!(agent.end().0.success());
+    assert!(agent.wait_for_exit().0.success());
     assert_eq!(manager.message_within(Duration::from_millis(1)), None, "nothing comes after it");
 }
 
@@ -119,7 +119,7 @@ fn start_and_end_of_every_reload_are_notified() {
         let ended = manager.messages_until("READY=1").pop().expect("the last message");
         assert_eq!(ended.contains("was refused, see the log; the old one is in use."), is_refused);
     }
-    agent.logged("nothing in it has changed");
+    agent.wait_for_log("nothing in it has changed");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn the_reason_of_a_failed_start_is_notified() {
     let message = manager.messages_until("STATUS=").pop().expect("the last message");
     assert!(message.starts_with("STATUS=Not started: "), "{message}");
     assert!(message.contains("nonsense") && message.ends_with(" (1 more in the log)"), "{message}");
-    assert_eq!(agent.end().0.code(), Some(78));
+    assert_eq!(agent.wait_for_exit().0.code(), Some(78));
 
     folder.configure("device = 'dl-home'\n");
     let (first, _running) = Manager::start(&folder);
@@ -137,7 +137,7 @@ fn the_reason_of_a_failed_start_is_notified() {
     let (second, agent) = Manager::start(&folder);
     let message = second.messages_until("Not started").pop().expect("the last message");
     assert!(message.contains("another agent"), "{message}");
-    assert_eq!(agent.end().0.code(), Some(1));
+    assert_eq!(agent.wait_for_exit().0.code(), Some(1));
 }
 
 #[test]
@@ -159,5 +159,5 @@ fn watchdog_pings_stop_while_the_agent_hangs() {
     manager.messages_until("WATCHDOG=1");
     agent.signal(Signal::TERM);
     manager.messages_until("STOPPING=1");
-    assert!(agent.end().0.success());
+    assert!(agent.wait_for_exit().0.success());
 }

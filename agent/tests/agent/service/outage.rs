@@ -13,7 +13,7 @@ use ispmon_wire::{AgentState, IncidentKind, OutageReport};
 use rustix::process::Signal;
 
 use super::server::{OK, Server};
-use crate::process::{Agent, Folder, PATIENCE, PAUSE};
+use crate::process::{Agent, Folder, PATIENCE, POLL_INTERVAL};
 
 /// Anchors that accept connections until they are cut.
 struct Anchors {
@@ -57,7 +57,7 @@ impl Drop for Listening {
 
 impl Anchors {
     fn open() -> Self {
-        let mut ports: Vec<HeldPort> = (0..3).map(|_| HeldPort::take()).collect();
+        let mut ports: Vec<HeldPort> = (0..3).map(|_| HeldPort::reserve()).collect();
         let listening = ports.iter_mut().map(Listening::at).collect();
         Self { ports, listening }
     }
@@ -108,7 +108,7 @@ fn wait_until_up(folder: &Folder) {
     let start = std::time::Instant::now();
     while json(&run_command(folder, &["status", "--json"]))["status"]["condition"] != "up" {
         assert!(start.elapsed() < PATIENCE, "the connection does not come up");
-        thread::sleep(PAUSE);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -127,17 +127,17 @@ fn an_outage_is_detected_recorded_logged_and_handed_over() {
     let (server, mut anchors) = (Server::start(OK), Anchors::open());
     let folder = folder(&anchors, &format!("url = '{}'\ninterval = '200ms'", server.url()));
     let mut agent = run(&folder);
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     // Stop the server, because a delivered heartbeat counts as contact even if all anchors fail.
     drop(server);
     anchors.cut();
-    let opened = agent.logged("Internet outage since");
+    let opened = agent.wait_for_log("Internet outage since");
     assert!(opened.contains("cause: ISP (router answered, nothing beyond it)"), "{opened}");
     anchors.restore();
-    let closed = agent.logged("Internet outage over");
+    let closed = agent.wait_for_log("Internet outage over");
     assert!(closed.contains("cause: ISP"), "{closed}");
     agent.signal(Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{status}: {log}");
     // The next run hands it over, because there was no server to receive it.
     let server = Server::start(OK);
@@ -154,12 +154,12 @@ fn an_outage_is_detected_recorded_logged_and_handed_over() {
     while !report.incidents.iter().any(|incident| incident.kind == IncidentKind::Gap) {
         report = server.report();
     }
-    agent.logged("The cloud has accepted");
+    agent.wait_for_log("The cloud has accepted");
     // The heartbeat contains the hash of the newest record, which the cloud stores as a witness.
     let heartbeat = server.heartbeat_that_is(AgentState::Running);
     assert!(heartbeat.journal.is_some_and(|journal| journal.head.len() == 64));
     agent.signal(Signal::TERM);
-    agent.end();
+    agent.wait_for_exit();
     let verified = run_command(&folder, &["journal", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
     let listed = run_command(&folder, &["outages", "--json"]);
@@ -172,20 +172,20 @@ fn an_outage_continues_after_the_agent_was_killed() {
     let mut anchors = Anchors::open();
     let folder = folder(&anchors, "");
     let mut agent = run(&folder);
-    agent.logged("monitors dl-home locally");
+    agent.wait_for_log("monitors dl-home locally");
     // The agent cannot judge a connection that has never worked while it ran.
     wait_until_up(&folder);
     anchors.cut();
-    agent.logged("Internet outage since");
+    agent.wait_for_log("Internet outage since");
     agent.signal(Signal::KILL);
     drop(agent);
     let mut agent = run(&folder);
-    agent.logged("Unmonitored for");
+    agent.wait_for_log("Unmonitored for");
     anchors.restore();
-    let over = agent.logged("Internet outage over");
+    let over = agent.wait_for_log("Internet outage over");
     assert!(over.contains("cause: ISP"), "{over}");
     agent.signal(Signal::TERM);
-    agent.end();
+    agent.wait_for_exit();
     let listed = json(&run_command(&folder, &["outages", "--json"]));
     let incidents = listed["incidents"].as_array().expect("a list");
     assert_eq!(incidents.len(), 1, "{listed}");

@@ -14,7 +14,7 @@ fn a_pause_is_announced_twice_and_then_nothing_is_sent_until_it_ends() {
         server.url()
     ));
     let mut agent = folder.run();
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     let paused = folder.command(["pause", "2h"]).output().expect("the command runs");
     assert!(paused.status.success(), "{paused:?}");
     let first = server.heartbeat_that_is(AgentState::Paused).agent.expect("agent");
@@ -28,5 +28,5 @@ fn a_pause_is_announced_twice_and_then_nothing_is_sent_until_it_ends() {
     let next = server.heartbeat().agent.expect("agent");
     assert_eq!((next.state, next.seq), (AgentState::Resumed, first.seq + 2), "nothing in between");
     agent.signal(Signal::TERM);
-    agent.end();
+    agent.wait_for_exit();
 }

@@ -14,10 +14,10 @@ fn a_valid_file_changes_device_and_url_and_the_sequence_continues() {
     let folder = Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", old.url()));
     let mut agent = folder.run();
     let before = old.heartbeat();
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     folder.configure(&format!("device = 'dl-attic'\n[heartbeat]\nurl = '{}'\n", new.url()));
     agent.signal(Signal::HUP);
-    agent.logged("The new configuration is in use.");
+    agent.wait_for_log("The new configuration is in use.");
     let after = new.heartbeat();
     assert_eq!(after.device(), Some("dl-attic"));
     let (before, after) = (before.agent.expect("agent"), after.agent.expect("agent"));
@@ -37,7 +37,7 @@ fn a_valid_file_changes_the_interval() {
     let folder = Folder::with(&configuration("1h"));
     let mut agent = folder.run();
     server.heartbeat();
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     folder.configure(&configuration("1s"));
     agent.signal(Signal::HUP);
     // At one heartbeat per hour these would not come before the test times out.
@@ -57,13 +57,13 @@ fn an_invalid_file_keeps_the_old_configuration_and_every_problem_is_logged() {
     server.heartbeat();
     folder.configure("[heartbeat]\ninterval = '1ms'\ntimeot = '5s'\n[log]\nlevel = 'loud'\n");
     agent.signal(Signal::HUP);
-    agent.logged("The agent goes on with the old configuration.");
+    agent.wait_for_log("The agent goes on with the old configuration.");
     let _ = server.pending();
     for _ in 0..2 {
         assert_eq!(server.heartbeat().device(), Some("dl-home"));
     }
     agent.signal(Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{status}");
     let problems = log.lines().filter(|line| line.contains("The new configuration is refused: "));
     assert_eq!(problems.count(), 3, "{log}");
@@ -77,7 +77,7 @@ fn assert_no_early_heartbeat(agent: Agent, server: &Server, first: u64) {
     agent.signal(Signal::TERM);
     let last = server.heartbeat().agent.expect("agent");
     assert_eq!((last.seq, last.state), (first + 1, AgentState::Stopping));
-    assert!(agent.end().0.success());
+    assert!(agent.wait_for_exit().0.success());
 }
 
 #[test]
@@ -89,9 +89,9 @@ fn an_unchanged_file_changes_nothing() {
     ));
     let mut agent = folder.run();
     let first = server.heartbeat().agent.expect("agent").seq;
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     agent.signal(Signal::HUP);
-    agent.logged("nothing in it has changed");
+    agent.wait_for_log("nothing in it has changed");
     assert_no_early_heartbeat(agent, &server, first);
 }
 
@@ -109,7 +109,7 @@ fn a_new_log_level_does_not_disturb_the_heartbeats() {
     let first = server.heartbeat().agent.expect("agent").seq;
     folder.configure(&configuration("info"));
     agent.signal(Signal::HUP);
-    agent.logged("The new configuration is in use.");
+    agent.wait_for_log("The new configuration is in use.");
     assert_no_early_heartbeat(agent, &server, first);
 }
 
@@ -124,15 +124,15 @@ fn only_a_changed_state_folder_is_logged_with_advice() {
     configure(&in_use);
     let mut command = folder.command(["run"]);
     let mut agent = Agent::spawn(command.env_remove("ISPMON_STATE_DIR"));
-    agent.logged("dl-home");
+    agent.wait_for_log("dl-home");
     configure(&folder.path().join("another"));
     agent.signal(Signal::HUP);
-    agent.logged("The new `state_dir` is used from the next start on.");
+    agent.wait_for_log("The new `state_dir` is used from the next start on.");
     configure(&in_use);
     agent.signal(Signal::HUP);
-    agent.logged("The new configuration is in use.");
+    agent.wait_for_log("The new configuration is in use.");
     agent.signal(Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{status}");
     assert_eq!(log.matches("from the next start on").count(), 1, "{log}");
 }
@@ -143,7 +143,7 @@ fn many_reloads_end_with_the_last_configuration() {
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
     let mut agent = folder.run();
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     for number in 0..20 {
         folder
             .configure(&format!("device = 'dl-{number}'\n[heartbeat]\nurl = '{}'\n", server.url()));

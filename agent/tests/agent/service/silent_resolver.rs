@@ -34,7 +34,7 @@ pub(crate) fn spawn(folder: &Folder, command: &mut Command) -> Option<Agent> {
 }
 
 /// Waits until the agent has queried the name server, which means that a lookup hangs.
-pub(crate) fn wait_for_look_up(agent: Agent) -> Agent {
+pub(crate) fn wait_for_lookup(agent: Agent) -> Agent {
     const PAUSE: Duration = Duration::from_millis(10);
     let sockets = format!("/proc/{}/net/udp", agent.id());
     let mut left = PATIENCE;
@@ -42,7 +42,10 @@ pub(crate) fn wait_for_look_up(agent: Agent) -> Agent {
         if left.is_zero() {
             let last = fs::read_to_string(&sockets);
             agent.signal(Signal::TERM);
-            panic!("no lookup was seen in {sockets}, only {last:?}; the agent: {:?}", agent.end());
+            panic!(
+                "no lookup was seen in {sockets}, only {last:?}; the agent: {:?}",
+                agent.wait_for_exit()
+            );
         }
         thread::sleep(PAUSE);
         left = left.saturating_sub(PAUSE);

@@ -27,7 +27,7 @@ fn an_announced_sleep_is_not_revoked_before_the_machine_wakes() {
     let lock = runtime.block_on(async { timeout(PATIENCE, logind.grant_lock()).await });
     let mut lock = lock.expect("the agent requests a lock");
     server.heartbeat_that_is(AgentState::Running);
-    runtime.block_on(logind.prepare_for_sleep(true));
+    runtime.block_on(logind.emit_prepare_for_sleep(true));
     let announced = server.heartbeat_that_is(AgentState::Sleeping);
     let first = announced.agent.expect("the heartbeat has the agent's state");
     assert_eq!(Duration::from_secs(first.quiet_s.into()), Duration::from_hours(12));
@@ -35,9 +35,9 @@ fn an_announced_sleep_is_not_revoked_before_the_machine_wakes() {
     assert_eq!((again.state, again.quiet_s), (first.state, first.quiet_s), "it is announced twice");
     assert_eq!(again.seq, first.seq + 1);
     assert_eq!(lock.read(&mut [0]).expect("the pipe is read"), 0, "the machine may sleep now");
-    runtime.block_on(logind.prepare_for_sleep(false));
+    runtime.block_on(logind.emit_prepare_for_sleep(false));
     let state = server.heartbeat().agent.map(|agent| agent.state);
     assert_eq!(state, Some(AgentState::Resumed), "nothing is sent in between");
     agent.signal(Signal::TERM);
-    agent.end();
+    agent.wait_for_exit();
 }

@@ -15,10 +15,10 @@ fn a_start_logs_the_heartbeat_url_and_the_first_delivery() {
     let mut agent = folder.run();
     let version = env!("CARGO_PKG_VERSION");
     let url = server.url();
-    agent.logged(&format!(
+    agent.wait_for_log(&format!(
         " INFO  ispmon-agent {version} sends a heartbeat for dl-home to {url} every 1 min."
     ));
-    let first = agent.logged(" INFO  The first heartbeat reached");
+    let first = agent.wait_for_log(" INFO  The first heartbeat reached");
     assert!(first.ends_with("; the cloud saw it come from 203.0.113.7."), "{first}");
     let heartbeat = server.heartbeat();
     assert_eq!(heartbeat.device(), Some("dl-home"));
@@ -31,11 +31,11 @@ fn without_a_url_the_agent_runs_logs_it_once_and_obeys_signals() {
     let folder = Folder::with("device = 'dl-home'\n");
     for signal in [Signal::TERM, Signal::INT] {
         let mut agent = folder.run();
-        agent.logged("no heartbeat URL is set");
+        agent.wait_for_log("no heartbeat URL is set");
         agent.signal(Signal::HUP);
-        agent.logged("nothing in it has changed");
+        agent.wait_for_log("nothing in it has changed");
         agent.signal(signal);
-        let (status, log) = agent.end();
+        let (status, log) = agent.wait_for_exit();
         assert!(status.success(), "{status}");
         assert_eq!(log.matches("no heartbeat URL is set").count(), 1, "{log}");
         assert!(!log.contains("could not be announced"), "{log}");
@@ -47,11 +47,11 @@ fn a_url_added_by_a_reload_is_used() {
     let server = Server::start(OK);
     let folder = Folder::with("device = 'dl-home'\n");
     let mut agent = folder.run();
-    agent.logged("no heartbeat URL is set");
+    agent.wait_for_log("no heartbeat URL is set");
     folder.configure(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
     agent.signal(Signal::HUP);
     assert_eq!(server.heartbeat().device(), Some("dl-home"));
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
 }
 
 #[test]
@@ -61,10 +61,10 @@ fn the_old_daemon_flag_is_explained_and_the_agent_stays_in_the_foreground() {
     let url = server.url();
     let arguments = ["--daemon", "--url", &url, "--device", "old-home", "--interval", "60"];
     let mut agent = Agent::spawn(&mut folder.command(arguments));
-    agent.logged("the service manager (systemd, launchd) runs the agent in the background");
+    agent.wait_for_log("the service manager (systemd, launchd) runs the agent in the background");
     assert_eq!(server.heartbeat().device(), Some("old-home"));
     agent.signal(Signal::TERM);
-    assert!(agent.end().0.success());
+    assert!(agent.wait_for_exit().0.success());
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_foreign_env_file_is_ignored_if_there_is_a_configuration_file() {
     let agent = folder.run();
     assert_eq!(server.heartbeat().device(), Some("dl-home"));
     agent.signal(Signal::TERM);
-    assert!(agent.end().0.success());
+    assert!(agent.wait_for_exit().0.success());
     assert!(foreign.pending().is_empty());
 }
 
@@ -88,7 +88,7 @@ fn a_foreign_env_file_is_ignored_if_there_is_a_configuration_file() {
 fn a_bad_configuration_is_refused_with_every_problem_and_status_78() {
     let folder =
         Folder::with("[heartbeat]\ninterval = '1ms'\ntimeot = '5s'\n[log]\nlevel = 'loud'\n");
-    let (status, log) = folder.run().end();
+    let (status, log) = folder.run().wait_for_exit();
     assert_eq!(status.code(), Some(78), "{log}");
     for key in ["heartbeat.interval", "heartbeat.timeot", "log.level"] {
         assert!(log.contains(key), "{key} in:\n{log}");
@@ -103,12 +103,12 @@ fn a_device_without_an_alert_rule_causes_one_warning() {
         server.url()
     ));
     let mut agent = folder.run();
-    agent.logged(" WARN  The cloud does not expect a device named dl-hoem");
+    agent.wait_for_log(" WARN  The cloud does not expect a device named dl-hoem");
     for _ in 0..3 {
         server.heartbeat();
     }
     agent.signal(Signal::TERM);
-    let (_, log) = agent.end();
+    let (_, log) = agent.wait_for_exit();
     assert_eq!(log.matches("does not expect").count(), 1, "{log}");
 }
 
@@ -121,13 +121,13 @@ fn a_refused_key_is_explained_once() {
     ));
     let mut agent = folder.run();
     // Not "401" alone, because the port may contain these digits too.
-    let line = agent.logged("the answer was 401");
+    let line = agent.wait_for_log("the answer was 401");
     assert!(line.contains(" WARN ") && line.contains("key"), "{line}");
     for _ in 0..3 {
         server.heartbeat();
     }
     agent.signal(Signal::TERM);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     assert!(status.success(), "{status}");
     let warnings = log.lines().filter(|line| line.contains(" WARN ")).collect::<Vec<_>>();
     assert_eq!(warnings.len(), 2, "one for the heartbeats, one for the stop: {warnings:#?}");

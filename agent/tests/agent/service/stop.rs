@@ -27,7 +27,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(2 + 8);
 fn stop(agent: Agent, signal: Signal) -> (ExitStatus, String) {
     let start = Instant::now();
     agent.signal(signal);
-    let (status, log) = agent.end();
+    let (status, log) = agent.wait_for_exit();
     let took = start.elapsed();
     assert!(took < STOP_LIMIT, "the stop took {took:?}; the log:\n{log}");
     (status, log)
@@ -42,7 +42,7 @@ fn a_clean_stop_announces_its_silence() {
     ));
     let mut agent = folder.run();
     let first = server.heartbeat();
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     let (status, log) = stop(agent, Signal::TERM);
     let first = first.agent.expect("agent");
     assert_eq!(first.state, AgentState::Running);
@@ -73,7 +73,7 @@ fn stop_with(odd: u32, behaviour: Behaviour) -> (ExitStatus, String) {
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
     let mut agent = folder.run();
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     stop(agent, Signal::TERM)
 }
 
@@ -101,7 +101,7 @@ fn sequence_numbers_increase_across_restarts() {
     let mut newest = 0;
     for _ in 0..3 {
         let mut agent = folder.run();
-        agent.logged("The first heartbeat reached");
+        agent.wait_for_log("The first heartbeat reached");
         stop(agent, Signal::TERM);
         for heartbeat in server.pending() {
             let agent = heartbeat.agent.expect("agent");
@@ -136,7 +136,7 @@ fn a_plain_heartbeat_announces_nothing() {
         server.url()
     ));
     let mut agent = folder.run();
-    agent.logged("The first heartbeat reached");
+    agent.wait_for_log("The first heartbeat reached");
     assert_eq!(server.heartbeat(), Heartbeat::default(), "it has no body");
     let (status, log) = stop(agent, Signal::TERM);
     assert!(status.success(), "{status}");
@@ -184,7 +184,7 @@ fn a_second_signal_does_not_prevent_the_announcement_of_the_stop() {
         let mut agent = folder.run();
         server.heartbeat();
         agent.signal(Signal::TERM);
-        agent.logged("SIGTERM: the agent stops.");
+        agent.wait_for_log("SIGTERM: the agent stops.");
         let (status, log) = stop(agent, second);
         assert_stopped(status, Signal::TERM);
         assert_eq!(server.heartbeat().agent.expect("agent").state, AgentState::Stopping);
@@ -199,7 +199,7 @@ fn signals_stop_the_agent_while_a_name_lookup_hangs() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut command = folder.command(["run"]);
         let Some(agent) = silent_resolver::spawn(&folder, &mut command) else { return };
-        let agent = silent_resolver::wait_for_look_up(agent);
+        let agent = silent_resolver::wait_for_lookup(agent);
         let (status, log) = stop(agent, signal);
         assert_stopped(status, signal);
         assert!(log.contains("This stop could not be announced to the cloud"), "{log}");

@@ -20,7 +20,7 @@ use crate::play::{
 
 /// Outcome of a plain connect or a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum CheckOutcome {
     Connected,
     Refused,
     Unreachable,
@@ -39,7 +39,7 @@ pub(crate) enum Seen {
 
 /// A check by a plain program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
+pub(crate) enum Check {
     /// Connects to the first anchor by IPv4.
     AnchorV4,
     /// Connects to the first anchor by IPv6.
@@ -60,9 +60,9 @@ pub(crate) enum Question {
     Name,
 }
 
-impl Question {
+impl Check {
     /// Runs the check on the device, as any program would.
-    pub(crate) fn ask(self, world: &World) -> io::Result<Seen> {
+    pub(crate) fn run(self, world: &World) -> io::Result<CheckOutcome> {
         let device = &world.house.device;
         let prove = |anchor: &str| {
             let (anchor, root) =
@@ -80,27 +80,28 @@ impl Question {
             Self::Endpoint => (ENDPOINT_V4.into(), 443),
             Self::Name => return device.enter(look_up),
         };
-        device.enter(|| connect(address.into()).map_or_else(|seen| seen, |_| Seen::Connected))
+        device
+            .enter(|| connect(address.into()).map_or_else(|seen| seen, |_| CheckOutcome::Connected))
     }
 }
 
 /// Timeout of a connect or a lookup. No answer takes longer than a few milliseconds here.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-fn connect(address: SocketAddr) -> Result<TcpStream, Seen> {
+fn connect(address: SocketAddr) -> Result<TcpStream, CheckOutcome> {
     TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| match error.kind() {
-        io::ErrorKind::ConnectionRefused => Seen::Refused,
+        io::ErrorKind::ConnectionRefused => CheckOutcome::Refused,
         // "Administratively prohibited" is EACCES by IPv6 and EHOSTUNREACH by IPv4.
         io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::PermissionDenied => Seen::Unreachable,
-        io::ErrorKind::AddrNotAvailable => Seen::NoPort,
-        _ => Seen::Silence,
+        | io::ErrorKind::PermissionDenied => CheckOutcome::Unreachable,
+        io::ErrorKind::AddrNotAvailable => CheckOutcome::NoPort,
+        _ => CheckOutcome::Silence,
     })
 }
 
 /// Lets an anchor prove that it owns its address.
-fn prove(anchor: IpAddr, root: CertificateDer<'static>) -> Seen {
+fn prove(anchor: IpAddr, root: CertificateDer<'static>) -> CheckOutcome {
     let mut stream = match connect((anchor, 443).into()) {
         Ok(stream) => stream,
         Err(seen) => return seen,
@@ -118,13 +119,13 @@ fn prove(anchor: IpAddr, root: CertificateDer<'static>) -> Seen {
     let limit = Some(PATIENCE);
     let limited = stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit));
     match limited.and_then(|()| connection.complete_io(&mut stream).map(drop)) {
-        Ok(()) => Seen::Proved,
-        Err(_) => Seen::Unproved,
+        Ok(()) => CheckOutcome::Proved,
+        Err(_) => CheckOutcome::Unproved,
     }
 }
 
 /// Queries the router for the IPv4 address of `no.such.example`.
-fn look_up() -> Seen {
+fn look_up() -> CheckOutcome {
     const QUERY: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02no\x04such\x07example\x00\x00\x01\x00\x01";
     let mut answer = [0; 512];
     let received = UdpSocket::bind((DEVICE_V4[0], 0)).and_then(|socket| {
@@ -134,8 +135,8 @@ fn look_up() -> Seen {
     });
     match received {
         // Bytes 7 and 8 hold the answer count.
-        Ok(length) if length > 12 && answer[7] > 0 => Seen::Lie,
-        Ok(length) if length > 12 => Seen::Truth,
-        Ok(_) | Err(_) => Seen::Silence,
+        Ok(length) if length > 12 && answer[7] > 0 => CheckOutcome::Lie,
+        Ok(length) if length > 12 => CheckOutcome::Truth,
+        Ok(_) | Err(_) => CheckOutcome::Silence,
     }
 }

@@ -1,81 +1,83 @@
 //! What a plain program on the device observes of each fault.
 
-use super::{Fault, Question, Seen};
+use super::{Check, CheckOutcome, Fault};
 use crate::play::tunnel::Carries;
 
 /// Checks, each with the outcomes it may have.
-type Symptoms = &'static [(Question, &'static [Seen])];
+type Symptoms = &'static [(Check, &'static [CheckOutcome])];
 
 impl Fault {
     /// Outcomes that a plain program on the device observes. Every other check succeeds.
     pub(crate) fn symptoms(self) -> Symptoms {
         /// A neighbour that does not answer becomes unreachable once the kernel's neighbour discovery
         /// has failed.
-        const NO_WAY: &[Seen] = &[Seen::Silence, Seen::Unreachable];
-        use Question::{AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6, Router, ThirdProof};
+        const NO_WAY: &[CheckOutcome] = &[CheckOutcome::Silence, CheckOutcome::Unreachable];
+        use Check::{AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6, Router, ThirdProof};
         match self {
             Self::CablePulled | Self::RouterDead => {
                 &[(AnchorV4, NO_WAY), (AnchorV6, NO_WAY), (Router, NO_WAY)]
             }
             Self::RouterDeaf => &[
-                (Router, &[Seen::Silence]),
-                (AnchorV4, &[Seen::Connected]),
-                (AnchorV6, &[Seen::Connected]),
-                (Name, &[Seen::Truth]),
+                (Router, &[CheckOutcome::Silence]),
+                (AnchorV4, &[CheckOutcome::Connected]),
+                (AnchorV6, &[CheckOutcome::Connected]),
+                (Name, &[CheckOutcome::Truth]),
             ],
             Self::IspSilent => &[
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Endpoint, &[Seen::Silence]),
-                (Name, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Endpoint, &[CheckOutcome::Silence]),
+                (Name, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::IspSilentFor("ipv4") => &[
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Connected]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Connected]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::IspSilentFor(_) => &[
-                (AnchorV4, &[Seen::Connected]),
-                (AnchorV6, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Connected]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::IspRejects => &[
-                (AnchorV4, &[Seen::Unreachable]),
-                (AnchorV6, &[Seen::Unreachable]),
-                (Endpoint, &[Seen::Unreachable]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Unreachable]),
+                (AnchorV6, &[CheckOutcome::Unreachable]),
+                (Endpoint, &[CheckOutcome::Unreachable]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::RouterResets => &[
-                (AnchorV4, &[Seen::Refused]),
-                (AnchorV6, &[Seen::Refused]),
-                (Name, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Refused]),
+                (AnchorV6, &[CheckOutcome::Refused]),
+                (Name, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::AnchorsBlocked => &[
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Endpoint, &[Seen::Connected]),
-                (Name, &[Seen::Truth]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Endpoint, &[CheckOutcome::Connected]),
+                (Name, &[CheckOutcome::Truth]),
             ],
             Self::TunnelDead(Carries::Ipv6) => &[
-                (ProofV4, &[Seen::Proved]),
-                (AnchorV6, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
+                (ProofV4, &[CheckOutcome::Proved]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::TunnelDead(Carries::All) => &[
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::SmallPacketsOnly => &[
-                (AnchorV4, &[Seen::Connected]),
-                (AnchorV6, &[Seen::Connected]),
-                (ProofV4, &[Seen::Unproved]),
-                (ProofV6, &[Seen::Unproved]),
-                (Name, &[Seen::Truth]),
+                (AnchorV4, &[CheckOutcome::Connected]),
+                (AnchorV6, &[CheckOutcome::Connected]),
+                (ProofV4, &[CheckOutcome::Unproved]),
+                (ProofV6, &[CheckOutcome::Unproved]),
+                (Name, &[CheckOutcome::Truth]),
             ],
-            Self::OneAnchorDead => &[(ProofV4, &[Seen::Proved]), (ThirdProof, &[Seen::Silence])],
+            Self::OneAnchorDead => {
+                &[(ProofV4, &[CheckOutcome::Proved]), (ThirdProof, &[CheckOutcome::Silence])]
+            }
             // Whether a packet is lost is random; the row checks the forwarder's counters instead.
             Self::Line(_) => &[],
             _ => self.symptoms_of_device(),
@@ -84,28 +86,28 @@ impl Fault {
 
     /// Symptoms of faults of the device itself and of its local network.
     fn symptoms_of_device(self) -> Symptoms {
-        use Question::{AnchorV4, AnchorV6, Name, Router};
+        use Check::{AnchorV4, AnchorV6, Name, Router};
         match self {
             Self::NoAddress | Self::Prohibited | Self::FirewallRejects => &[
-                (AnchorV4, &[Seen::Unreachable]),
-                (AnchorV6, &[Seen::Unreachable]),
-                (Router, &[Seen::Unreachable]),
+                (AnchorV4, &[CheckOutcome::Unreachable]),
+                (AnchorV6, &[CheckOutcome::Unreachable]),
+                (Router, &[CheckOutcome::Unreachable]),
             ],
             Self::RouterDeadButKnown | Self::FirewallDrops => &[
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Router, &[Seen::Silence]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Silence]),
             ],
             Self::KillSwitch => &[
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
-                (Name, &[Seen::Truth]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
+                (Name, &[CheckOutcome::Truth]),
             ],
             Self::NoFreePort => &[
-                (AnchorV4, &[Seen::NoPort]),
-                (AnchorV6, &[Seen::NoPort]),
-                (Router, &[Seen::NoPort]),
+                (AnchorV4, &[CheckOutcome::NoPort]),
+                (AnchorV6, &[CheckOutcome::NoPort]),
+                (Router, &[CheckOutcome::NoPort]),
             ],
             _ => self.symptoms_of_names(),
         }
@@ -113,102 +115,112 @@ impl Fault {
 
     /// Symptoms of faults of lookups and of the endpoint.
     fn symptoms_of_names(self) -> Symptoms {
-        use Question::{AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6};
+        use Check::{AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6};
         match self {
             Self::NamesSilent | Self::FirstNameServerSilent => {
-                &[(Name, &[Seen::Silence]), (AnchorV4, &[Seen::Connected])]
+                &[(Name, &[CheckOutcome::Silence]), (AnchorV4, &[CheckOutcome::Connected])]
             }
-            Self::EndpointNameGone => &[(Name, &[Seen::Truth]), (AnchorV4, &[Seen::Connected])],
-            Self::NamesLie => &[(Name, &[Seen::Lie]), (AnchorV4, &[Seen::Connected])],
+            Self::EndpointNameGone => {
+                &[(Name, &[CheckOutcome::Truth]), (AnchorV4, &[CheckOutcome::Connected])]
+            }
+            Self::NamesLie => {
+                &[(Name, &[CheckOutcome::Lie]), (AnchorV4, &[CheckOutcome::Connected])]
+            }
             Self::EndpointRefuses => {
-                &[(Endpoint, &[Seen::Refused]), (AnchorV4, &[Seen::Connected])]
+                &[(Endpoint, &[CheckOutcome::Refused]), (AnchorV4, &[CheckOutcome::Connected])]
             }
             Self::Endpoint(_) | Self::EndpointShows(_) => &[
-                (Endpoint, &[Seen::Connected]),
-                (AnchorV4, &[Seen::Connected]),
-                (AnchorV6, &[Seen::Connected]),
+                (Endpoint, &[CheckOutcome::Connected]),
+                (AnchorV4, &[CheckOutcome::Connected]),
+                (AnchorV6, &[CheckOutcome::Connected]),
             ],
-            Self::NamesFail => &[(ProofV4, &[Seen::Proved]), (ProofV6, &[Seen::Proved])],
-            Self::RouterNamesSilent => {
-                &[(Name, &[Seen::Silence]), (ProofV4, &[Seen::Proved]), (ProofV6, &[Seen::Proved])]
+            Self::NamesFail => {
+                &[(ProofV4, &[CheckOutcome::Proved]), (ProofV6, &[CheckOutcome::Proved])]
             }
-            Self::OwnNamesGone => &[(Name, &[Seen::Truth]), (ProofV4, &[Seen::Proved])],
+            Self::RouterNamesSilent => &[
+                (Name, &[CheckOutcome::Silence]),
+                (ProofV4, &[CheckOutcome::Proved]),
+                (ProofV6, &[CheckOutcome::Proved]),
+            ],
+            Self::OwnNamesGone => {
+                &[(Name, &[CheckOutcome::Truth]), (ProofV4, &[CheckOutcome::Proved])]
+            }
             _ => self.symptoms_of_impostors(),
         }
     }
 
     /// Symptoms of hosts that answer under the addresses of others.
     fn symptoms_of_impostors(self) -> Symptoms {
-        use Question::{
+        use Check::{
             AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6, Router, ThirdProof, Web,
         };
         match self {
             Self::Portal => &[
-                (Web, &[Seen::Connected]),
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Endpoint, &[Seen::Silence]),
-                (Name, &[Seen::Truth]),
-                (Router, &[Seen::Refused]),
+                (Web, &[CheckOutcome::Connected]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Endpoint, &[CheckOutcome::Silence]),
+                (Name, &[CheckOutcome::Truth]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::PortalAcceptsAll => &[
-                (Web, &[Seen::Connected]),
-                (AnchorV4, &[Seen::Connected]),
-                (AnchorV6, &[Seen::Connected]),
-                (Endpoint, &[Seen::Connected]),
-                (Router, &[Seen::Refused]),
+                (Web, &[CheckOutcome::Connected]),
+                (AnchorV4, &[CheckOutcome::Connected]),
+                (AnchorV6, &[CheckOutcome::Connected]),
+                (Endpoint, &[CheckOutcome::Connected]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::RouterOwnsAnchor => &[
-                (AnchorV4, &[Seen::Connected]),
-                (ProofV4, &[Seen::Unproved]),
-                (AnchorV6, &[Seen::Silence]),
-                (Name, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Connected]),
+                (ProofV4, &[CheckOutcome::Unproved]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Name, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::RouterSpeaksTls => &[
-                (AnchorV4, &[Seen::Connected]),
-                (AnchorV6, &[Seen::Connected]),
-                (ProofV4, &[Seen::Unproved]),
-                (ProofV6, &[Seen::Unproved]),
-                (ThirdProof, &[Seen::Unproved]),
-                (Endpoint, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Connected]),
+                (AnchorV6, &[CheckOutcome::Connected]),
+                (ProofV4, &[CheckOutcome::Unproved]),
+                (ProofV6, &[CheckOutcome::Unproved]),
+                (ThirdProof, &[CheckOutcome::Unproved]),
+                (Endpoint, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::ProxyAccepts => &[
-                (AnchorV4, &[Seen::Connected]),
-                (AnchorV6, &[Seen::Connected]),
-                (ProofV4, &[Seen::Unproved]),
-                (ProofV6, &[Seen::Unproved]),
-                (Endpoint, &[Seen::Connected]),
-                (Name, &[Seen::Truth]),
-                (Router, &[Seen::Refused]),
+                (AnchorV4, &[CheckOutcome::Connected]),
+                (AnchorV6, &[CheckOutcome::Connected]),
+                (ProofV4, &[CheckOutcome::Unproved]),
+                (ProofV6, &[CheckOutcome::Unproved]),
+                (Endpoint, &[CheckOutcome::Connected]),
+                (Name, &[CheckOutcome::Truth]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             Self::RouterPage => &[
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Web, &[Seen::Connected]),
-                (Name, &[Seen::Lie]),
-                (Router, &[Seen::Connected]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Web, &[CheckOutcome::Connected]),
+                (Name, &[CheckOutcome::Lie]),
+                (Router, &[CheckOutcome::Connected]),
             ],
             Self::PortalSaysOk => &[
-                (Web, &[Seen::Connected]),
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Name, &[Seen::Truth]),
+                (Web, &[CheckOutcome::Connected]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Name, &[CheckOutcome::Truth]),
             ],
             Self::WebForbidden => &[
-                (Web, &[Seen::Connected]),
-                (ProofV4, &[Seen::Proved]),
-                (ProofV6, &[Seen::Proved]),
-                (Endpoint, &[Seen::Connected]),
+                (Web, &[CheckOutcome::Connected]),
+                (ProofV4, &[CheckOutcome::Proved]),
+                (ProofV6, &[CheckOutcome::Proved]),
+                (Endpoint, &[CheckOutcome::Connected]),
             ],
             Self::ProxyOnly => &[
-                (Web, &[Seen::Connected]),
-                (AnchorV4, &[Seen::Silence]),
-                (AnchorV6, &[Seen::Silence]),
-                (Endpoint, &[Seen::Silence]),
-                (Name, &[Seen::Silence]),
-                (Router, &[Seen::Refused]),
+                (Web, &[CheckOutcome::Connected]),
+                (AnchorV4, &[CheckOutcome::Silence]),
+                (AnchorV6, &[CheckOutcome::Silence]),
+                (Endpoint, &[CheckOutcome::Silence]),
+                (Name, &[CheckOutcome::Silence]),
+                (Router, &[CheckOutcome::Refused]),
             ],
             _ => unreachable!("{self:?} is listed above"),
         }

@@ -12,7 +12,7 @@ use crate::play::{
     finding::{Expected, Finding, Measure, difference},
     rows::{Play, Row, truth::moment},
     settings::Settings,
-    stage::{Run, Stage, gaps, stories},
+    stage::{Run, Stage, gaps, recorded_incidents},
 };
 
 pub(super) fn rows() -> Vec<Row> {
@@ -76,7 +76,7 @@ fn without_port(run: &Run, name: &str, settings: &Settings) -> Result<Finding, S
     let mut stage = Stage::build(run, name)?;
     stage.start(settings)?;
     stage.wait_until_up()?;
-    let began = stage.strike(Fault::NoFreePort)?;
+    let began = stage.inject(Fault::NoFreePort)?;
     stage.sleep_until(began + BLIND)?;
     stage.repair(Fault::NoFreePort)?;
     blind(&mut stage, began)
@@ -89,7 +89,7 @@ fn blind(stage: &mut Stage<'_>, began: Duration) -> Result<Finding, String> {
     let warned = stage.agent().log().iter().any(|line| line.text.contains(" WARN "));
     let records = stage.finish()?;
     let mut finding = Finding::default();
-    if let Some(story) = stories(&records).first() {
+    if let Some(story) = recorded_incidents(&records).first() {
         finding.got = Some(Expected::of(&story.newest));
     }
     let gaps = gaps(&records);
@@ -124,7 +124,7 @@ fn prohibited(run: &Run, name: &str, settings: &Settings) -> Result<Finding, Str
     let mut stage = Stage::build(run, name)?;
     stage.start(settings)?;
     stage.wait_until_up()?;
-    let began = stage.strike_unseen(Fault::Prohibited)?;
+    let began = stage.inject_unverified(Fault::Prohibited)?;
     stage.sleep_until(began + Duration::from_secs(8))?;
     let allowed = stage.repair(Fault::Prohibited)?;
     stage.sleep(Duration::from_secs(20))?;
@@ -132,7 +132,7 @@ fn prohibited(run: &Run, name: &str, settings: &Settings) -> Result<Finding, Str
         expected: Some(Expected::new(Cause::Isp, Some(Party::Provider), Scope::Internet)),
         ..Finding::default()
     };
-    for story in stories(&stage.agent().journal()?) {
+    for story in recorded_incidents(&stage.agent().journal()?) {
         let incident = &story.newest;
         let expected =
             Expected { cause: "firewall", party: Some(Party::Yours), scope: Scope::Internet };
@@ -154,11 +154,11 @@ fn prohibited(run: &Run, name: &str, settings: &Settings) -> Result<Finding, Str
     });
     // An agent that no longer probes does not detect this failure.
     stage.sleep_until(allowed + Duration::from_secs(30))?;
-    let broken = stage.strike_unseen(Fault::IspSilent)?;
+    let broken = stage.inject_unverified(Fault::IspSilent)?;
     stage.sleep_until(broken + Duration::from_secs(20))?;
     let whole = stage.repair(Fault::IspSilent)?;
     stage.sleep(Duration::from_secs(8))?;
-    let stories = stories(&stage.finish()?);
+    let stories = recorded_incidents(&stage.finish()?);
     let Some(story) = stories.iter().find(|story| story.opened_at > broken) else {
         finding.failures.push("the failure of the connection was not detected".to_owned());
         return Ok(finding);

@@ -9,7 +9,7 @@ use crate::play::{
     finding::{Expected, Finding},
     rows::{Play, Row},
     settings::Settings,
-    stage::{Run, Stage, stories},
+    stage::{Run, Stage, recorded_incidents},
 };
 
 pub(super) fn rows() -> Vec<Row> {
@@ -38,7 +38,7 @@ fn losses(run: &Run, name: &str, lost: Duration) -> Result<Finding, String> {
     stage.start(&Settings::default())?;
     stage.wait_until_up()?;
     for _ in 0..times {
-        let pulled = stage.strike_unseen(Fault::CablePulled)?;
+        let pulled = stage.inject_unverified(Fault::CablePulled)?;
         stage.sleep_until(pulled + lost)?;
         let plugged = stage.repair(Fault::CablePulled)?;
         stage.sleep_until(plugged + GOOD)?;
@@ -48,7 +48,7 @@ fn losses(run: &Run, name: &str, lost: Duration) -> Result<Finding, String> {
     let quality = stage.agent().read_status()?["quality"].clone();
     let records = stage.finish()?;
     let mut finding = Finding::default();
-    for story in stories(&records) {
+    for story in recorded_incidents(&records) {
         let incident = &story.newest;
         // So much loss may be recorded as a degraded connection.
         if incident.cause == Cause::Degraded {

@@ -19,7 +19,7 @@ use crate::play::{
         truth::{Truth, compare, moment, short_grace, until_ended},
     },
     settings::Settings,
-    stage::{Run, Stage, gaps, stories},
+    stage::{Run, Stage, gaps, recorded_incidents},
 };
 
 pub(super) fn rows() -> Vec<Row> {
@@ -68,7 +68,7 @@ const HOURS_3: i64 = 3 * 3_600_000;
 fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
     let settings = short_grace(run);
     let mut stage = Stage::build(run, name)?;
-    stage.strike(Fault::CablePulled)?;
+    stage.inject(Fault::CablePulled)?;
     let started = clock::boot_time();
     stage.start(&settings)?;
     let patience = settings.grace + Duration::from_secs(20);
@@ -94,14 +94,14 @@ fn resume(run: &Run, name: &str) -> Result<Finding, String> {
     stage.start_with_shifted_clock(&Settings::default())?;
     stage.wait_until_up()?;
     // A machine that wakes has no network at first.
-    stage.strike_unseen(Fault::CablePulled)?;
+    stage.inject_unverified(Fault::CablePulled)?;
     stage.shift(HOURS_8, HOURS_8)?;
     stage.sleep(Duration::from_secs(3))?;
     stage.repair(Fault::CablePulled)?;
     stage.sleep(Duration::from_secs(20))?;
     let records = stage.finish()?;
     let mut finding = Finding::default();
-    for story in stories(&records) {
+    for story in recorded_incidents(&records) {
         finding.failures.push(format!("an incident was recorded: {}", story.newest.cause));
     }
     require_sleep(&mut finding, &gaps(&records));
@@ -113,7 +113,7 @@ fn sleep_in_outage(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start_with_shifted_clock(&short_grace(run))?;
     stage.wait_until_up()?;
-    let broken = stage.strike(Fault::IspSilent)?;
+    let broken = stage.inject(Fault::IspSilent)?;
     stage.until_incident("the record of the outage", Duration::from_secs(20), |_| true)?;
     stage.shift(HOURS_8, HOURS_8)?;
     stage.sleep(Duration::from_secs(if run.full { 80 } else { 40 }))?;
@@ -139,7 +139,7 @@ fn clock_step(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start_with_shifted_clock(&Settings::default())?;
     stage.wait_until_up()?;
-    let broken = stage.strike(Fault::IspSilent)?;
+    let broken = stage.inject(Fault::IspSilent)?;
     stage.until_incident("the record of the outage", Duration::from_secs(20), |_| true)?;
     stage.shift(0, HOURS_3)?;
     stage.sleep(Duration::from_secs(8))?;
@@ -165,7 +165,7 @@ fn clock_step(run: &Run, name: &str) -> Result<Finding, String> {
 fn clock_unset(run: &Run, name: &str) -> Result<Finding, String> {
     let settings = short_grace(run);
     let mut stage = Stage::build(run, name)?;
-    stage.strike(Fault::IspSilent)?;
+    stage.inject(Fault::IspSilent)?;
     let before = Stamp::now();
     // A board without a battery-backed clock starts in 1970.
     stage.shift(0, -before.wall.as_millisecond())?;

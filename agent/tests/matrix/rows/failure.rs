@@ -16,19 +16,19 @@ use crate::play::{
     finding::{Expected, Finding, Measure, difference, scope_of},
     rows::Row,
     settings::Settings,
-    stage::{Run, Stage, Story, list, stories},
+    stage::{Run, Stage, Story, list, recorded_incidents},
     world::World,
 };
 
 /// What first shows a failure, which sets the limit of the detection time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Witness {
+pub(crate) enum FirstSign {
     /// The probes: detected within 10 s of its start, or 6 s with a probe each second.
     Probes,
     /// A failed heartbeat: detected within 10 s of it.
-    Beat,
+    Heartbeat,
     /// Two failed heartbeats: detected within 10 s of the second.
-    TwoBeats,
+    TwoHeartbeats,
     /// The proof, lookup or portal page that an agent without heartbeats requests once a minute:
     /// detected within 10 s of it.
     Minute,
@@ -42,9 +42,9 @@ pub(crate) struct Failure {
     pub(crate) prepare: fn(&World) -> io::Result<()>,
     pub(crate) fault: Fault,
     pub(crate) expected: Expected,
-    pub(crate) witness: Witness,
+    pub(crate) witness: FirstSign,
     /// Whether it ends with the first good heartbeat instead of with the probes.
-    pub(crate) ends_with_beat: bool,
+    pub(crate) ends_with_heartbeat: bool,
     /// The settings, scaled (`false`) or in full (`true`).
     pub(crate) settings: fn(bool) -> Settings,
     /// Other changes to the settings.
@@ -76,7 +76,7 @@ impl Failure {
             .map_err(|error| format!("the preparation of the row: {error}"))?;
         stage.world.wait_until_working()?;
         if let Some(habit) = self.habit {
-            stage.accustom(habit)?;
+            stage.apply_habit(habit)?;
         }
         stage.start(&settings)?;
         stage.wait_until_up()?;
@@ -84,7 +84,7 @@ impl Failure {
             // A device that has just started may not have set its clock yet.
             stage.sleep(settings.grace)?;
         }
-        let broken = stage.strike(self.fault)?;
+        let broken = stage.inject(self.fault)?;
         let cause = self.expected.cause;
         let opening = self.patience(&settings);
         stage.until_incident("the record of the failure", opening, |story| {
@@ -98,44 +98,44 @@ impl Failure {
             story.newest.ended.is_some() && Expected::of(&story.newest).scope == self.expected.scope
         })?;
         stage.sleep(LINGER)?;
-        let first_beat = self.ends_with_beat.then(|| {
-            stage.world.servers.endpoint.wait_for_beat(whole, settings.heartbeat.mul_f64(1.1))
+        let first_beat = self.ends_with_heartbeat.then(|| {
+            stage.world.servers.endpoint.wait_for_heartbeat(whole, settings.heartbeat.mul_f64(1.1))
         });
         let failed_beats = failed_beats(&stage, broken);
-        let stories = stories(&stage.finish()?);
+        let stories = recorded_incidents(&stage.finish()?);
 
         let mut finding = Finding { expected: Some(self.expected), ..Finding::default() };
         let [story] = stories.as_slice() else {
             return Err(format!("expected one incident of {cause}, got {}", list(&stories)));
         };
         let (detected_from, limit) = match self.witness {
-            Witness::Probes if settings.probe <= Duration::from_secs(1) => (Some(broken), 6),
-            Witness::Probes => (Some(broken), 10),
-            Witness::Beat => (failed_beats.first().copied(), 10),
-            Witness::TwoBeats => (failed_beats.get(1).copied(), 10),
-            Witness::Minute => (Some(broken), 70),
+            FirstSign::Probes if settings.probe <= Duration::from_secs(1) => (Some(broken), 6),
+            FirstSign::Probes => (Some(broken), 10),
+            FirstSign::Heartbeat => (failed_beats.first().copied(), 10),
+            FirstSign::TwoHeartbeats => (failed_beats.get(1).copied(), 10),
+            FirstSign::Minute => (Some(broken), 70),
         };
         match detected_from {
             Some(from) => {
                 let value = difference(story.opened_at, from);
                 // A failure that was detected before its witness showed it was detected in time.
-                let value = if self.witness == Witness::Beat { value.max(0) } else { value };
+                let value = if self.witness == FirstSign::Heartbeat { value.max(0) } else { value };
                 finding.detection = Measure::of(value, Duration::from_secs(limit));
             }
             None => {
                 finding.failures.push("no heartbeat failed that could have shown it".to_owned());
             }
         }
-        if self.witness != Witness::Probes {
+        if self.witness != FirstSign::Probes {
             let in_all = Duration::from_millis(difference(story.opened_at, broken).unsigned_abs());
             finding.notes.push(format!("found {:.1} s after it broke", in_all.as_secs_f64()));
         }
         let rhythm = match self.witness {
-            Witness::Probes => settings.probe,
-            Witness::Beat | Witness::TwoBeats => {
+            FirstSign::Probes => settings.probe,
+            FirstSign::Heartbeat | FirstSign::TwoHeartbeats => {
                 settings.probe.max(settings.heartbeat.mul_f64(1.1))
             }
-            Witness::Minute => MINUTE,
+            FirstSign::Minute => MINUTE,
         };
         finding.start = Measure::of(difference(at(story.newest.started), broken), rhythm);
         self.measure_end(&mut finding, story, whole, first_beat.flatten().map(|beat| beat.at));
@@ -172,7 +172,7 @@ impl Failure {
                 });
                 // Each end is as exact as its measure, and the second family may fail a probe later.
                 // What the proof of the minute finds in one family is then probed in the other.
-                let second = if self.witness == Witness::Minute { 9_000 } else { 0 };
+                let second = if self.witness == FirstSign::Minute { 9_000 } else { 0 };
                 let limit =
                     finding.start.limit.unwrap_or(0) + finding.end.limit.unwrap_or(0) + second;
                 let off = difference(truth, recorded).abs();
@@ -196,7 +196,7 @@ impl Failure {
         let Some(ended) = story.newest.ended else {
             return finding.failures.push("the incident has not ended".to_owned());
         };
-        let true_end = match (self.ends_with_beat, first_beat) {
+        let true_end = match (self.ends_with_heartbeat, first_beat) {
             (false, _) => whole,
             (true, Some(beat)) => beat,
             (true, None) => {
@@ -211,10 +211,10 @@ impl Failure {
         let Settings { heartbeat, timeout, .. } = settings;
         let beat = heartbeat.mul_f64(1.1) + *timeout;
         let beats = match self.witness {
-            Witness::Probes => Duration::ZERO,
-            Witness::Beat => beat,
-            Witness::TwoBeats => 2 * beat,
-            Witness::Minute => MINUTE,
+            FirstSign::Probes => Duration::ZERO,
+            FirstSign::Heartbeat => beat,
+            FirstSign::TwoHeartbeats => 2 * beat,
+            FirstSign::Minute => MINUTE,
         };
         beats + Duration::from_secs(20)
     }

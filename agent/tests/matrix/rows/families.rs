@@ -85,7 +85,7 @@ fn plug_in_without_ipv4(
     run: &Run,
     at: Duration,
 ) -> Result<(Duration, Duration), String> {
-    stage.strike_unseen(IPV4)?;
+    stage.inject_unverified(IPV4)?;
     stage.sleep_until(at)?;
     let plugged = stage.repair(Fault::CablePulled)?;
     stage.sleep(Duration::from_secs(1))?;
@@ -101,7 +101,7 @@ fn dead_at_link_up(run: &Run, name: &str, settings: &Settings) -> Result<Finding
     let mut stage = Stage::build(run, name)?;
     stage.start(settings)?;
     stage.wait_until_up()?;
-    let pulled = stage.strike_unseen(Fault::CablePulled)?;
+    let pulled = stage.inject_unverified(Fault::CablePulled)?;
     let (plugged, whole) = plug_in_without_ipv4(&mut stage, run, pulled + OUT)?;
     let truth = Truth {
         expected: provider_ipv4(),
@@ -126,7 +126,7 @@ fn start(run: &Run, name: &str, dead: Scope, seen: bool) -> Result<Finding, Stri
         stage.wait_until_up()?;
         stage.finish()?;
     }
-    stage.strike(fault)?;
+    stage.inject(fault)?;
     let started = clock::boot_time();
     stage.start(&settings)?;
     stage.sleep_until(started + lasts(run))?;
@@ -161,7 +161,7 @@ fn ipv4_dead_after_carrier_loss(
     let mut stage = Stage::build(run, name)?;
     stage.start(settings)?;
     stage.wait_until_up()?;
-    let pulled = stage.strike(Fault::CablePulled)?;
+    let pulled = stage.inject(Fault::CablePulled)?;
     let (plugged, whole) = plug_in_without_ipv4(&mut stage, run, pulled + OUT)?;
     // The headline is the longest cause while the whole internet was down.
     let expected = Expected::new(Cause::Link, Some(Party::Yours), Scope::Internet);

@@ -16,7 +16,7 @@ use crate::play::{
         truth::{moment, short_grace},
     },
     settings::Settings,
-    stage::{Run, Stage, list, stories},
+    stage::{Run, Stage, list, recorded_incidents},
 };
 
 pub(super) fn rows() -> Vec<Row> {
@@ -47,7 +47,7 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn names_late(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    stage.strike(Fault::NamesSilent)?;
+    stage.inject(Fault::NamesSilent)?;
     stage.start(&Settings::default())?;
     stage.sleep(Duration::from_secs(20))?;
     stage.repair(Fault::NamesSilent)?;
@@ -63,15 +63,15 @@ fn one_good_second(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start(&settings)?;
     stage.wait_until_up()?;
-    let broken = stage.strike(Fault::NamesSilent)?;
+    let broken = stage.inject(Fault::NamesSilent)?;
     stage.sleep_until(broken + DEAD)?;
     let back = stage.repair(Fault::NamesSilent)?;
     stage.sleep_until(back + Duration::from_secs(1))?;
-    let gone = stage.strike_unseen(Fault::NamesSilent)?;
+    let gone = stage.inject_unverified(Fault::NamesSilent)?;
     stage.sleep_until(gone + DEAD)?;
     let whole = stage.repair(Fault::NamesSilent)?;
     stage.sleep(Duration::from_secs(20))?;
-    let stories = stories(&stage.finish()?);
+    let stories = recorded_incidents(&stage.finish()?);
     let expected = Expected::new(Cause::Dns, Some(Party::Provider), Scope::Internet);
     let mut finding = Finding { expected: Some(expected), ..Finding::default() };
     let [story] = stories.as_slice() else {
@@ -93,7 +93,7 @@ fn clock_and_names(run: &Run, name: &str) -> Result<Finding, String> {
     let heartbeat = Duration::from_secs(if run.full { 60 } else { 5 });
     let settings = Settings { heartbeat, ..short_grace(run) };
     let mut stage = Stage::build(run, name)?;
-    stage.strike(Fault::NamesFail)?;
+    stage.inject(Fault::NamesFail)?;
     let before = Stamp::now();
     stage.shift(0, -before.wall.as_millisecond())?;
     stage.start_with_shifted_clock(&settings)?;
@@ -105,7 +105,7 @@ fn clock_and_names(run: &Run, name: &str) -> Result<Finding, String> {
     stage.repair(Fault::NamesFail)?;
     let closing = heartbeat.mul_f64(1.1) + Duration::from_secs(35);
     stage.until_incident("the record of the end", closing, |story| story.newest.ended.is_some())?;
-    let stories = stories(&stage.finish()?);
+    let stories = recorded_incidents(&stage.finish()?);
     let expected = Expected::new(Cause::Clock, Some(Party::Yours), Scope::Heartbeat);
     let mut finding = Finding { expected: Some(expected), ..Finding::default() };
     for story in &stories {

@@ -12,10 +12,10 @@ use crate::play::{
     agent::USER,
     fault::Fault,
     finding::{Expected, Finding, Measure, difference},
-    forwarder::Weather,
+    forwarder::Impairment,
     rows::{Play, Row},
     settings::Settings,
-    stage::{Run, Stage, stories},
+    stage::{Run, Stage, recorded_incidents},
 };
 
 /// Determines which packets are lost.
@@ -49,7 +49,7 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn loss(run: &Run, name: &str) -> Result<Finding, String> {
     let stage = Stage::build(run, name)?;
-    let mut finding = degrade(stage, Weather { loss: 0.3, ..Weather::default() })?;
+    let mut finding = degrade(stage, Impairment { loss: 0.3, ..Impairment::default() })?;
     finding.judge();
     Ok(finding)
 }
@@ -65,20 +65,20 @@ fn slower(run: &Run, name: &str) -> Result<Finding, String> {
 fn slowed(run: &Run, name: &str, delay: Duration) -> Result<Finding, String> {
     let stage = Stage::build(run, name)?;
     write_yesterday(&stage)?;
-    let mut finding = degrade(stage, Weather { delay, ..Weather::default() })?;
+    let mut finding = degrade(stage, Impairment { delay, ..Impairment::default() })?;
     finding.judge();
     Ok(finding)
 }
 
 /// Degrades the connection until that is recorded, and in full until its end is recorded.
-fn degrade(mut stage: Stage<'_>, weather: Weather) -> Result<Finding, String> {
+fn degrade(mut stage: Stage<'_>, weather: Impairment) -> Result<Finding, String> {
     let full = stage.run.full;
     let probe = Duration::from_secs(if full { 5 } else { 1 });
     stage.world.insert_forwarder(SEED).map_err(|error| format!("the forwarder: {error}"))?;
     stage.world.wait_until_working()?;
     stage.start(&Settings { probe, ..Settings::default() })?;
     stage.wait_until_up()?;
-    let bad = stage.strike(Fault::Line(weather))?;
+    let bad = stage.inject(Fault::Line(weather))?;
     // The quality is that of the last five minutes, and no probe was bad before.
     let patience = Duration::from_mins(7);
     stage
@@ -91,7 +91,7 @@ fn degrade(mut stage: Stage<'_>, weather: Weather) -> Result<Finding, String> {
             story.newest.ended.is_some()
         })?;
     }
-    let stories = stories(&stage.finish()?);
+    let stories = recorded_incidents(&stage.finish()?);
     let expected = Expected::new(Cause::Degraded, None, Scope::Quality);
     let mut finding = Finding { expected: Some(expected), ..Finding::default() };
     let [story] = stories.as_slice() else {

@@ -10,7 +10,7 @@ use crate::play::{
     finding::{Expected, Finding},
     rows::{Play, Row},
     settings::Settings,
-    stage::{Run, Stage, gaps, stories},
+    stage::{Run, Stage, gaps, recorded_incidents},
 };
 
 pub(super) fn rows() -> Vec<Row> {
@@ -91,7 +91,7 @@ fn frequent_heartbeats(run: &Run) -> Settings {
 
 fn anchors_blocked(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    stage.accustom(Fault::AnchorsBlocked)?;
+    stage.apply_habit(Fault::AnchorsBlocked)?;
     stage.start(&Settings::default())?;
     stage.wait_until_up()?;
     // Longer than the grace period after a start.
@@ -105,7 +105,7 @@ fn anchors_blocked(run: &Run, name: &str) -> Result<Finding, String> {
 
 fn ipv6_never(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    stage.accustom(Fault::IspSilentFor("ipv6"))?;
+    stage.apply_habit(Fault::IspSilentFor("ipv6"))?;
     stage.start(&Settings::default())?;
     stage.wait_until_up()?;
     stage.sleep(Duration::from_secs(80))?;
@@ -144,7 +144,7 @@ fn flapping(run: &Run, name: &str) -> Result<Finding, String> {
 
 fn start_late(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    stage.strike(Fault::CablePulled)?;
+    stage.inject(Fault::CablePulled)?;
     stage.start(&Settings::default())?;
     stage.sleep(Duration::from_secs(20))?;
     stage.repair(Fault::CablePulled)?;
@@ -157,7 +157,7 @@ fn roam(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start(&frequent_heartbeats(run))?;
     stage.wait_until_up()?;
-    stage.strike_unseen(Fault::CablePulled)?;
+    stage.inject_unverified(Fault::CablePulled)?;
     stage.sleep(Duration::from_secs(1))?;
     let house = &stage.world.house;
     let moved = house.router.ip("link set lan0 master guest\nlink set lan0 up\n").and_then(|()| {
@@ -177,7 +177,7 @@ fn resolver_hangs(run: &Run, name: &str) -> Result<Finding, String> {
     let settings = frequent_heartbeats(run);
     stage.start(&settings)?;
     stage.wait_until_up()?;
-    stage.strike(Fault::FirstNameServerSilent)?;
+    stage.inject(Fault::FirstNameServerSilent)?;
     stage.sleep(Duration::from_secs(if run.full { 300 } else { 90 }))?;
     stage.repair(Fault::FirstNameServerSilent)?;
     stage.sleep(Duration::from_secs(10))?;
@@ -221,7 +221,7 @@ fn quiet(run: &Run, name: &str) -> Result<Finding, String> {
 
 /// Lets the provider drop everything for exactly that long.
 fn interrupt(stage: &mut Stage<'_>, time: Duration) -> Result<(), String> {
-    let broken = stage.strike_unseen(Fault::IspSilent)?;
+    let broken = stage.inject_unverified(Fault::IspSilent)?;
     stage.sleep_until(broken + time)?;
     stage.repair(Fault::IspSilent)?;
     Ok(())
@@ -230,7 +230,7 @@ fn interrupt(stage: &mut Stage<'_>, time: Duration) -> Result<(), String> {
 /// Requires that the journal has no incidents and no gaps.
 pub(super) fn nothing(records: &[Record]) -> Finding {
     let mut finding = Finding::default();
-    for story in stories(records) {
+    for story in recorded_incidents(records) {
         let incident = &story.newest;
         finding.got = Some(Expected::of(incident));
         let milliseconds = incident.downtime_ms;
@@ -248,7 +248,7 @@ fn check_heartbeats(stage: &Stage<'_>, settings: &Settings) -> Finding {
     /// A heartbeat takes a moment, and may need a second attempt with another name server.
     const ALLOWANCE: Duration = Duration::from_secs(12);
     let mut finding = Finding::default();
-    let beats = stage.world.servers.endpoint.beats();
+    let beats = stage.world.servers.endpoint.heartbeats();
     let beats: Vec<_> = beats.iter().filter(|beat| beat.state == AgentState::Running).collect();
     let arrived = |number: &u64| beats.iter().any(|beat| beat.sequence == *number);
     // Sequence numbers start from the time since boot.

@@ -7,10 +7,10 @@ use ispmon_agent::outage::{Cause, Incident};
 use crate::play::{
     fault::Fault,
     finding::{Expected, Finding},
-    forwarder::Weather,
+    forwarder::Impairment,
     rows::{Play, Row, quality::SEED, quiet::nothing},
     settings::Settings,
-    stage::{Run, Stage, stories},
+    stage::{Run, Stage, recorded_incidents},
 };
 
 pub(super) fn rows() -> Vec<Row> {
@@ -22,7 +22,11 @@ pub(super) fn rows() -> Vec<Row> {
             scaled: SCALED,
             seconds: [145, 630],
             play: Play::Own(|run, name| {
-                lossy(run, name, Weather { loss: 0.15, loss_back: 0.15, ..Weather::default() })
+                lossy(
+                    run,
+                    name,
+                    Impairment { loss: 0.15, loss_back: 0.15, ..Impairment::default() },
+                )
             }),
         },
         Row {
@@ -31,7 +35,7 @@ pub(super) fn rows() -> Vec<Row> {
             scaled: SCALED,
             seconds: [145, 630],
             play: Play::Own(|run, name| {
-                lossy(run, name, Weather { loss: 0.35, ..Weather::default() })
+                lossy(run, name, Impairment { loss: 0.35, ..Impairment::default() })
             }),
         },
         Row {
@@ -40,7 +44,11 @@ pub(super) fn rows() -> Vec<Row> {
             scaled: SCALED,
             seconds: [145, 630],
             play: Play::Own(|run, name| {
-                lossy(run, name, Weather { loss: 0.25, loss_back: 0.25, ..Weather::default() })
+                lossy(
+                    run,
+                    name,
+                    Impairment { loss: 0.25, loss_back: 0.25, ..Impairment::default() },
+                )
             }),
         },
         Row {
@@ -60,7 +68,7 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-fn lossy(run: &Run, name: &str, weather: Weather) -> Result<Finding, String> {
+fn lossy(run: &Run, name: &str, weather: Impairment) -> Result<Finding, String> {
     let settings = if run.full {
         Settings::default()
     } else {
@@ -84,7 +92,7 @@ fn lossy_heartbeats(run: &Run, name: &str) -> Result<Finding, String> {
     let (probe, heartbeat) = (Duration::from_secs(1), Duration::from_secs(5));
     let timeout = Duration::from_secs(8);
     let settings = Settings { heartbeat, timeout, probe, ..Settings::default() };
-    let weather = Weather { loss: 0.35, ..Weather::default() };
+    let weather = Impairment { loss: 0.35, ..Impairment::default() };
     let (mut finding, incidents) = play_loss(run, name, &settings, weather)?;
     for incident in incidents {
         let (what, downtime) = (Expected::of(&incident), incident.downtime());
@@ -99,20 +107,20 @@ fn play_loss(
     run: &Run,
     name: &str,
     settings: &Settings,
-    weather: Weather,
+    weather: Impairment,
 ) -> Result<(Finding, Vec<Incident>), String> {
     let mut stage = Stage::build(run, name)?;
     stage.world.insert_forwarder(SEED).map_err(|error| format!("the forwarder: {error}"))?;
     stage.world.wait_until_working()?;
     stage.start(settings)?;
     stage.wait_until_up()?;
-    stage.strike(Fault::Line(weather))?;
+    stage.inject(Fault::Line(weather))?;
     stage.sleep(Duration::from_secs(if run.full { 600 } else { 120 }))?;
     let count = stage.world.forwarder().count();
     let records = stage.finish()?;
     let mut finding = Finding::default();
     finding.notes.push(format!("the connection lost {} of {} packets", count.lost, count.sent));
-    Ok((finding, stories(&records).into_iter().map(|story| story.newest).collect()))
+    Ok((finding, recorded_incidents(&records).into_iter().map(|story| story.newest).collect()))
 }
 
 fn anchor_dead(run: &Run, name: &str) -> Result<Finding, String> {
@@ -122,7 +130,7 @@ fn anchor_dead(run: &Run, name: &str) -> Result<Finding, String> {
     stage.wait_until_up()?;
     // The quality is that of the last five minutes, and is not reported before.
     stage.sleep(Duration::from_mins(3))?;
-    stage.strike(Fault::OneAnchorDead)?;
+    stage.inject(Fault::OneAnchorDead)?;
     stage.sleep(Duration::from_mins(2))?;
     stage.repair(Fault::OneAnchorDead)?;
     stage.sleep(Duration::from_secs(40))?;

@@ -11,7 +11,7 @@ use ispmon_agent::{
 use crate::play::{
     finding::{Expected, Finding, Measure, difference},
     settings::Settings,
-    stage::{Run, Stage, list, stories},
+    stage::{Run, Stage, list, recorded_incidents},
 };
 
 /// Settings of rows in which the connection comes up after a start.
@@ -56,7 +56,7 @@ pub(super) fn until_ended(stage: &mut Stage<'_>) -> Result<(), String> {
 
 /// Compares the one outage in the journal with the truth.
 pub(super) fn compare(records: &[Record], truth: &Truth) -> Result<(Finding, Incident), String> {
-    let stories = stories(records);
+    let stories = recorded_incidents(records);
     let [story] = stories.as_slice() else {
         return Err(format!("expected one incident, got {}", list(&stories)));
     };

@@ -9,7 +9,7 @@ use crate::play::{
     finding::{Expected, Finding, Measure, difference},
     rows::{Play, Row},
     settings::Settings,
-    stage::{Run, Stage, stories},
+    stage::{Run, Stage, recorded_incidents},
 };
 
 pub(super) fn rows() -> Vec<Row> {
@@ -33,7 +33,7 @@ fn unstable(run: &Run, name: &str) -> Result<Finding, String> {
     let mut first = None;
     let mut down = Duration::ZERO;
     for _ in 0..times {
-        let broken = stage.strike_unseen(Fault::IspSilent)?;
+        let broken = stage.inject_unverified(Fault::IspSilent)?;
         first.get_or_insert(broken);
         stage.sleep_until(broken + gone)?;
         let whole = stage.repair(Fault::IspSilent)?;
@@ -46,7 +46,7 @@ fn unstable(run: &Run, name: &str) -> Result<Finding, String> {
             story.newest.cause == Cause::Unstable && story.newest.ended.is_some()
         })?;
     }
-    let stories = stories(&stage.finish()?);
+    let stories = recorded_incidents(&stage.finish()?);
     let expected = Expected::new(Cause::Unstable, Some(Party::Provider), Scope::Internet);
     let mut finding = Finding { expected: Some(expected), ..Finding::default() };
     let plain = stories.iter().filter(|story| story.newest.cause == Cause::Isp).count();

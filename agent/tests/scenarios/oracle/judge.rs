@@ -6,8 +6,8 @@ use ispmon_agent::{
 };
 
 use super::{
-    sketch::{Beating, Fault, Sketch, What},
-    witness::{Seen, Stretch, witness},
+    sketch::{Fault, HeartbeatPath, RandomWorld, WorldCondition},
+    witness::{Detection, Stretch, witness},
 };
 use crate::{
     caught,
@@ -32,18 +32,18 @@ pub(super) struct Violation {
 }
 
 /// Runs a world, and returns the violations in its journal, including a broken invariant.
-pub(super) fn broken(sketch: &Sketch) -> Vec<Violation> {
+pub(super) fn broken(sketch: &RandomWorld) -> Vec<Violation> {
     caught(|| compare_with(sketch, sketch))
         .unwrap_or_else(|details| vec![Violation { rule: "invariants hold", details }])
 }
 
 /// Runs a world, and prints all evidence that the machine receives.
-pub(super) fn trace(sketch: &Sketch) {
+pub(super) fn trace(sketch: &RandomWorld) {
     let _ = caught(|| player::play(&Plot { traced: true, ..sketch.plot() }));
 }
 
 /// Runs the world `played`, and judges its journal by the truth of the world `known`.
-pub(super) fn compare_with(known: &Sketch, played: &Sketch) -> Vec<Violation> {
+pub(super) fn compare_with(known: &RandomWorld, played: &RandomWorld) -> Vec<Violation> {
     let mut judge = Judge::new(known);
     let mut plot = played.plot();
     plot.checkpoints = judge.checkpoints();
@@ -57,7 +57,7 @@ struct Run {
     from: u64,
     to: u64,
     /// The failure in it that is hardest to detect.
-    seen: Seen,
+    seen: Detection,
     /// The cause of the failure, if it is certain.
     cause: Option<(Cause, Party)>,
 }
@@ -76,7 +76,7 @@ enum Must {
 mod truth;
 
 struct Judge<'a> {
-    sketch: &'a Sketch,
+    sketch: &'a RandomWorld,
     stretches: Vec<Stretch>,
     musts: Vec<(u64, Must)>,
     down: Vec<Run>,
@@ -85,12 +85,12 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(sketch: &'a Sketch) -> Self {
+    fn new(sketch: &'a RandomWorld) -> Self {
         let stretches = witness(sketch);
-        let down = runs(&stretches, |at| at.watched && at.internet == Some(false));
+        let down = runs(&stretches, |at| at.monitored && at.internet == Some(false));
         let family_down = PerFamily::from_fn(|family| {
             runs(&stretches, |at| {
-                at.watched && at.internet == Some(true) && at.works[family] == Some(false)
+                at.monitored && at.internet == Some(true) && at.works[family] == Some(false)
             })
         });
         let mut judge =
@@ -104,9 +104,9 @@ impl<'a> Judge<'a> {
     }
 
     /// How long it may take until a failure is detected that takes this evidence.
-    fn lag(&self, seen: Seen, family: Option<Family>) -> u64 {
+    fn lag(&self, seen: Detection, family: Option<Family>) -> u64 {
         // A heartbeat every minute with jitter, or a proof every minute; each may wait for its end.
-        let proof = match (self.sketch.setup.beating, family) {
+        let proof = match (self.sketch.setup.heartbeats, family) {
             // A family that no heartbeat travels on.
             (_, Some(_)) => 5 * MINUTE + 10 * SECOND,
             _ => 66 * SECOND + 10 * SECOND,
@@ -116,20 +116,20 @@ impl<'a> Judge<'a> {
         let look_up = self.look_up();
         match seen {
             // An anchor whose address the router owns answers in its turn.
-            Seen::ByProbes => {
-                let owned = |fault: &&Fault| matches!(fault.what, What::Owned(_));
+            Detection::ByProbes => {
+                let owned = |fault: &&Fault| matches!(fault.what, WorldCondition::Owned(_));
                 let owned = self.sketch.faults.iter().filter(owned).count() as u64;
                 self.sketch.setup.interval_ms * (1 + owned.min(2)) + SECOND
             }
-            Seen::ByProofs => proof + SECOND,
-            Seen::ByHeartbeats => heartbeats,
-            Seen::ByLookups => proof + look_up + SECOND,
-            Seen::BySlowLookups => proof + 4 * look_up + SECOND,
+            Detection::ByProofs => proof + SECOND,
+            Detection::ByHeartbeats => heartbeats,
+            Detection::ByLookups => proof + look_up + SECOND,
+            Detection::BySlowLookups => proof + 4 * look_up + SECOND,
         }
     }
 
     /// The time by which a failure that starts at `run.from` must be recorded.
-    fn known(&self, run: Run, family: Option<Family>) -> u64 {
+    fn recorded_by(&self, run: Run, family: Option<Family>) -> u64 {
         let lag = self.lag(run.seen, family);
         let known = run.from + KNOWN_WITHIN.max(9 * SECOND + lag);
         // In a grace period no incident opens.
@@ -142,11 +142,11 @@ impl<'a> Judge<'a> {
     /// The grace period in which a failure started, or which started before the failure was recorded.
     fn unsettled(&self, run: Run, known: u64) -> Option<&Stretch> {
         let worked = self.stretches.iter().rfind(|at| {
-            at.to <= run.from && at.fine == Some(true) && at.to - at.from >= 3 * SECOND
+            at.to <= run.from && at.all_work == Some(true) && at.to - at.from >= 3 * SECOND
         });
         let since =
             worked.map_or(0, |worked| worked.from).max(run.from.saturating_sub(self.grace()));
-        self.stretches.iter().find(|at| at.unsettled && at.from >= since && at.from <= known)
+        self.stretches.iter().find(|at| at.in_grace && at.from >= since && at.from <= known)
     }
 
     /// Duration of a lookup without an answer.
@@ -156,7 +156,7 @@ impl<'a> Judge<'a> {
 
     fn grace(&self) -> u64 {
         let set = self.sketch.faults.iter().filter_map(|fault| match fault.what {
-            What::Grace(grace) => Some(grace),
+            WorldCondition::Grace(grace) => Some(grace),
             _ => None,
         });
         set.chain([self.sketch.setup.grace_ms]).max().unwrap_or(0)
@@ -165,7 +165,7 @@ impl<'a> Judge<'a> {
     fn expect(&mut self) {
         let mut musts = Vec::new();
         for run in &self.down {
-            let known = self.known(*run, None);
+            let known = self.recorded_by(*run, None);
             for at in [known, known.midpoint(run.to), run.to.saturating_sub(BLUR)] {
                 if known <= at && at < run.to {
                     musts.push((at, Must::ShowOutage(Scope::Internet, *run)));
@@ -174,7 +174,7 @@ impl<'a> Judge<'a> {
         }
         for (family, runs) in &self.family_down {
             for run in runs {
-                let known = self.known(*run, Some(family));
+                let known = self.recorded_by(*run, Some(family));
                 for at in [known, known.midpoint(run.to), run.to.saturating_sub(BLUR)] {
                     if known <= at && at < run.to {
                         musts.push((at, Must::ShowOutage(family.into(), *run)));
@@ -182,12 +182,12 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        let fine = |at: &Stretch| at.watched && at.fine == Some(true);
+        let fine = |at: &Stretch| at.monitored && at.all_work == Some(true);
         for run in runs(&self.stretches, fine) {
             let before = self.stretches.iter().find(|at| at.to == run.from);
             let slow = match before.map(|before| before.seen) {
-                Some(Seen::BySlowLookups) => self.look_up(),
-                Some(Seen::ByHeartbeats) => 35 * SECOND,
+                Some(Detection::BySlowLookups) => self.look_up(),
+                Some(Detection::ByHeartbeats) => 35 * SECOND,
                 _ => 0,
             };
             let known = run.from + KNOWN_WITHIN + slow;
@@ -197,7 +197,8 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        let can_fail = matches!(self.sketch.setup.beating, Beating::Https | Beating::Plain);
+        let can_fail =
+            matches!(self.sketch.setup.heartbeats, HeartbeatPath::Https | HeartbeatPath::Plain);
         let delivered = |at: &Stretch| fine(at) && at.endpoint == Some(true) && at.loss == 0;
         for run in runs(&self.stretches, delivered) {
             let known = run.from + 90 * SECOND;
@@ -231,7 +232,7 @@ impl<'a> Judge<'a> {
 
     fn compare(&mut self, plot: &Plot, outcome: &Outcome) {
         self.compare_shown(outcome);
-        self.compare_asked(plot, outcome);
+        self.compare_probed(plot, outcome);
         let incidents = recorded(outcome);
         for incident in incidents.iter().filter(|incident| incident.scope.is_connectivity()) {
             self.compare_downtime(incident, outcome);
@@ -245,7 +246,7 @@ impl<'a> Judge<'a> {
     /// Liveness: the state that is shown at each time.
     fn compare_shown(&mut self, outcome: &Outcome) {
         for (at, must) in std::mem::take(&mut self.musts) {
-            let Some((_, view)) = outcome.views.iter().find(|(shown, _)| *shown == at) else {
+            let Some((_, view)) = outcome.snapshots.iter().find(|(shown, _)| *shown == at) else {
                 continue;
             };
             let line = view.incidents.iter().find(|open| open.scope.is_connectivity());
@@ -256,7 +257,7 @@ impl<'a> Judge<'a> {
             };
             let (rule, run, holds) = match must {
                 Must::ShowOutage(Scope::Internet, run) => {
-                    let claims_up = run.seen <= Seen::ByProofs && is_one_up(view);
+                    let claims_up = run.seen <= Detection::ByProofs && is_one_up(view);
                     let holds = is_down(Scope::Internet) && !claims_up;
                     ("an outage is in the journal", run, holds)
                 }
@@ -288,10 +289,10 @@ impl<'a> Judge<'a> {
     }
 
     /// Liveness: the agent still probes.
-    fn compare_asked(&mut self, plot: &Plot, outcome: &Outcome) {
+    fn compare_probed(&mut self, plot: &Plot, outcome: &Outcome) {
         let most = plot.interval_ms + SECOND;
-        if outcome.blindness.0 > most {
-            let (lasted, until) = outcome.blindness;
+        if outcome.longest_link_silence.0 > most {
+            let (lasted, until) = outcome.longest_link_silence;
             self.report(
                 "links are queried",
                 format!("for {lasted} ms until {until} ms without a query"),
@@ -321,7 +322,7 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
             |cause: Option<(Cause, Party)>| cause.is_some_and(|(cause, _)| cause == Cause::Dns);
         let is_new = |last: &Run| {
             last.cause != run.cause && (fails(last.cause) || fails(run.cause))
-                || (last.seen < Seen::ByLookups) != (run.seen < Seen::ByLookups)
+                || (last.seen < Detection::ByLookups) != (run.seen < Detection::ByLookups)
         };
         match runs.last_mut() {
             // On another network the failure of a family must be detected anew.
@@ -361,7 +362,7 @@ fn recorded(outcome: &Outcome) -> Vec<Incident> {
     incidents
 }
 
-fn line(incident: &Incident, outcome: &Outcome) -> String {
+fn text_line(incident: &Incident, outcome: &Outcome) -> String {
     let segments: Vec<_> = incident
         .segments
         .iter()

@@ -2,13 +2,13 @@
 
 use super::{
     judge,
-    sketch::{Sketch, What},
+    sketch::{RandomWorld, WorldCondition},
 };
 
 /// Returns the smallest world found.
-pub(super) fn shrink(mut sketch: Sketch, rule: &str) -> Sketch {
+pub(super) fn shrink(mut sketch: RandomWorld, rule: &str) -> RandomWorld {
     let fails =
-        |sketch: &Sketch| judge::broken(sketch).iter().any(|violation| violation.rule == rule);
+        |sketch: &RandomWorld| judge::broken(sketch).iter().any(|violation| violation.rule == rule);
     loop {
         let smaller = candidates(&sketch).into_iter().find(|smaller| fails(smaller));
         match smaller {
@@ -18,7 +18,7 @@ pub(super) fn shrink(mut sketch: Sketch, rule: &str) -> Sketch {
     }
 }
 
-fn candidates(sketch: &Sketch) -> Vec<Sketch> {
+fn candidates(sketch: &RandomWorld) -> Vec<RandomWorld> {
     let mut candidates = Vec::new();
     // Keep one half of the faults first, then drop one at a time.
     let half = sketch.faults.len() / 2;
@@ -34,14 +34,14 @@ fn candidates(sketch: &Sketch) -> Vec<Sketch> {
         smaller.faults.remove(index);
         candidates.push(smaller);
     }
-    let simple = |change: fn(&mut Sketch)| {
+    let simple = |change: fn(&mut RandomWorld)| {
         let mut simpler = sketch.clone();
         change(&mut simpler);
         simpler
     };
     let setup = &sketch.setup;
     if setup.servers > 1
-        && !sketch.faults.iter().any(|fault| matches!(fault.what, What::NameServer(..)))
+        && !sketch.faults.iter().any(|fault| matches!(fault.what, WorldCondition::NameServer(..)))
     {
         candidates.push(simple(|sketch| sketch.setup.servers = 1));
     }

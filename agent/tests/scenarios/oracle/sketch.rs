@@ -10,7 +10,7 @@ use ispmon_agent::{
 };
 
 use crate::{
-    player::{Beats, News, Plot},
+    player::{HeartbeatSchedule, News, Plot},
     timeline::Timeline,
     world::{
         ANCHORS, Anchors, DnsState, GatewayState, Heartbeat, LinkState, MacState, PortalState,
@@ -23,7 +23,7 @@ const MINUTE: u64 = 60 * SECOND;
 
 /// The path of heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beating {
+pub(super) enum HeartbeatPath {
     /// No heartbeats: local mode.
     None,
     Https,
@@ -42,7 +42,7 @@ pub(super) struct Setup {
     pub(super) families: Vec<Family>,
     /// IPv6 has a route, and has never worked.
     pub(super) ipv6_broken: bool,
-    pub(super) beating: Beating,
+    pub(super) heartbeats: HeartbeatPath,
     pub(super) tunnel: bool,
     /// Whether anchors are probed for proof.
     pub(super) tls: bool,
@@ -66,12 +66,12 @@ pub(super) struct Setup {
 pub(super) struct Fault {
     pub(super) from: u64,
     pub(super) to: u64,
-    pub(super) what: What,
+    pub(super) what: WorldCondition,
 }
 
 /// The condition.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum What {
+pub(super) enum WorldCondition {
     Link(Option<Family>, LinkState),
     Line(Option<Family>, Anchors),
     Anchor(usize, Anchors),
@@ -107,14 +107,14 @@ pub(super) enum What {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Sketch {
+pub(super) struct RandomWorld {
     pub(super) seed: u64,
     pub(super) lasts_ms: u64,
     pub(super) setup: Setup,
     pub(super) faults: Vec<Fault>,
 }
 
-impl Sketch {
+impl RandomWorld {
     /// Generates the world of a seed.
     pub(super) fn random(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
@@ -128,23 +128,25 @@ impl Sketch {
         let mut unmonitored_until = 0;
         while faults.len() < wanted {
             let lasts = length(&mut random);
-            let what = What::random(&setup, &mut random);
+            let what = WorldCondition::random(&setup, &mut random);
             let what = match what {
                 // Two overlapping gaps would be one.
-                What::Gap(_) if at < unmonitored_until => continue,
+                WorldCondition::Gap(_) if at < unmonitored_until => continue,
                 // The network would be unknown from the start.
-                What::Link(_, LinkState::Unknown) if at < 60 * SECOND => continue,
+                WorldCondition::Link(_, LinkState::Unknown) if at < 60 * SECOND => continue,
                 what => what,
             };
             let lasts = match what {
-                What::Gap(GapCause::Crashed | GapCause::PowerLost) => lasts.min(20 * MINUTE),
-                What::Loss(_) | What::Latency(_) => lasts.max(3 * MINUTE),
+                WorldCondition::Gap(GapCause::Crashed | GapCause::PowerLost) => {
+                    lasts.min(20 * MINUTE)
+                }
+                WorldCondition::Loss(_) | WorldCondition::Latency(_) => lasts.max(3 * MINUTE),
                 _ => lasts,
             };
-            if matches!(what, What::Gap(_)) {
+            if matches!(what, WorldCondition::Gap(_)) {
                 unmonitored_until = at + lasts + SECOND;
             }
-            let burst = random.u8(0..12) == 0 && !matches!(what, What::Gap(_));
+            let burst = random.u8(0..12) == 0 && !matches!(what, WorldCondition::Gap(_));
             let times = if burst { random.u64(6..20) } else { 1 };
             let lasts = if burst { lasts.min(2 * MINUTE) } else { lasts };
             let pause = random.u64(4 * SECOND..2 * MINUTE);
@@ -187,7 +189,7 @@ impl Sketch {
     }
 
     /// Whether a condition like this holds at a time.
-    pub(super) fn is(&self, at: u64, like: impl Fn(&What) -> bool) -> bool {
+    pub(super) fn is(&self, at: u64, like: impl Fn(&WorldCondition) -> bool) -> bool {
         self.faults.iter().any(|fault| fault.from <= at && at < fault.to && like(&fault.what))
     }
 
@@ -207,16 +209,20 @@ impl Sketch {
         }
         for fault in &self.faults {
             match fault.what {
-                What::Clock => {
+                WorldCondition::Clock => {
                     news.push((fault.from, News::ClockImplausible(true)));
                     news.push((fault.to, News::ClockImplausible(false)));
                 }
-                What::ClockStep(by_s) => news.push((fault.from, News::ClockStep(by_s * 1_000))),
-                What::Grace(grace) => {
+                WorldCondition::ClockStep(by_s) => {
+                    news.push((fault.from, News::ClockStep(by_s * 1_000)));
+                }
+                WorldCondition::Grace(grace) => {
                     news.push((fault.from, News::Grace(Duration::from_millis(grace))));
                 }
-                What::NoIpv6Anchors => news.push((fault.from, News::NoAnchors(Family::Ipv6))),
-                What::Gap(cause) => news.push((fault.from, News::Gap(cause, fault.to))),
+                WorldCondition::NoIpv6Anchors => {
+                    news.push((fault.from, News::NoAnchors(Family::Ipv6)));
+                }
+                WorldCondition::Gap(cause) => news.push((fault.from, News::Gap(cause, fault.to))),
                 _ => {}
             }
         }
@@ -226,7 +232,11 @@ impl Sketch {
             lasts_ms: self.lasts_ms,
             timeline: Timeline(timeline),
             news,
-            beats: if self.setup.beating == Beating::None { Beats::None } else { Beats::Random },
+            heartbeats: if self.setup.heartbeats == HeartbeatPath::None {
+                HeartbeatSchedule::None
+            } else {
+                HeartbeatSchedule::Random
+            },
             interval_ms: self.setup.interval_ms,
             settings: MachineSettings {
                 grace: Duration::from_millis(self.setup.grace_ms),
@@ -269,23 +279,23 @@ impl Setup {
         let beating = choose(
             random,
             &[
-                Beating::Https,
-                Beating::Https,
-                Beating::Https,
-                Beating::None,
-                Beating::Plain,
-                Beating::Nearby,
-                Beating::Proxied,
+                HeartbeatPath::Https,
+                HeartbeatPath::Https,
+                HeartbeatPath::Https,
+                HeartbeatPath::None,
+                HeartbeatPath::Plain,
+                HeartbeatPath::Nearby,
+                HeartbeatPath::Proxied,
             ],
         );
         Self {
             ipv6_broken: both && random.u8(0..8) == 0,
-            beating,
+            heartbeats: beating,
             tunnel: random.u8(0..8) == 0,
             // Without proof, IPv6 is not judged beside IPv4.
             tls: both || random.u8(0..10) != 0,
             own_path: (random.u8(0..10) == 0).then(|| random.usize(0..ANCHORS)),
-            anchors_blocked: beating == Beating::Proxied && random.u8(0..4) == 0,
+            anchors_blocked: beating == HeartbeatPath::Proxied && random.u8(0..4) == 0,
             interval_ms: choose(random, &[5, 5, 5, 5, 2, 10, 30]) * SECOND,
             servers: random.usize(1..4),
             servers_of: choose(
@@ -315,7 +325,7 @@ impl Setup {
         for (family, state) in &mut world.families {
             state.tls = [self.tls; ANCHORS];
             if self.ipv6_broken && family == Family::Ipv6 {
-                state.line = Anchors::Silent;
+                state.path = Anchors::Silent;
             }
             if let Some(anchor) = self.own_path {
                 state.own_path[anchor] = true;
@@ -330,16 +340,16 @@ impl Setup {
         if !self.router_answers {
             world.gateway = GatewayState::Silent;
         }
-        world.heartbeat_proves = self.beating != Beating::Plain;
-        world.proxied = self.beating == Beating::Proxied;
-        if self.beating == Beating::Nearby {
+        world.heartbeat_proves = self.heartbeats != HeartbeatPath::Plain;
+        world.proxied = self.heartbeats == HeartbeatPath::Proxied;
+        if self.heartbeats == HeartbeatPath::Nearby {
             world.heartbeat = Heartbeat::DeliveredNearby;
         }
         world
     }
 }
 
-impl What {
+impl WorldCondition {
     fn random(setup: &Setup, random: &mut Rng) -> Self {
         let family = if setup.families.len() == 2 {
             choose(random, &[None, Some(Family::Ipv4), Some(Family::Ipv6)])
@@ -423,7 +433,7 @@ impl What {
         let lines = |world: &mut World, family: Option<Family>, line| {
             for (of, state) in &mut world.families {
                 if family.is_none_or(|family| family == of) {
-                    state.line = line;
+                    state.path = line;
                 }
             }
         };
@@ -495,7 +505,7 @@ impl What {
     }
 }
 
-impl fmt::Display for Sketch {
+impl fmt::Display for RandomWorld {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "seed {}, {:?}", self.seed, self.setup)?;
         for Fault { from, to, what } in &self.faults {

@@ -6,7 +6,7 @@ use ispmon_agent::{
     probe::{Family, PerFamily},
 };
 
-use super::sketch::{Beating, Fault, Sketch, What};
+use super::sketch::{Fault, HeartbeatPath, RandomWorld, WorldCondition};
 use crate::world::{
     ANCHORS, Anchors, DnsState, GatewayState, LinkState, PortalState, StubState, World,
 };
@@ -23,17 +23,17 @@ pub(super) struct Stretch {
     pub(super) from: u64,
     pub(super) to: u64,
     /// Whether the agent monitors, and can send probes.
-    pub(super) watched: bool,
+    pub(super) monitored: bool,
     /// Whether the internet is reachable.
     pub(super) internet: Option<bool>,
     /// Whether each family works; `None` also for a family that is not judged.
     pub(super) works: PerFamily<Option<bool>>,
     /// Whether every judged part works.
-    pub(super) fine: Option<bool>,
+    pub(super) all_work: Option<bool>,
     /// Cause and party of the failure, while the internet is down.
     pub(super) cause: Option<(Cause, Party)>,
     /// The evidence that it takes to detect the failure.
-    pub(super) seen: Seen,
+    pub(super) seen: Detection,
     /// Whether every anchor answers that the connection lets through.
     pub(super) anchors: bool,
     /// Whether the endpoint responds correctly.
@@ -41,17 +41,17 @@ pub(super) struct Stretch {
     pub(super) loss: u8,
     pub(super) latency_ms: u64,
     /// A link or a network came up at its start, or monitoring started.
-    pub(super) unsettled: bool,
+    pub(super) in_grace: bool,
     /// The device changed to another network at its start.
     pub(super) moved: bool,
     /// All judged families fail, and heartbeats may pass by one that is not judged.
-    pub(super) carried: bool,
+    pub(super) may_be_carried: bool,
 }
 
 /// The evidence that it takes to detect a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(clippy::enum_variant_names, reason = "each reads as a sentence")]
-pub(super) enum Seen {
+pub(super) enum Detection {
     /// A contact.
     ByProbes,
     /// A proof.
@@ -72,12 +72,12 @@ enum Condition {
     Works,
     /// No link, or prohibited by the device itself.
     NoLink(Cause),
-    Dead(Seen),
+    Dead(Detection),
     Unknown,
 }
 
 /// Derives the stretches of a world.
-pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
+pub(super) fn witness(sketch: &RandomWorld) -> Vec<Stretch> {
     let plot = sketch.plot();
     let boundaries = sketch.boundaries();
     let ends = boundaries.iter().skip(1).copied().chain([sketch.lasts_ms]);
@@ -87,13 +87,13 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
     let mut known = PerFamily { ipv4: false, ipv6: false };
     for (from, to) in boundaries.iter().copied().zip(ends) {
         let world = plot.timeline.at(from);
-        let is_gap = sketch.is(from, |what| matches!(what, What::Gap(_)));
+        let is_gap = sketch.is(from, |what| matches!(what, WorldCondition::Gap(_)));
         let watched = !is_gap && world.local_failure.is_none();
         let elsewhere = world.network != 0;
         let no_ipv6 = sketch
             .faults
             .iter()
-            .any(|fault| fault.what == What::NoIpv6Anchors && fault.from <= from);
+            .any(|fault| fault.what == WorldCondition::NoIpv6Anchors && fault.from <= from);
         let moment = Moment { sketch, world, from, known, elsewhere };
         let conditions = PerFamily::from_fn(|family| {
             if no_ipv6 && family == Family::Ipv6 {
@@ -103,7 +103,7 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             }
         });
         let mut stretch = judge(sketch, world, conditions);
-        (stretch.from, stretch.to, stretch.watched) = (from, to, watched);
+        (stretch.from, stretch.to, stretch.monitored) = (from, to, watched);
         moment.forget_what_is_unknown(&mut stretch, conditions);
         // Anchors that another host answered for fall silent again: the cause is uncertain until the
         // next heartbeat.
@@ -111,21 +111,22 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             && stretches.last().is_none_or(|last| last.internet != Some(true))
         {
             stretch.internet = stretch.internet.filter(|works| !works);
-            stretch.fine = stretch.fine.filter(|fine| !fine);
+            stretch.all_work = stretch.all_work.filter(|fine| !fine);
         }
         // Anchors that fail while heartbeats pass by a family that is not judged count as blocked: the
         // heartbeats show that they fail too.
         if stretch.internet == Some(false)
             && stretches.last().is_some_and(|last| {
-                last.carried || last.internet == Some(false) && last.seen == Seen::ByHeartbeats
+                last.may_be_carried
+                    || last.internet == Some(false) && last.seen == Detection::ByHeartbeats
             })
         {
-            stretch.seen = stretch.seen.max(Seen::ByHeartbeats);
+            stretch.seen = stretch.seen.max(Detection::ByHeartbeats);
         }
         let before = from.checked_sub(1).map(|before| plot.timeline.at(before));
         stretch.moved = before.is_some_and(|before| before.network != world.network);
-        let resumed = stretches.last().is_none_or(|last| !last.watched) && watched;
-        stretch.unsettled = resumed
+        let resumed = stretches.last().is_none_or(|last| !last.monitored) && watched;
+        stretch.in_grace = resumed
             || before.is_some_and(|before| {
                 Family::BOTH.iter().any(|family| {
                     let (old, new) = (before.link(*family), world.link(*family));
@@ -136,8 +137,7 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         for (family, learned) in &mut learned {
             let works = watched && conditions[family] == Condition::Works && !elsewhere;
             // Without a fresh round, only the proof of every five minutes shows it.
-            let worth =
-                if stretch.unsettled || *learned > 0 { to - from } else { (to - from) / 40 };
+            let worth = if stretch.in_grace || *learned > 0 { to - from } else { (to - from) / 40 };
             *learned = if works { *learned + worth } else { 0 };
             known[family] |= *learned >= LEARNED_MS;
         }
@@ -148,7 +148,7 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
 
 /// The world at one moment, and what the agent may have learned of it until then.
 struct Moment<'a> {
-    sketch: &'a Sketch,
+    sketch: &'a RandomWorld,
     world: &'a World,
     from: u64,
     /// The families that have proved themselves on the first network.
@@ -171,7 +171,7 @@ impl Moment<'_> {
         match condition(self.world, family) {
             // Where nothing has ever proved itself, contact decides.
             Condition::Dead(seen)
-                if !self.has_proved(family) && (seen == Seen::ByProofs || is_owned) =>
+                if !self.has_proved(family) && (seen == Detection::ByProofs || is_owned) =>
             {
                 Condition::Unknown
             }
@@ -190,18 +190,18 @@ impl Moment<'_> {
         if names_of(self.world) != Some(false) {
             return;
         }
-        let is_line = stretch.seen < Seen::ByLookups;
+        let is_line = stretch.seen < Detection::ByLookups;
         // With an impossible clock, a validating resolver fails.
-        if self.sketch.is(self.from, |what| *what == What::Clock) {
+        if self.sketch.is(self.from, |what| *what == WorldCondition::Clock) {
             stretch.internet = stretch.internet.filter(|_| is_line);
-            (stretch.fine, stretch.cause) = (None, None);
+            (stretch.all_work, stretch.cause) = (None, None);
         }
         // With packet loss, a resolver may fail because of that.
         let mut families = self.world.families.iter();
         if self.world.stub != StubState::Alive && families.any(|(_, state)| state.loss_percent > 0)
         {
             stretch.internet = stretch.internet.filter(|_| is_line);
-            stretch.fine = stretch.fine.filter(|fine| *fine);
+            stretch.all_work = stretch.all_work.filter(|fine| *fine);
         }
     }
 
@@ -212,19 +212,19 @@ impl Moment<'_> {
             if conditions[family] != Condition::Absent {
                 continue;
             }
-            if !(state.can_send() && state.line == Anchors::Answer) {
+            if !(state.can_send() && state.path == Anchors::Answer) {
                 stretch.endpoint = None;
             } else if stretch.internet == Some(false) {
-                (stretch.internet, stretch.carried) = (None, true);
+                (stretch.internet, stretch.may_be_carried) = (None, true);
             }
         }
         // Contact decides where IPv6 never worked and is the only family.
-        let ipv6 = self.world.families.ipv6.line;
+        let ipv6 = self.world.families.ipv6.path;
         if self.sketch.setup.ipv6_broken
             && conditions.ipv4 != Condition::Works
             && matches!(ipv6, Anchors::Impostor | Anchors::ImpostorHangs | Anchors::SmallOnly)
         {
-            (stretch.internet, stretch.fine) = (None, None);
+            (stretch.internet, stretch.all_work) = (None, None);
         }
         for (family, works) in &mut stretch.works {
             // A family that lost its route, or never worked here, may or may not be judged.
@@ -239,7 +239,7 @@ impl Moment<'_> {
             && !self.has_proved(Family::Ipv6)
             && !matches!(conditions.ipv4, Condition::Works | Condition::Absent)
         {
-            (stretch.internet, stretch.fine) = (None, None);
+            (stretch.internet, stretch.all_work) = (None, None);
         }
     }
 
@@ -251,7 +251,8 @@ impl Moment<'_> {
         let has_learned = setup.families.iter().all(|family| self.has_proved(*family));
         // A device that never had a route may be on any network, and IPv6 that never worked is the only
         // family left if IPv4 has not worked either.
-        let moved = |fault: &Fault| fault.what == What::OtherNetwork && fault.from <= self.from;
+        let moved =
+            |fault: &Fault| fault.what == WorldCondition::OtherNetwork && fault.from <= self.from;
         let has_moved = self.sketch.faults.iter().any(moved);
         let is_lost = setup.families == [Family::Ipv6] && !self.known.ipv6
             || setup.ipv6_broken && (!self.known.ipv4 || has_moved);
@@ -270,16 +271,16 @@ fn condition(world: &World, family: Family) -> Condition {
             return Condition::NoLink(Cause::Link);
         }
     }
-    match state.line {
+    match state.path {
         // With TLS a round detects an address that the router owns; without, nothing does.
         _ if state.owned.contains(&true) && !state.tls[0] => Condition::Unknown,
         Anchors::Forbidden | Anchors::Silent | Anchors::Refuse | Anchors::Unreachable => {
-            Condition::Dead(Seen::ByProbes)
+            Condition::Dead(Detection::ByProbes)
         }
         // With contact alone, nothing detects it.
-        _ if !state.tls[0] && state.line != Anchors::Answer => Condition::Unknown,
+        _ if !state.tls[0] && state.path != Anchors::Answer => Condition::Unknown,
         Anchors::Impostor | Anchors::ImpostorHangs | Anchors::SmallOnly => {
-            Condition::Dead(Seen::ByProofs)
+            Condition::Dead(Detection::ByProofs)
         }
         Anchors::OnLink => Condition::Unknown,
         Anchors::Answer => {
@@ -299,7 +300,7 @@ fn condition(world: &World, family: Family) -> Condition {
 }
 
 /// Derives a stretch from the states of the families.
-fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> Stretch {
+fn judge(sketch: &RandomWorld, world: &World, conditions: PerFamily<Condition>) -> Stretch {
     let judged: Vec<_> = conditions
         .iter()
         .map(|(_, condition)| *condition)
@@ -315,8 +316,10 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     let all_dead = all(|c| matches!(c, Condition::Dead(_) | Condition::NoLink(_)));
     let names = names(sketch, world);
     let hardest = |blocked: bool| {
-        judged.iter().fold(Seen::ByProbes, |seen, condition| match condition {
-            Condition::Dead(_) | Condition::NoLink(_) if blocked => seen.max(Seen::ByHeartbeats),
+        judged.iter().fold(Detection::ByProbes, |seen, condition| match condition {
+            Condition::Dead(_) | Condition::NoLink(_) if blocked => {
+                seen.max(Detection::ByHeartbeats)
+            }
             Condition::Dead(by) => seen.max(*by),
             _ => seen,
         })
@@ -324,13 +327,13 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     let mut seen = hardest(false);
     if names_of(world) == Some(false) {
         let stub = world.stub != StubState::Alive;
-        seen = seen.max(if stub { Seen::BySlowLookups } else { Seen::ByLookups });
+        seen = seen.max(if stub { Detection::BySlowLookups } else { Detection::ByLookups });
     }
     let heartbeats_pass = sketch.setup.anchors_blocked
         && names_of(world) == Some(true)
         && sketch.setup.families.iter().all(|family| {
             let state = &world.families[*family];
-            state.can_send() && state.line == Anchors::Answer
+            state.can_send() && state.path == Anchors::Answer
         })
         && !matches!(world.endpoint, OutcomeKind::Failed(_))
         && world.portal == PortalState::Genuine;
@@ -364,10 +367,10 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     Stretch {
         from: 0,
         to: 0,
-        watched: true,
+        monitored: true,
         internet,
         works,
-        fine: fine.filter(|_| world.portal == PortalState::Genuine || internet == Some(false)),
+        all_work: fine.filter(|_| world.portal == PortalState::Genuine || internet == Some(false)),
         cause,
         seen,
         anchors: sketch.setup.families.iter().all(|family| {
@@ -378,9 +381,9 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
         endpoint: Some(world.endpoint == OutcomeKind::Delivered),
         loss: states().map(|state| state.loss_percent).max().unwrap_or(0),
         latency_ms: states().map(|state| state.latency_ms).max().unwrap_or(0),
-        unsettled: false,
+        in_grace: false,
         moved: false,
-        carried: false,
+        may_be_carried: false,
     }
 }
 
@@ -389,9 +392,9 @@ fn clock_fault() -> OutcomeKind {
 }
 
 /// Whether DNS works.
-fn names(sketch: &Sketch, world: &World) -> Option<bool> {
+fn names(sketch: &RandomWorld, world: &World) -> Option<bool> {
     // Through a proxy, heartbeats need no DNS, and nothing else has to.
-    let proxied = sketch.setup.beating == Beating::Proxied;
+    let proxied = sketch.setup.heartbeats == HeartbeatPath::Proxied;
     names_of(world).filter(|works| *works || !proxied)
 }
 
@@ -412,7 +415,7 @@ fn names_of(world: &World) -> Option<bool> {
 }
 
 /// The cause when no family works.
-fn cause(sketch: &Sketch, world: &World, judged: &[Condition]) -> Option<(Cause, Party)> {
+fn cause(sketch: &RandomWorld, world: &World, judged: &[Condition]) -> Option<(Cause, Party)> {
     let first = judged[0];
     if let Condition::NoLink(cause) = first {
         return judged.iter().all(|other| *other == first).then_some((cause, Party::Yours));
@@ -420,10 +423,10 @@ fn cause(sketch: &Sketch, world: &World, judged: &[Condition]) -> Option<(Cause,
     // The same must hold for all of them.
     let states: Vec<_> =
         sketch.setup.families.iter().map(|family| &world.families[*family]).collect();
-    if states.iter().any(|state| state.line != states[0].line || state.link != LinkState::Routed) {
+    if states.iter().any(|state| state.path != states[0].path || state.link != LinkState::Routed) {
         return None;
     }
-    if states[0].line == Anchors::Forbidden {
+    if states[0].path == Anchors::Forbidden {
         return Some((Cause::Firewall, Party::Yours));
     }
     if sketch.setup.ipv6_broken {

@@ -126,7 +126,7 @@ impl Player<'_> {
     pub(super) fn report_gateway(&mut self, family: Family, answer: RouterOutcome) {
         let at = self.stamp(self.now);
         let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, 0);
-        let beneath = self.world().beneath(family);
+        let beneath = self.world().underlay_network(family);
         self.learn(&Evidence::Gateway { family, answer, beneath, observation: seen });
     }
 
@@ -134,7 +134,7 @@ impl Player<'_> {
         let (answer, took) = self.plot.timeline.gateway(family, self.now);
         let at = self.stamp(self.now);
         let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, took);
-        let beneath = self.world().beneath(family);
+        let beneath = self.world().underlay_network(family);
         let evidence = Evidence::Gateway { family, answer, beneath, observation: seen };
         self.answer(took, vec![evidence], DueProbe::Gateway(family));
     }

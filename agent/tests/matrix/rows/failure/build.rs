@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ispmon_agent::outage::{Cause, Party, Scope};
 
-use super::{Failure, Witness};
+use super::{Failure, FirstSign};
 use crate::play::{
     fault::Fault,
     finding::Expected,
@@ -27,7 +27,7 @@ pub(super) fn hasty(_full: bool) -> Settings {
 }
 
 /// A heartbeat every 5 s with a timeout of 8 s, so that the row does not wait long for a failed one.
-pub(super) fn beating(full: bool) -> Settings {
+pub(super) fn frequent_heartbeats(full: bool) -> Settings {
     if full {
         return Settings::default();
     }
@@ -39,15 +39,15 @@ pub(super) fn beating(full: bool) -> Settings {
 }
 
 /// The same, with a short grace period after the start.
-pub(super) fn beating_soon(full: bool) -> Settings {
+pub(super) fn frequent_heartbeats_soon(full: bool) -> Settings {
     let grace = if full { Duration::from_mins(1) } else { Duration::from_secs(10) };
-    Settings { grace, ..beating(full) }
+    Settings { grace, ..frequent_heartbeats(full) }
 }
 
-pub(super) const BEATING: &str = "heartbeat every 5 s, for at most 8 s";
+pub(super) const FREQUENT_HEARTBEATS: &str = "heartbeat every 5 s, for at most 8 s";
 
 /// A row whose failure the probes show.
-pub(super) fn probed(
+pub(super) fn shown_by_probes(
     name: &'static str,
     title: &'static str,
     fault: Fault,
@@ -61,8 +61,8 @@ pub(super) fn probed(
         prepare: |_world| Ok(()),
         fault,
         expected,
-        witness: Witness::Probes,
-        ends_with_beat: false,
+        witness: FirstSign::Probes,
+        ends_with_heartbeat: false,
         settings: defaults,
         adjust: |_settings| {},
         lasts,
@@ -71,36 +71,36 @@ pub(super) fn probed(
 }
 
 /// A row whose failure heartbeats show.
-pub(super) fn beaten(
+pub(super) fn shown_by_heartbeats(
     name: &'static str,
     title: &'static str,
     fault: Fault,
     cause: Cause,
     party: Option<Party>,
 ) -> Row {
-    let mut row = probed(name, title, fault, cause, party);
-    row.scaled = BEATING;
+    let mut row = shown_by_probes(name, title, fault, cause, party);
+    row.scaled = FREQUENT_HEARTBEATS;
     row.seconds = [60, 300];
     row.change(|failure| {
-        failure.witness = Witness::Beat;
-        failure.settings = beating;
+        failure.witness = FirstSign::Heartbeat;
+        failure.settings = frequent_heartbeats;
         failure.lasts = [Duration::from_secs(25), Duration::from_secs(150)];
     });
     row
 }
 
 /// A row whose failure an agent without heartbeats detects by its checks once a minute.
-pub(super) fn minutely(
+pub(super) fn shown_once_a_minute(
     name: &'static str,
     title: &'static str,
     fault: Fault,
     cause: Cause,
     party: Option<Party>,
 ) -> Row {
-    let mut row = probed(name, title, fault, cause, party).locally();
+    let mut row = shown_by_probes(name, title, fault, cause, party).locally();
     row.seconds = [115, 155];
     row.change(|failure| {
-        failure.witness = Witness::Minute;
+        failure.witness = FirstSign::Minute;
         // It may be detected late, and the first guess must not outlast it.
         failure.lasts = [Duration::from_secs(85), Duration::from_mins(2)];
     });
@@ -110,10 +110,10 @@ pub(super) fn minutely(
 /// A row in which only the endpoint fails.
 pub(super) fn endpoint(name: &'static str, title: &'static str, fault: Fault, cause: Cause) -> Row {
     let party = cause.party(ispmon_agent::outage::Party::Other);
-    let mut row = beaten(name, title, fault, cause, party);
+    let mut row = shown_by_heartbeats(name, title, fault, cause, party);
     row.change(|failure| {
-        failure.witness = Witness::TwoBeats;
-        failure.ends_with_beat = true;
+        failure.witness = FirstSign::TwoHeartbeats;
+        failure.ends_with_heartbeat = true;
         failure.expected.scope = Scope::Heartbeat;
     });
     row
@@ -121,7 +121,7 @@ pub(super) fn endpoint(name: &'static str, title: &'static str, fault: Fault, ca
 
 /// Sends heartbeats to a plain dead-man's switch without TLS, every 5 s.
 pub(super) fn plain_http(failure: &mut Failure) {
-    failure.settings = beating;
+    failure.settings = frequent_heartbeats;
     failure.adjust = |settings| settings.heartbeats = Heartbeats::PlainHttp;
 }
 

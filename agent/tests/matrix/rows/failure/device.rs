@@ -2,7 +2,7 @@
 
 use ispmon_agent::outage::{Cause, Party};
 
-use super::build::{YOURS, beaten, minutely, probed};
+use super::build::{YOURS, shown_by_heartbeats, shown_by_probes, shown_once_a_minute};
 use crate::play::{
     fault::Fault,
     rows::Row,
@@ -30,7 +30,7 @@ pub(super) fn rows() -> Vec<Row> {
             FirewallRejects,
         )
         .locally(),
-        beaten(
+        shown_by_heartbeats(
             "own-names",
             "The name server on the device itself stops.",
             OwnNamesGone,
@@ -41,7 +41,7 @@ pub(super) fn rows() -> Vec<Row> {
             failure.prepare = |world| world.serve_own_names();
             failure.adjust = |settings| settings.names = Names::Own;
         }),
-        minutely(
+        shown_once_a_minute(
             "own-names-local",
             "The same without heartbeats.",
             OwnNamesGone,
@@ -55,7 +55,7 @@ pub(super) fn rows() -> Vec<Row> {
                 settings.heartbeats = Heartbeats::Nowhere;
             };
         }),
-        probed(
+        shown_by_probes(
             "no-netlink",
             "The router dies, and the system denies the agent netlink.",
             RouterDead,
@@ -68,5 +68,5 @@ pub(super) fn rows() -> Vec<Row> {
 
 /// A row whose cause is the device's own packet filter.
 fn firewall(name: &'static str, title: &'static str, fault: Fault) -> Row {
-    probed(name, title, fault, Cause::Firewall, Some(Party::Yours))
+    shown_by_probes(name, title, fault, Cause::Firewall, Some(Party::Yours))
 }

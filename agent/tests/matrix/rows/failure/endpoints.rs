@@ -5,8 +5,8 @@ use std::time::Duration;
 use ispmon_agent::outage::Cause;
 
 use super::{
-    Witness,
-    build::{beating_soon, endpoint},
+    FirstSign,
+    build::{endpoint, frequent_heartbeats_soon},
 };
 use crate::play::{
     endpoint::{Certificate, Reply},
@@ -93,8 +93,8 @@ pub(super) fn rows() -> Vec<Row> {
             Cause::Clock,
         )
         .with(|failure| {
-            failure.witness = Witness::Beat;
-            failure.settings = beating_soon;
+            failure.witness = FirstSign::Heartbeat;
+            failure.settings = frequent_heartbeats_soon;
         }),
         endpoint(
             "credentials",

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use ispmon_agent::outage::Cause;
 
-use super::build::{PROVIDER, beaten, beating, minutely, plain_http, probed};
+use super::build::{
+    PROVIDER, frequent_heartbeats, plain_http, shown_by_heartbeats, shown_by_probes,
+    shown_once_a_minute,
+};
 use crate::play::{fault::Fault, rows::Row, settings::Heartbeats};
 
 /// All rows, in the order of the table.
@@ -14,61 +17,79 @@ pub(super) fn rows() -> Vec<Row> {
     };
     let isp = Cause::Isp;
     vec![
-        probed(
+        shown_by_probes(
             "impostor",
             "The connection fails behind a router that answers as 1.1.1.1.",
             RouterOwnsAnchor,
             isp,
             PROVIDER,
         ),
-        probed("impostor-local", "The same without heartbeats.", RouterOwnsAnchor, isp, PROVIDER)
-            .locally(),
-        beaten(
+        shown_by_probes(
+            "impostor-local",
+            "The same without heartbeats.",
+            RouterOwnsAnchor,
+            isp,
+            PROVIDER,
+        )
+        .locally(),
+        shown_by_heartbeats(
             "impostor-tls",
             "The connection fails behind a router that answers for all anchors, with TLS of its own.",
             RouterSpeaksTls,
             isp,
             PROVIDER,
         ),
-        minutely(
+        shown_once_a_minute(
             "impostor-tls-loc",
             "The same without heartbeats.",
             RouterSpeaksTls,
             isp,
             PROVIDER,
         ),
-        beaten(
+        shown_by_heartbeats(
             "proxy-accepts",
             "The connection fails behind a proxy that accepts every connection; lookups are answered.",
             ProxyAccepts,
             isp,
             PROVIDER,
         ),
-        minutely("proxy-acc-local", "The same without heartbeats.", ProxyAccepts, isp, PROVIDER),
-        beaten(
+        shown_once_a_minute(
+            "proxy-acc-local",
+            "The same without heartbeats.",
+            ProxyAccepts,
+            isp,
+            PROVIDER,
+        ),
+        shown_by_heartbeats(
             "small-packets",
             "Only packets of at most 500 bytes pass the provider.",
             SmallPacketsOnly,
             isp,
             PROVIDER,
         ),
-        minutely(
+        shown_once_a_minute(
             "small-pack-local",
             "The same without heartbeats.",
             SmallPacketsOnly,
             isp,
             PROVIDER,
         ),
-        probed(
+        shown_by_probes(
             "router-page",
             "The connection fails, and the router shows its own page for every name.",
             RouterPage,
             isp,
             PROVIDER,
         ),
-        probed("router-page-loc", "The same without heartbeats.", RouterPage, isp, PROVIDER)
-            .locally(),
-        probed(
+        shown_by_probes(
+            "router-page-loc",
+            "The same without heartbeats.",
+            RouterPage,
+            isp,
+            PROVIDER,
+        )
+        .locally(),
+        shown_by_probes(
             "router-page-http",
             "The same with heartbeats by plain HTTP, which the page answers with 200.",
             RouterPage,
@@ -76,7 +97,7 @@ pub(super) fn rows() -> Vec<Row> {
             PROVIDER,
         )
         .with(plain_http),
-        probed(
+        shown_by_probes(
             "home-endpoint",
             "The connection fails; heartbeats go to a server in the house by its global address.",
             IspSilent,
@@ -85,7 +106,7 @@ pub(super) fn rows() -> Vec<Row> {
         )
         .with(|failure| {
             failure.prepare = |world| world.insert_home_endpoint();
-            failure.settings = beating;
+            failure.settings = frequent_heartbeats;
             failure.adjust = |settings| settings.heartbeats = Heartbeats::AtHome;
             failure.lasts = [Duration::from_secs(50), Duration::from_mins(5)];
         })

@@ -2,7 +2,7 @@
 
 use ispmon_agent::outage::{Cause, Scope};
 
-use super::build::{PROVIDER, YOURS, hasty, probed};
+use super::build::{PROVIDER, YOURS, hasty, shown_by_probes};
 use crate::play::{fault::Fault, rows::Row, settings::Heartbeats, tunnel::Carries};
 
 /// All rows, in the order of the table.
@@ -17,17 +17,17 @@ fn whole() -> Vec<Row> {
         RouterResets,
     };
     vec![
-        probed("cable", "The cable is pulled.", CablePulled, Cause::Link, YOURS),
-        probed("no-address", "The device loses its addresses.", NoAddress, Cause::Link, YOURS),
-        probed("gateway", "The router dies.", RouterDead, Cause::Gateway, YOURS),
-        probed(
+        shown_by_probes("cable", "The cable is pulled.", CablePulled, Cause::Link, YOURS),
+        shown_by_probes("no-address", "The device loses its addresses.", NoAddress, Cause::Link, YOURS),
+        shown_by_probes("gateway", "The router dies.", RouterDead, Cause::Gateway, YOURS),
+        shown_by_probes(
             "gateway-known",
             "The router dies, but its entry in the neighbour table stays.",
             RouterDeadButKnown,
             Cause::Gateway,
             YOURS,
         ),
-        probed(
+        shown_by_probes(
             "gateway-deaf",
             "The connection fails behind a router that never answers probes.",
             IspSilent,
@@ -35,24 +35,24 @@ fn whole() -> Vec<Row> {
             PROVIDER,
         )
         .with(|failure| failure.habit = Some(RouterDeaf)),
-        probed("isp", "The provider drops everything.", IspSilent, Cause::Isp, PROVIDER),
-        probed("isp-hasty", "The same with a probe each second.", IspSilent, Cause::Isp, PROVIDER)
+        shown_by_probes("isp", "The provider drops everything.", IspSilent, Cause::Isp, PROVIDER),
+        shown_by_probes("isp-hasty", "The same with a probe each second.", IspSilent, Cause::Isp, PROVIDER)
             .with(|failure| failure.settings = hasty),
-        probed(
+        shown_by_probes(
             "isp-rejects",
             "The provider rejects everything by ICMP.",
             IspRejects,
             Cause::Isp,
             PROVIDER,
         ),
-        probed(
+        shown_by_probes(
             "resets",
             "The router answers with TCP resets for the dead internet.",
             RouterResets,
             Cause::Isp,
             PROVIDER,
         ),
-        probed(
+        shown_by_probes(
             "isp-local",
             "The provider drops everything, and there are no heartbeats.",
             IspSilent,
@@ -60,7 +60,7 @@ fn whole() -> Vec<Row> {
             PROVIDER,
         )
         .locally(),
-        probed(
+        shown_by_probes(
             "contact-anchors",
             "The provider drops everything, and the anchors are probed for contact only.",
             IspSilent,
@@ -72,7 +72,7 @@ fn whole() -> Vec<Row> {
                 settings.anchors = Some("tcp://1.1.1.1:443, tcp://8.8.8.8:443, tcp://9.9.9.9:443");
             };
         }),
-        probed(
+        shown_by_probes(
             "no-roots-local",
             "The provider drops everything; no anchor can prove itself, and there are no heartbeats.",
             IspSilent,
@@ -85,7 +85,7 @@ fn whole() -> Vec<Row> {
                 settings.trusts = false;
             };
         }),
-        probed(
+        shown_by_probes(
             "gateway-local",
             "The router dies, and there are no heartbeats.",
             RouterDead,
@@ -100,7 +100,7 @@ fn whole() -> Vec<Row> {
 fn parts() -> Vec<Row> {
     use Fault::{IspSilent, IspSilentFor, RouterDead, TunnelDead};
     vec![
-        probed(
+        shown_by_probes(
             "ipv6",
             "IPv6 alone dies at the provider.",
             IspSilentFor("ipv6"),
@@ -108,7 +108,7 @@ fn parts() -> Vec<Row> {
             PROVIDER,
         )
         .with(|failure| failure.expected.scope = Scope::Ipv6),
-        probed(
+        shown_by_probes(
             "ipv4",
             "IPv4 alone dies at the provider.",
             IspSilentFor("ipv4"),
@@ -116,7 +116,7 @@ fn parts() -> Vec<Row> {
             PROVIDER,
         )
         .with(|failure| failure.expected.scope = Scope::Ipv4),
-        probed(
+        shown_by_probes(
             "tunnel",
             "The tunnel dies; the connection works.",
             TunnelDead(Carries::All),
@@ -124,7 +124,7 @@ fn parts() -> Vec<Row> {
             YOURS,
         )
         .with(|failure| failure.prepare = |world| world.insert_tunnel(Carries::All)),
-        probed(
+        shown_by_probes(
             "tunnel-gateway",
             "The router beneath a tunnel dies.",
             RouterDead,
@@ -132,7 +132,7 @@ fn parts() -> Vec<Row> {
             YOURS,
         )
         .with(|failure| failure.prepare = |world| world.insert_tunnel(Carries::All)),
-        probed(
+        shown_by_probes(
             "tunnel-isp",
             "The provider drops everything, a tunnel included.",
             IspSilent,
@@ -140,7 +140,7 @@ fn parts() -> Vec<Row> {
             PROVIDER,
         )
         .with(|failure| failure.prepare = |world| world.insert_tunnel(Carries::All)),
-        probed(
+        shown_by_probes(
             "tunnel-broker",
             "IPv6 comes through a tunnel whose far end dies; IPv4 works.",
             TunnelDead(Carries::Ipv6),
@@ -151,7 +151,7 @@ fn parts() -> Vec<Row> {
             failure.prepare = |world| world.insert_tunnel(Carries::Ipv6);
             failure.expected.scope = Scope::Ipv6;
         }),
-        probed(
+        shown_by_probes(
             "ipv6-local",
             "IPv6 alone dies at the provider, and there are no heartbeats.",
             IspSilentFor("ipv6"),

@@ -7,10 +7,10 @@ use ispmon_agent::{
 
 use super::{
     super::{
-        sketch::{Beating, What},
-        witness::{Seen, Stretch, is_dated},
+        sketch::{HeartbeatPath, WorldCondition},
+        witness::{Detection, Stretch, is_dated},
     },
-    BLUR, END_WITHIN, Judge, MINUTE, Run, SECOND, Violation, line, overlap,
+    BLUR, END_WITHIN, Judge, MINUTE, Run, SECOND, Violation, overlap, text_line,
 };
 use crate::player::Outcome;
 
@@ -23,7 +23,7 @@ impl Judge<'_> {
             }
             let (from, to) = (outcome.time_of(segment.from), outcome.time_of(segment.to));
             let worked = |stretch: &Stretch| {
-                stretch.watched
+                stretch.monitored
                     && match segment.scope {
                         Scope::Ipv4 => stretch.works.ipv4 == Some(true),
                         Scope::Ipv6 => stretch.works.ipv6 == Some(true),
@@ -37,7 +37,7 @@ impl Judge<'_> {
             for stretch in &self.stretches {
                 let is_worked = worked(stretch);
                 let blind = self.blind_since(stretch.from);
-                let is_unmonitored = !stretch.watched
+                let is_unmonitored = !stretch.monitored
                     && (self.is_gap(stretch.from)
                         || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
                 // The latest end that the machine can know.
@@ -53,7 +53,7 @@ impl Judge<'_> {
                     (failed, since) = (Some(stretch), None);
                 }
                 // A heartbeat that fails for another reason raises doubt from its start on.
-                let broken = stretch.fine != Some(true)
+                let broken = stretch.all_work != Some(true)
                     || stretch.endpoint != Some(true)
                     || !stretch.anchors;
                 // Lookups are made every two seconds; a DNS failure is dated back to the last answer.
@@ -68,7 +68,7 @@ impl Judge<'_> {
                 let (begins, ends) =
                     ((stretch.from + late).max(from), stretch.to.saturating_sub(blur).min(to));
                 if wrong && begins + 100 < ends {
-                    let rule = if stretch.watched {
+                    let rule = if stretch.monitored {
                         "no downtime while it worked"
                     } else {
                         "no downtime while unmonitored"
@@ -77,7 +77,7 @@ impl Judge<'_> {
                         "segment {index} {} {} from {from} to {to} ms covers {begins} to {ends} ms of {stretch:?}: {}",
                         segment.scope,
                         segment.cause,
-                        line(incident, outcome)
+                        text_line(incident, outcome)
                     );
                     self.found.push(Violation { rule, details });
                     break;
@@ -90,13 +90,13 @@ impl Judge<'_> {
     fn late(&self, failed: &Stretch, now: &Stretch) -> u64 {
         let seen = match failed.seen {
             // With contact alone, the login page must have gone first.
-            Seen::ByProbes | Seen::ByProofs if !self.sketch.setup.tls => 2 * SECOND,
-            Seen::ByProbes => 0,
+            Detection::ByProbes | Detection::ByProofs if !self.sketch.setup.tls => 2 * SECOND,
+            Detection::ByProbes => 0,
             // A DNS failure that started with the outage may be detected first.
-            Seen::ByProofs | Seen::ByLookups => SECOND,
-            Seen::ByHeartbeats => 35 * SECOND,
+            Detection::ByProofs | Detection::ByLookups => SECOND,
+            Detection::ByHeartbeats => 35 * SECOND,
             // The lookup in flight has to end.
-            Seen::BySlowLookups => self.look_up(),
+            Detection::BySlowLookups => self.look_up(),
         };
         // A family that has not returned may delay the other one until its proof has failed, and a
         // packet of the proof may be lost.
@@ -110,7 +110,7 @@ impl Judge<'_> {
     /// Whether it worked between two failures that only proof shows, and for less time than one probe
     /// takes: a probe sent in the first may end after the start of the second.
     fn is_overlooked(&self, worked: &Stretch) -> bool {
-        let needs_proof = |at: &Stretch| at.watched && at.seen >= Seen::ByProofs;
+        let needs_proof = |at: &Stretch| at.monitored && at.seen >= Detection::ByProofs;
         let before = self.stretches.iter().find(|at| at.to == worked.from);
         let after = self.stretches.iter().find(|at| at.from == worked.to);
         worked.to - worked.from < self.under_way()
@@ -120,19 +120,21 @@ impl Judge<'_> {
 
     /// Longest duration of a probe in flight: a proof, or a heartbeat.
     fn under_way(&self) -> u64 {
-        if self.sketch.setup.beating == Beating::None { 4 * SECOND } else { 10 * SECOND }
+        if self.sketch.setup.heartbeats == HeartbeatPath::None { 4 * SECOND } else { 10 * SECOND }
     }
 
     /// The period around a time in which the device can send no probe.
     fn blind_since(&self, at: u64) -> Option<(u64, u64)> {
         let blind = self.sketch.faults.iter().filter(|fault| {
-            matches!(fault.what, What::LocalFailure(_)) && fault.from <= at && at < fault.to
+            matches!(fault.what, WorldCondition::LocalFailure(_))
+                && fault.from <= at
+                && at < fault.to
         });
         blind.map(|fault| (fault.from, fault.to)).min()
     }
 
     fn is_gap(&self, at: u64) -> bool {
-        self.sketch.is(at, |what| matches!(what, What::Gap(_)))
+        self.sketch.is(at, |what| matches!(what, WorldCondition::Gap(_)))
     }
 
     /// Truth: the right cause in the middle of a long failure, and the right party.
@@ -140,7 +142,7 @@ impl Judge<'_> {
         let mut all_of: Option<(Cause, Party)> = None;
         let mut mixed = false;
         for stretch in &self.stretches {
-            let Some((cause, party)) = stretch.cause.filter(|_| stretch.watched) else {
+            let Some((cause, party)) = stretch.cause.filter(|_| stretch.monitored) else {
                 mixed |= incident.segments.iter().any(|segment| {
                     overlap(segment, stretch, outcome, 0) > 0 && stretch.internet != Some(true)
                 });
@@ -148,7 +150,7 @@ impl Judge<'_> {
             };
             let Stretch { from, to, seen, .. } = *stretch;
             let run = Run { from, to, seen, cause: stretch.cause };
-            let settled = self.known(run, None) + 15 * SECOND - stretch.from;
+            let settled = self.recorded_by(run, None) + 15 * SECOND - stretch.from;
             for segment in &incident.segments {
                 if overlap(segment, stretch, outcome, 0) > 0 {
                     mixed |= all_of.is_some_and(|before| before != (cause, party));
@@ -161,7 +163,7 @@ impl Judge<'_> {
                     let details = format!(
                         "{} in place of {cause} in {stretch:?}: {}",
                         segment.cause,
-                        line(incident, outcome)
+                        text_line(incident, outcome)
                     );
                     self.found.push(Violation { rule: "the right cause", details });
                     return;
@@ -175,18 +177,20 @@ impl Judge<'_> {
             && self.stretches.iter().all(|stretch| stretch.loss == 0)
         {
             let details =
-                format!("{:?} is not {party}: {}", incident.party, line(incident, outcome));
+                format!("{:?} is not {party}: {}", incident.party, text_line(incident, outcome));
             self.report("the right party", details);
         }
     }
 
     /// Truth: failures are counted, except for a start that the probes cannot detect.
     pub(super) fn compare_coverage(&mut self, incidents: &[Incident], outcome: &Outcome) {
-        let down = self.down.iter().map(|run| (Scope::Internet, *run, self.known(*run, None)));
+        let down =
+            self.down.iter().map(|run| (Scope::Internet, *run, self.recorded_by(*run, None)));
         let families = self.family_down.iter().flat_map(|(family, runs)| {
             runs.iter().map(move |run| (Scope::from(family), *run, Some(family)))
         });
-        let families = families.map(|(scope, run, family)| (scope, run, self.known(run, family)));
+        let families =
+            families.map(|(scope, run, family)| (scope, run, self.recorded_by(run, family)));
         let all: Vec<_> = down.chain(families).collect();
         for (scope, run, known) in all {
             if known + BLUR >= run.to {
@@ -194,13 +198,13 @@ impl Judge<'_> {
             }
             let family = Family::BOTH.into_iter().find(|family| Scope::from(*family) == scope);
             // A failure from before the grace period is dated back to it.
-            let unsettled = self.stretches.iter().rfind(|at| at.unsettled && at.from <= known);
+            let unsettled = self.stretches.iter().rfind(|at| at.in_grace && at.from <= known);
             let is_graced = self.unsettled(run, known).is_some();
             let began =
                 unsettled.filter(|_| is_graced).map_or(run.from, |at| at.from.max(run.from));
             // The lookup that was in flight when DNS failed has to end.
             let names = self.stretches.iter().any(|at| {
-                at.to == run.from && at.seen == Seen::BySlowLookups && scope != Scope::Internet
+                at.to == run.from && at.seen == Detection::BySlowLookups && scope != Scope::Internet
             });
             let began = began + if names { self.look_up() } else { 0 };
             let from = began + self.lag(run.seen, family);
@@ -217,7 +221,7 @@ impl Judge<'_> {
                 })
                 .sum();
             let crashed = self.sketch.faults.iter().any(|fault| {
-                matches!(fault.what, What::Gap(cause) if !is_dated(cause))
+                matches!(fault.what, WorldCondition::Gap(cause) if !is_dated(cause))
                     && run.from <= fault.from
                     && fault.from <= run.to + MINUTE
             });
@@ -225,7 +229,7 @@ impl Judge<'_> {
             let tolerated = 1_500 + if crashed { MINUTE } else { 0 };
             if counted + tolerated < expected {
                 let lines: Vec<_> =
-                    incidents.iter().map(|incident| line(incident, outcome)).collect();
+                    incidents.iter().map(|incident| text_line(incident, outcome)).collect();
                 let details =
                     format!("{counted} of {expected} ms of {scope} in {run:?}: {lines:#?}");
                 self.report("failures are counted", details);
@@ -241,16 +245,16 @@ impl Judge<'_> {
                 self.stretches.iter().filter(|s| s.from <= *at && s.to + 330 * SECOND >= *at);
             // Two dead anchors lose packets like a degraded connection.
             let dead = self.sketch.faults.iter().filter(|fault| {
-                matches!(fault.what, What::Anchor(..))
+                matches!(fault.what, WorldCondition::Anchor(..))
                     && fault.to + 330 * SECOND >= *at
                     && fault.from <= *at
             });
             let good = dead.count() <= 1
                 && recent.clone().all(|s| {
-                    s.watched && s.fine == Some(true) && s.loss == 0 && s.latency_ms <= 50
+                    s.monitored && s.all_work == Some(true) && s.loss == 0 && s.latency_ms <= 50
                 });
             if incident.scope == Scope::Quality && good {
-                let details = format!("at {at} ms: {}", line(incident, outcome));
+                let details = format!("at {at} ms: {}", text_line(incident, outcome));
                 self.report("`degraded` only with loss or delay", details);
             }
         }
@@ -258,10 +262,10 @@ impl Judge<'_> {
 
     /// A device that can send no probe is blind, and the journal has a gap for it.
     pub(super) fn compare_blindness(&mut self, outcome: &Outcome) {
-        let blind = |what: &What| matches!(what, What::LocalFailure(_));
+        let blind = |what: &WorldCondition| matches!(what, WorldCondition::LocalFailure(_));
         let mut expected = Vec::new();
         for fault in self.sketch.faults.iter().filter(|fault| blind(&fault.what)) {
-            let gap = |what: &What| matches!(what, What::Gap(_));
+            let gap = |what: &WorldCondition| matches!(what, WorldCondition::Gap(_));
             let touched = self.sketch.faults.iter().any(|other| {
                 gap(&other.what) && other.from <= fault.to && fault.from <= other.to
                     || blind(&other.what)

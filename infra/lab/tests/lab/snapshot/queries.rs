@@ -41,7 +41,7 @@ fn files_in(folder: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
     let names = files.map(|name| name.into_string().unwrap());
-    names.filter(|name| name.ends_with(".kql")).collect()
+    names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "kql")).collect()
 }
 
 #[test]
