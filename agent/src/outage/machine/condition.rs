@@ -241,7 +241,11 @@ impl OutageMachine {
             alive_underlay: track.is_underlay_alive(since)
                 || !other.is_tunnelled() && other.is_up(),
             portal: self.is_captive(track, since),
-            ..FailureFacts::default()
+            // These decide only while anchors answer.
+            anchors_alive: false,
+            clock: false,
+            dns: false,
+            heartbeat: None,
         }
     }
 
