@@ -3,8 +3,7 @@
 //! - [`beat`] is the loop: send, judge, wait, for ever.
 //! - [`CloudClient`] sends one heartbeat, or one hand-over, and returns a [`HeartbeatOutcome`] in every case.
 //! - [`OutcomeKind`] is that outcome without its details, for the log and for the incident machine.
-//! - [`Pacing`] decides how long to wait for the next one; [`Backoff`] is its part for a connection that
-//!   is down.
+//! - [`Pacing`] computes the wait before the next heartbeat; while heartbeats fail, it uses [`Backoff`].
 //! - [`HeartbeatFailure`] and [`FailureKind`] describe why a heartbeat was not answered.
 //!
 //! A failed heartbeat is a value, never an error: to detect it is the purpose of this program.
@@ -36,22 +35,22 @@ pub use outcome::{AnswerRefusal, HeartbeatOutcome, NetworkPath, OutcomeKind};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
 
-/// One heartbeat that has ended, as [`beat`] reports it.
+/// One finished heartbeat, as [`beat`] reports it to its observer.
 #[derive(Debug)]
 pub struct Attempt<'a> {
-    /// When it was started, as time since boot.
+    /// Boot time of its start.
     pub started: Duration,
     /// Its outcome.
     pub outcome: &'a HeartbeatOutcome,
-    /// The time until the next one.
+    /// The time from its end to the next heartbeat.
     pub wait: Duration,
 }
 
-/// Sends heartbeats for ever: the first at once and in `state`, each later one when `pacing` says so.
-/// `state` is repeated until a heartbeat is delivered.
+/// Sends heartbeats for ever: the first at once, each later one after the wait that `pacing` computes.
+/// They carry `state` until one is delivered, and [`AgentState::Running`] from then on.
 ///
-/// `observe` is called after each of them. When `returned` is notified, connectivity has come back, and the next
-/// heartbeat is sent within seconds.
+/// Calls `observe` after each heartbeat. The caller notifies `returned` when connectivity is back; the
+/// next heartbeat follows within 3 s.
 pub async fn beat(
     client: &CloudClient,
     pacing: Pacing,

@@ -1,4 +1,4 @@
-//! What a heartbeat says.
+//! The content of a heartbeat.
 
 use std::{
     fmt,
@@ -11,37 +11,37 @@ use std::{
 
 use ispmon_wire::{AgentInfo, AgentState, Heartbeat, JournalHead, LinkQuality, limits};
 
-/// What a heartbeat says beside the agent's own state.
+/// The optional parts of a heartbeat.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeartbeatExtras {
-    /// Where the record stands.
+    /// The head of the journal.
     pub journal: Option<JournalHead>,
-    /// What the line was like since the last heartbeat.
+    /// The connection's quality since the last heartbeat.
     pub link: Option<LinkQuality>,
 }
 
-/// Gives each heartbeat what it says beside the agent's own state, at the moment of sending.
+/// Reads the optional parts of a heartbeat at the moment of sending.
 pub type ReadExtras = dyn Fn() -> HeartbeatExtras + Send + Sync;
 
-/// The numbers of the heartbeats of one process. Its clones share the count, so that a client that replaces
-/// another one goes on where that stopped.
+/// The sequence numbers of one process's heartbeats. Clones share the counter, so that a client that
+/// replaces another continues its numbering.
 #[derive(Clone, Debug, Default)]
 pub struct Sequence(Arc<AtomicU64>);
 
 impl Sequence {
-    /// Numbers above `last`.
+    /// A sequence that starts at `last` + 1.
     pub fn after(last: u64) -> Self {
         Self(Arc::new(AtomicU64::new(last)))
     }
 
-    /// The next number.
+    /// Takes the next number.
     fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
-/// Composes the heartbeats of one configuration, each with the next sequence number, from 1 unless it is given
-/// another [`Sequence`].
+/// Builds the heartbeats of one configuration, each with the next number of its [`Sequence`], by default
+/// one that starts at 1.
 pub(super) struct Messages {
     device: String,
     boot: String,
@@ -65,7 +65,7 @@ impl Messages {
         }
     }
 
-    /// Asks `extras` from now on what each heartbeat says beside.
+    /// Calls `extras` for each heartbeat from now on.
     pub(super) fn set_extras(&mut self, extras: Arc<ReadExtras>) {
         self.extras = extras;
     }
@@ -80,7 +80,7 @@ impl Messages {
         self.sequence = sequence;
     }
 
-    /// The next heartbeat; `quiet` is cut to whole seconds and to what the wire can say, a day.
+    /// The next heartbeat. `quiet` is rounded down to whole seconds and capped at a day, the wire's limit.
     pub(super) fn next(&self, state: AgentState, quiet: Duration) -> Heartbeat {
         let quiet_s = u32::try_from(quiet.as_secs()).unwrap_or(u32::MAX).min(limits::QUIET_SECONDS);
         let HeartbeatExtras { journal, link } = (self.extras)();
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_heartbeat_has_the_next_number_and_says_what_it_was_told() {
+    fn each_heartbeat_has_the_next_number_and_the_given_state_and_silence() {
         let messages = Messages::new("dl-home", "b00t");
         messages.next(AgentState::Running, Duration::ZERO);
         let second = messages.next(AgentState::Stopping, Duration::from_millis(1_800_900));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_enclosed_is_asked_for_each_time() {
+    fn extras_are_read_anew_for_each_heartbeat() {
         let mut messages = Messages::new("dl-home", "");
         let count = AtomicU64::new(0);
         messages.set_extras(Arc::new(move || HeartbeatExtras {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_announced_for_a_day_at_most() {
+    fn an_announced_silence_lasts_a_day_at_most() {
         let messages = Messages::new("dl-home", "");
         let heartbeat = messages.next(AgentState::Paused, Duration::MAX);
         assert_eq!(heartbeat.agent.map(|agent| agent.quiet_s), Some(86_400));

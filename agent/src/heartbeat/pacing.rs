@@ -1,4 +1,4 @@
-//! When the next heartbeat goes.
+//! The wait before the next heartbeat.
 
 use std::time::Duration;
 
@@ -8,30 +8,30 @@ use tokio::time::Instant;
 use super::{backoff::Backoff, outcome::HeartbeatOutcome};
 use crate::config::settings::HeartbeatSettings;
 
-/// How far a heartbeat is moved from its place, as a part of the interval, either way.
+/// The jitter of a heartbeat in either direction, as a fraction of the interval.
 const JITTER: f64 = 0.1;
-/// The longest time for which the other side's `Retry-After` is obeyed: a day, the longest silence that
-/// a device can announce. Whoever asks for more is more likely wrong than busy.
+/// The longest `Retry-After` that is obeyed: a day, the longest silence that a device can announce. A
+/// server that asks for more is more likely misconfigured than busy.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
-/// The same of an answer that was no proof: anybody on the way may have given it.
+/// The same for an answer that was no proof: any host on the path can forge it.
 const LONGEST_UNPROVED_RETRY_AFTER: Duration = Duration::from_hours(1);
-/// How far a try after a refusal is moved at most.
+/// The most jitter that is added to the wait after a refusal.
 const LONGEST_JITTER: Duration = Duration::from_mins(5);
-/// The time over which the devices of one town spread their first heartbeats when its line returns.
+/// The time over which the devices of one region spread their first heartbeats after a common outage.
 const RETURN_SPREAD: Duration = Duration::from_secs(3);
 
-/// Decides how long to wait after each heartbeat. A value with a random source of its own: equal
-/// seeds and equal outcomes give equal waits.
+/// Computes the wait after each heartbeat. It owns its random number generator: equal seeds and equal
+/// outcomes give equal waits.
 ///
-/// 1. The second heartbeat comes at a random part of the interval after the first, so that devices
-///    which started together (a power cut ended) do not stay together.
-/// 2. After a delivered heartbeat the next one starts one interval after that one started, moved by
-///    up to 10 % either way.
+/// 1. If the first heartbeat was delivered, the second follows after a random part of the interval, so
+///    that devices which start together (after a power cut) do not stay in step.
+/// 2. After a delivered heartbeat, the next one starts one interval after that one started, with a
+///    jitter of up to 10 % either way.
 /// 3. After one that failed without an answer, [`Backoff`] decides; it never waits longer than the
 ///    interval.
-/// 4. After an answer that was a refusal, at least one interval passes, and as much more as the
-///    answer asked for, up to a day, or up to an hour where it was no proof; up to 10 %, 5 minutes
-///    at most, is added so that those who were refused together do not return together.
+/// 4. After a refusal, the wait is the interval, or the answer's `Retry-After` if that is longer, capped
+///    at a day, or at an hour if the answer was no proof. A jitter of up to 10 %, 5 minutes at most, is
+///    added so that devices which were refused together do not retry together.
 #[derive(Clone, Debug)]
 pub struct Pacing {
     interval: Duration,
@@ -46,7 +46,7 @@ impl Pacing {
         Self::with_seed(settings, fastrand::u64(..))
     }
 
-    /// The same with a seed that decides all its randomness.
+    /// The same with a fixed seed.
     pub fn with_seed(settings: &HeartbeatSettings, seed: u64) -> Self {
         let cap = settings.backoff_cap.min(settings.interval);
         Self {
@@ -57,7 +57,7 @@ impl Pacing {
         }
     }
 
-    /// The wait from `now` until the next try, after a heartbeat that started at `sent` came to
+    /// The wait from `now` until the next heartbeat, after one that started at `sent` and ended with
     /// `outcome`.
     pub fn after(&mut self, outcome: &HeartbeatOutcome, sent: Instant, now: Instant) -> Duration {
         match outcome {
@@ -81,7 +81,8 @@ impl Pacing {
         gap.saturating_sub(now.saturating_duration_since(sent))
     }
 
-    /// The wait after an answer that was a refusal, with the `Retry-After` that it asked for.
+    /// The wait after a refusal with this `Retry-After`; `is_proof` says whether verified TLS proved the
+    /// sender.
     pub fn after_refusal(&mut self, retry_after: Option<Duration>, is_proof: bool) -> Duration {
         self.begun = true;
         self.backoff.interrupted();
@@ -90,14 +91,14 @@ impl Pacing {
         wait + wait.mul_f64(JITTER).min(LONGEST_JITTER).mul_f64(self.random.f64())
     }
 
-    /// The wait after a heartbeat that nobody answered.
+    /// The wait after a heartbeat that got no answer.
     pub fn after_failure(&mut self) -> Duration {
         self.begun = true;
         self.backoff.failed(&mut self.random)
     }
 
-    /// The wait until the next try when the line is known to be back: a few seconds at most, and
-    /// the back-off starts anew.
+    /// The wait until the next heartbeat when connectivity is known to be back: 3 s at most. Resets the
+    /// back-off.
     pub fn line_returned(&mut self) -> Duration {
         self.backoff.reset();
         RETURN_SPREAD.min(self.interval).mul_f64(self.random.f64())
@@ -120,7 +121,7 @@ mod tests {
         Pacing::with_seed(&settings("http://127.0.0.1/"), seed)
     }
 
-    /// A pacing behind its first heartbeat.
+    /// A pacing after its first heartbeat.
     fn begun(seed: u64) -> Pacing {
         let mut pacing = pacing(seed);
         let now = Instant::now();
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_phase_is_spread_over_the_whole_interval() {
+    fn second_heartbeats_are_spread_over_the_whole_interval() {
         let now = Instant::now();
         let mut sixths = [0_u32; 6];
         for seed in 0..6_000 {
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_returned_is_used_within_three_seconds_and_no_two_devices_at_once() {
+    fn returned_connectivity_is_used_within_three_seconds_and_never_by_two_devices_at_once() {
         let mut waits: Vec<Duration> = (0..100).map(|seed| begun(seed).line_returned()).collect();
         assert!(waits.iter().all(|wait| *wait < Duration::from_secs(3)), "{waits:?}");
         waits.sort();
@@ -160,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_delivered_heartbeat_is_followed_after_one_interval_give_or_take_a_tenth(
+        fn after_a_delivery_the_next_heartbeat_comes_one_interval_later_within_ten_percent(
             seed: u64,
             took_ms in 0_u64..40_000,
         ) {
@@ -172,14 +173,14 @@ mod tests {
         }
 
         #[test]
-        fn an_answer_slower_than_the_interval_is_followed_at_once(seed: u64, took_s in 67_u64..1_000) {
+        fn after_an_answer_slower_than_the_interval_the_wait_is_zero(seed: u64, took_s in 67_u64..1_000) {
             let sent = Instant::now();
             let wait = begun(seed).after(&delivered(), sent, sent + Duration::from_secs(took_s));
             prop_assert_eq!(wait, Duration::ZERO);
         }
 
         #[test]
-        fn a_refusal_is_followed_no_sooner_than_asked_and_within_bounds(
+        fn the_wait_after_a_refusal_obeys_retry_after_within_bounds(
             seed: u64,
             asked_s in prop::option::of(prop_oneof![0_u64..=200_000, 0_u64..=u64::MAX]),
             proved: bool,
@@ -198,7 +199,7 @@ mod tests {
         }
 
         #[test]
-        fn no_failure_is_followed_later_than_the_cap(seed: u64, failures in 1_usize..50) {
+        fn the_wait_after_a_failure_stays_below_the_cap(seed: u64, failures in 1_usize..50) {
             let mut pacing = pacing(seed);
             let now = Instant::now();
             for _ in 0..failures {

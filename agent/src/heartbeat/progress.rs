@@ -1,7 +1,7 @@
-//! How far one heartbeat has come: the HTTP client says only that it took too long, not what did.
+//! The phase that one heartbeat is in: the HTTP client reports only that it timed out, not in which phase.
 //!
-//! Each heartbeat runs in a task-local scope with its [`Progress`]. The hooks that the client
-//! offers (name resolver, TLS session store, connector layer) note there what they see begin.
+//! Each heartbeat runs in a task-local scope with its [`Progress`]. The hooks of the client (name
+//! resolver, TLS session store, connector layer) store there the phase that begins.
 
 use std::{
     future::Future,
@@ -22,17 +22,17 @@ tokio::task_local! {
     static PROGRESS: Arc<Progress>;
 }
 
-/// The part of a heartbeat that has begun and not yet ended.
+/// The current phase of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum HeartbeatPhase {
     /// The host's name is being looked up.
     Resolving,
-    /// The connection is being made, to the host or to the proxy and through it.
+    /// The connection is being made, to the host, or to the proxy and through it to the host.
     Connecting,
-    /// TLS is being negotiated.
+    /// The TLS handshake is running.
     Securing,
-    /// The request is being sent, or its answer is awaited.
+    /// The request is being sent, or the answer is outstanding.
     Asking,
 }
 
@@ -45,27 +45,28 @@ pub(super) struct Progress {
     seen: Mutex<HeartbeatTrail>,
 }
 
-/// What a heartbeat has met on its way.
+/// Facts that the hooks collect during one heartbeat.
 #[derive(Debug, Default)]
 struct HeartbeatTrail {
-    /// The addresses that its name was found to have.
+    /// The addresses that the name resolved to.
     addresses: Vec<IpAddr>,
-    /// Why the certificate that is being verified is not valid yet, while all else about it is good.
+    /// The error for a certificate whose only fault is that it is not valid yet, until the handshake's
+    /// signature is verified.
     not_yet_valid: Option<rustls::Error>,
-    /// Whether the owner of such a certificate has proved that it is.
+    /// Whether such a certificate's owner signed the handshake.
     proved: bool,
 }
 
 impl Progress {
-    /// A heartbeat that must be answered before `deadline`.
+    /// The progress of a heartbeat that must be answered before `deadline`.
     ///
-    /// It begins with connecting: a host that is an address is never looked up.
+    /// It starts in [`HeartbeatPhase::Connecting`]: a host that is an address is never looked up.
     pub(super) fn new(deadline: Instant, announces_silence: bool) -> Arc<Self> {
         let phase = AtomicU8::new(HeartbeatPhase::Connecting as u8);
         Arc::new(Self { phase, deadline, announces_silence, seen: Mutex::default() })
     }
 
-    /// Runs the heartbeat in whose course everything is noted here.
+    /// Runs `heartbeat` in a scope in which the hooks store to this progress.
     pub(super) async fn follow<F: Future>(self: &Arc<Self>, heartbeat: F) -> F::Output {
         PROGRESS.scope(Arc::clone(self), heartbeat).await
     }
@@ -81,13 +82,13 @@ impl Progress {
         ][usize::from(phase)]
     }
 
-    /// The addresses that the name was found to have; none of a host that is an address.
+    /// The addresses that the name resolved to; empty if the host is an address.
     pub(super) fn addresses(&self) -> Vec<IpAddr> {
         self.seen().addresses.clone()
     }
 
-    /// Whether the handshake failed for nothing but a certificate that is not valid yet, whose owner
-    /// signed it.
+    /// Whether the handshake failed only because the certificate is not valid yet, and the certificate's
+    /// owner signed it.
     pub(super) fn proved(&self) -> bool {
         self.seen().proved
     }
@@ -97,13 +98,16 @@ impl Progress {
     }
 }
 
-/// Notes the addresses that the name of the current heartbeat's host, or of its proxy, has.
+/// Stores the addresses that the name of the current heartbeat's host, or of its proxy, resolved to.
 pub(super) fn found(addresses: &[IpAddr]) {
     let _ = PROGRESS.try_with(|progress| progress.seen().addresses = addresses.to_vec());
 }
 
-/// Notes that the certificate is good but for its time, until the handshake's signature is verified.
-/// Outside of a heartbeat nobody would look at it again, so the error comes back.
+/// Stores the error for a certificate that is good except that it is not valid yet, until [`signed`]
+/// fails the handshake with it.
+///
+/// # Errors
+/// `error` itself outside of a heartbeat, where there is nowhere to store it.
 pub(super) fn not_yet_valid(error: rustls::Error) -> Result<(), rustls::Error> {
     let noted = PROGRESS.try_with(|progress| {
         progress.seen().not_yet_valid = Some(error.clone());
@@ -111,7 +115,10 @@ pub(super) fn not_yet_valid(error: rustls::Error) -> Result<(), rustls::Error> {
     noted.map_err(|_| error)
 }
 
-/// Fails the handshake whose signature is good when its certificate is not valid yet.
+/// Records that the handshake's signature is good.
+///
+/// # Errors
+/// The stored error, if the certificate is not valid yet: the handshake must fail all the same.
 pub(super) fn signed() -> Result<(), rustls::Error> {
     let error = PROGRESS.try_with(|progress| {
         let mut seen = progress.seen();
@@ -122,9 +129,9 @@ pub(super) fn signed() -> Result<(), rustls::Error> {
     error.ok().flatten().map_or(Ok(()), Err)
 }
 
-/// Notes that the current heartbeat has reached a phase.
+/// Stores that the current heartbeat has reached a phase.
 pub(super) fn reached(phase: HeartbeatPhase) {
-    // Outside of a heartbeat there is nothing to note.
+    // Outside of a heartbeat there is no progress to store to.
     let _ = PROGRESS.try_with(|progress| progress.phase.store(phase as u8, Ordering::Relaxed));
 }
 
@@ -133,12 +140,12 @@ pub(super) fn deadline() -> Option<Instant> {
     PROGRESS.try_with(|progress| progress.deadline).ok()
 }
 
-/// Whether the current heartbeat announces that this machine or the agent stops.
+/// Whether the current heartbeat announces that the agent stops or this machine sleeps.
 pub(super) fn announces_silence() -> bool {
     PROGRESS.try_with(|progress| progress.announces_silence).unwrap_or(false)
 }
 
-/// Wraps the client's connector: what it has connected is ready for the request.
+/// Wraps the client's connector to store when a connection is ready for the request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoteConnected;
 
@@ -150,7 +157,7 @@ impl<S> Layer<S> for NoteConnected {
     }
 }
 
-/// A connector that notes when it is done.
+/// A connector that stores [`HeartbeatPhase::Asking`] when it is done.
 #[derive(Clone, Debug)]
 pub(super) struct NotingConnector<S>(S);
 
