@@ -1,4 +1,4 @@
-//! An answer, and what it says about the heartbeat: the status, the body and some headers.
+//! Reads an answer's status, body and some of its headers, and turns them into an outcome.
 
 use std::{borrow::Cow, net::IpAddr, time::Duration};
 
@@ -16,23 +16,23 @@ use super::{
 };
 use crate::{clock, config::settings::HeartbeatKind};
 
-/// How much of an answer's body is read: what is expected is a word, and a page that says why there is
-/// none says so at its beginning.
+/// How many bytes of an answer's body are read: an expected body is short, and an error page states its
+/// reason at its beginning.
 const BODY_BYTES: usize = 4 * 1024;
-/// How long the rest of an answer is waited for once its status is known.
+/// The time limit for the body once the status is known.
 const BODY_LIMIT: Duration = Duration::from_secs(2);
-/// What Azure's front end says, in the page and in its title, in the place of an app that is stopped. The
-/// status is 403, as for a wrong key.
+/// Texts in the page, and in its title, with which Azure's front end answers for a stopped app, in lower
+/// case. The status is 403, as for a wrong key.
 const APP_STOPPED: [&str; 2] = ["web app is stopped", "web app - unavailable"];
 
-/// What is expected of an answer with a status of the 200s, of its body above all.
+/// The answer that counts as a delivery.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ExpectedAnswer<'a> {
-    /// Nothing.
+    /// Any 2xx.
     Anything,
-    /// That it is this text, apart from white space around it.
+    /// A 2xx whose body is this text, apart from white space around it.
     Text(&'a str),
-    /// That it accepts this many incidents; the status is 200 then.
+    /// A 200 whose body accepts this many incidents.
     Accepted(usize),
 }
 
@@ -49,16 +49,16 @@ pub(super) struct AnswerHead {
 /// The beginning of an answer's body.
 pub(super) struct AnswerBody {
     bytes: Vec<u8>,
-    /// Whether it is the whole of it.
+    /// Whether `bytes` is the whole body.
     is_whole: bool,
 }
 
 impl AnswerHead {
-    /// Reads it; only ispmon's function tells about the device.
+    /// Reads the head; the headers about the device count only from ispmon's function.
     pub(super) fn of(answer: &Response, kind: HeartbeatKind, proof: Option<NetworkPath>) -> Self {
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let date = header(DATE.as_str()).and_then(retry_after::date);
-        // The other side's date is measured by its own clock, whatever ours says.
+        // A date in `Retry-After` is relative to the server's clock, which may differ from ours.
         let now = date.unwrap_or_else(clock::now);
         let retry_after = header(RETRY_AFTER.as_str());
         let ours = |name| header(name).filter(|_| kind == HeartbeatKind::Ispmon);
@@ -76,7 +76,7 @@ impl AnswerHead {
         }
     }
 
-    /// Judges the whole answer, which came after `took`.
+    /// The outcome of the whole answer, which came after `took`.
     pub(super) fn judge(
         self,
         body: &AnswerBody,
@@ -106,7 +106,7 @@ impl AnswerHead {
 }
 
 impl AnswerBody {
-    /// Reads the beginning of a body, and its end where it is short, so that the connection ends in order.
+    /// Reads the beginning of a body; a short one to its end, so that the connection closes cleanly.
     pub(super) async fn read(mut answer: Response, deadline: Instant) -> Self {
         let mut body = Self { bytes: Vec::new(), is_whole: false };
         let reading = async {
@@ -124,7 +124,7 @@ impl AnswerBody {
                 }
             }
         };
-        // What has come until then is judged.
+        // After a timeout, what has been read so far decides.
         let _ = timeout_at(deadline, timeout(BODY_LIMIT, reading)).await;
         body
     }
@@ -139,12 +139,12 @@ impl ExpectedAnswer<'_> {
     fn allows(self, status: StatusCode) -> bool {
         match self {
             Self::Anything | Self::Text(_) => status.is_success(),
-            // What the function answers; a queue on the way may say that it has accepted something.
+            // The function answers 200; a queue on the path may answer 202.
             Self::Accepted(_) => status == StatusCode::OK,
         }
     }
 
-    /// What is wrong with the body of an answer with a status of the 200s.
+    /// The reason to refuse an answer with an allowed status because of its body.
     fn refuse(self, body: &AnswerBody) -> Option<AnswerRefusal> {
         let expected = match self {
             Self::Anything => return None,

@@ -1,20 +1,19 @@
-//! Exponential back-off with full jitter, for tries that fail without an answer.
+//! Exponential back-off with full jitter, for attempts that fail without an answer.
 
 use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::time::Instant;
 
-/// The waits between tries that fail.
+/// The waits between failed attempts.
 ///
 /// Each wait is a random part of a bound, which starts at `base` and doubles with every failure up
-/// to `cap`. Full jitter, from nothing to the bound, spreads many callers best (Marc Brooker,
+/// to `cap`. Full jitter, from zero to the bound, spreads many clients best (Marc Brooker,
 /// "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 ///
-/// One success does not make a line good: on one that comes and goes, the bound would never grow.
-/// So the bound starts anew only with a success that comes at least `cap` after the first of an
-/// unbroken run of successes: by then the line has worked for longer than the longest wait would
-/// have been.
+/// One success does not reset the bound: on an intermittent connection it would never grow. It is
+/// reset by a success at least `cap` after the first of an unbroken run of successes: by then the
+/// connection has worked for longer than the longest wait would have been.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     base: Duration,
@@ -24,13 +23,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Creates a back-off whose bound grows from `base` to `cap`; a base above the cap counts as
-    /// the cap.
+    /// Creates a back-off whose bound grows from `base` to `cap`; a base above the cap counts as the cap.
     pub fn new(base: Duration, cap: Duration) -> Self {
         Self { base, cap, failures: 0, good_since: None }
     }
 
-    /// Notes a failure and returns the wait until the next try: less than [`Self::bound`] was.
+    /// Counts a failure and returns the wait until the next attempt: less than [`Self::bound`] was.
     pub fn failed(&mut self, random: &mut Rng) -> Duration {
         let wait = self.bound().mul_f64(random.f64());
         self.failures = self.failures.saturating_add(1);
@@ -38,7 +36,7 @@ impl Backoff {
         wait
     }
 
-    /// Notes a success at the time `now`, which resets the bound when success has lasted.
+    /// Registers a success at `now`; resets the bound if the run of successes has lasted for `cap`.
     pub fn succeeded(&mut self, now: Instant) {
         let since = *self.good_since.get_or_insert(now);
         if now.saturating_duration_since(since) >= self.cap {
@@ -46,12 +44,12 @@ impl Backoff {
         }
     }
 
-    /// Notes that a run of successes has ended without a failure of the line.
+    /// Ends a run of successes without a connection failure, such as by a refusal.
     pub fn interrupted(&mut self) {
         self.good_since = None;
     }
 
-    /// Starts anew at the base, because the line is known to be back.
+    /// Resets the bound to `base`, because connectivity is known to be back.
     pub fn reset(&mut self) {
         self.failures = 0;
         self.good_since = None;
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_spread_over_the_whole_bound_also_when_it_is_a_whole_second() {
+    fn waits_are_spread_over_the_whole_bound_even_if_it_is_a_whole_second() {
         for bound in [SECOND, 4 * SECOND, Duration::from_millis(100)] {
             let mut random = Rng::with_seed(7);
             let mut tenths = [0_u32; 10];
@@ -113,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_run_starts_anew() {
+    fn an_interrupted_run_of_successes_starts_over() {
         let start = Instant::now();
         let mut backoff = after(5, SECOND, 30 * SECOND);
         backoff.succeeded(start);
@@ -125,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_returned_line_resets_at_once() {
+    fn returned_connectivity_resets_the_bound_at_once() {
         let mut backoff = after(5, SECOND, 30 * SECOND);
         backoff.reset();
         assert_eq!(backoff.bound(), SECOND);
@@ -133,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_wait_stays_below_its_bound_and_the_bound_never_shrinks_while_tries_fail(
+        fn each_wait_stays_below_its_bound_and_the_bound_never_shrinks_while_attempts_fail(
             base in 0_u64..=u64::MAX,
             cap in 0_u64..=u64::MAX,
             failures in 1_u32..200,
@@ -150,7 +148,7 @@ mod tests {
         }
 
         #[test]
-        fn durations_beyond_all_reason_do_not_overflow(failures in 0_u32..100, seed: u64) {
+        fn the_longest_durations_do_not_overflow(failures in 0_u32..100, seed: u64) {
             let mut backoff = Backoff::new(Duration::MAX, Duration::MAX / 2);
             let mut random = Rng::with_seed(seed);
             for _ in 0..failures {
@@ -159,7 +157,7 @@ mod tests {
         }
 
         #[test]
-        fn success_resets_exactly_when_it_has_lasted_for_the_cap(
+        fn success_resets_the_bound_exactly_when_it_has_lasted_for_the_cap(
             gaps in prop::collection::vec(0_u64..20, 1..20),
         ) {
             let cap = 30 * SECOND;

@@ -1,4 +1,4 @@
-//! The client that sends heartbeats, one connection each.
+//! The client that sends heartbeats and hand-overs, each over a connection of its own.
 
 use std::{
     env, fmt,
@@ -35,20 +35,21 @@ use crate::{
 };
 
 const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
-/// What ispmon's function answers to a heartbeat.
+/// The body with which ispmon's function answers a heartbeat.
 const FUNCTION_ANSWER: &str = "ok";
-/// By how much the limit of an attempt to connect is longer than that of the whole heartbeat.
+/// By how much the connect timeout exceeds the limit of the whole heartbeat.
 const LATER: Duration = Duration::from_secs(1);
-/// Which part of its time the announcement of a silence may wait for a look-up, when addresses are known already.
+/// The divisor of the time limit that gives an announced silence its limit for the lookup, if addresses
+/// are known already.
 const ANNOUNCEMENT_LOOK_UP: u32 = 3;
-/// The longest limit of one heartbeat, so that no deadline overflows.
+/// The longest limit of one message, so that no deadline overflows.
 const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 
-/// Sends heartbeats and hand-overs to one endpoint, as long as one configuration is in force.
+/// Sends heartbeats and hand-overs to one endpoint, for as long as one configuration applies.
 ///
-/// It keeps one HTTP client, which holds the trusted roots and can resume TLS sessions. Every message makes a
-/// new connection: one that was kept would prove little, and after a sleep or a change of address it would
-/// hang.
+/// It keeps one HTTP client, which holds the trusted roots and can resume TLS sessions. Every message
+/// opens a new connection: a pooled one would prove little, and after a sleep or a change of address it
+/// would hang.
 #[derive(Debug)]
 pub struct CloudClient {
     client: Client,
@@ -57,30 +58,30 @@ pub struct CloudClient {
     url: HeartbeatUrl,
     key: Option<HeaderValue>,
     timeout: Duration,
-    /// What a delivered heartbeat is answered with; `None` when every 2xx will do.
+    /// The body that a delivered heartbeat is answered with; `None` if every 2xx counts.
     expect: Option<String>,
     peers: Peers,
-    /// What an answer's certificate proves.
+    /// The certificates that are verified before an answer.
     certificate: Certificate,
     messages: Messages,
 }
 
-/// What the certificate of whoever answers has to do with the other side.
+/// The certificates of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Certificate {
-    /// There is none: plain HTTP.
+    /// None: plain HTTP.
     None,
-    /// It is the other side's, and no other one is shown on the way.
+    /// The server's alone.
     OfServer,
-    /// It is the other side's behind that of a proxy.
+    /// The proxy's, then the server's.
     OfServerBehindThatOfProxy,
 }
 
 impl CloudClient {
-    /// Prepares heartbeats for `device`, sent since `boot`, by the settings and the environment's
-    /// proxy. Names are looked up by `resolver`.
+    /// Creates a client that sends heartbeats of `device` with the boot id `boot`, through the proxy
+    /// that the environment names. `resolver` looks names up.
     ///
-    /// Nothing is sent yet. The trusted roots are read from files, unless they were read before.
+    /// Sends nothing. Reads the trusted roots from files, unless they were read before.
     ///
     /// # Errors
     /// Every [`ClientError`].
@@ -91,7 +92,7 @@ impl CloudClient {
         resolver: Arc<Resolver>,
     ) -> Result<Self, ClientError> {
         let url = settings.url.as_ref().ok_or(ClientError::NoUrl)?.expose();
-        // A value that is not text is no address either, and is refused as such.
+        // A value that is not UTF-8 is no valid address either, so parsing it returns the error.
         let variable =
             |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let proxy = proxy::choose(url, variable)?;
@@ -101,7 +102,7 @@ impl CloudClient {
         Self::assemble(settings, device, boot, proxy.as_ref(), tls, resolver)
     }
 
-    /// Puts the client together from parts that a test can replace.
+    /// Creates the client from parts that a test can replace.
     pub(super) fn assemble(
         settings: &HeartbeatSettings,
         device: &str,
@@ -113,7 +114,7 @@ impl CloudClient {
         let url = settings.url.clone().ok_or(ClientError::NoUrl)?;
         let key = match settings.kind {
             HeartbeatKind::Ispmon => settings.key.as_ref(),
-            // Nobody but the function has a use for the key.
+            // Only the function uses the key.
             HeartbeatKind::Plain => None,
         };
         let key = key.map(|key| sensitive(key.expose())).transpose()?;
@@ -151,10 +152,10 @@ impl CloudClient {
         })
     }
 
-    /// Sends one heartbeat and waits for its answer, `limit` at most (a day at most).
+    /// Sends one heartbeat and waits for its answer, for `limit` at most, and for a day at most.
     ///
-    /// `state` and `quiet`, the silence that is announced, are told to ispmon's function only; a
-    /// plain heartbeat has no words for them.
+    /// Only ispmon's function receives `state` and `quiet`, the announced silence; a plain heartbeat
+    /// carries neither.
     pub async fn send(
         &self,
         state: AgentState,
@@ -166,11 +167,10 @@ impl CloudClient {
         self.exchange(self.request(state, quiet), wanted, limit, announces_silence).await
     }
 
-    /// Hands incidents over and waits for the answer, `limit` at most.
+    /// Hands incidents over and waits for the answer, for `limit` at most, and for a day at most.
     ///
-    /// They go to the neighbour of the heartbeats' address: the last part of its path is `outages`
-    /// in place of `ping`. `None` when this client speaks to something that takes none: a plain
-    /// dead-man's switch.
+    /// Posts them to the heartbeat URL with the last segment of its path, `ping`, replaced by `outages`.
+    /// `None` if the endpoint takes no incidents: a plain dead man's switch.
     pub async fn hand_over(
         &self,
         journal: Option<JournalHead>,
@@ -222,33 +222,33 @@ impl CloudClient {
         }
     }
 
-    /// Takes the numbers of its heartbeats from `sequence`, which other clients of this process may share.
+    /// Numbers the heartbeats from `sequence`, which other clients of this process may share.
     #[must_use]
     pub fn with_sequence(mut self, sequence: Sequence) -> Self {
         self.messages.set_sequence(sequence);
         self
     }
 
-    /// Asks `extras` for what each heartbeat says beside the agent's own state.
+    /// Calls `extras` for the optional parts of each heartbeat.
     #[must_use]
     pub fn with_extras(mut self, extras: Arc<ReadExtras>) -> Self {
         self.messages.set_extras(extras);
         self
     }
 
-    /// How long one heartbeat may take by the settings.
+    /// The configured limit of one heartbeat.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// What an answer proves, whatever it says.
+    /// The proof of an answer, whatever its status and body.
     fn proof_of_answer(&self, answer: &Response) -> Option<NetworkPath> {
         let peers: Vec<IpAddr> = answer.remote_addr().iter().map(SocketAddr::ip).collect();
         self.way(&peers).filter(|_| self.certificate != Certificate::None)
     }
 
-    /// What a heartbeat proves although it failed: the other side's certificate is good but for this
-    /// device's clock. That of a proxy proves nothing.
+    /// The proof of a failed heartbeat: the server's certificate is good, except that it is not valid yet
+    /// by this device's clock. A proxy's certificate proves nothing.
     fn proof_of_failure(&self, progress: &Progress) -> Option<NetworkPath> {
         if self.certificate != Certificate::OfServer || !progress.proved() {
             return None;
@@ -256,8 +256,7 @@ impl CloudClient {
         self.way(&progress.addresses())
     }
 
-    /// The way to the other side, which is one of `peers` unless there is a proxy or its host is an
-    /// address.
+    /// The path to the server, which is one of `peers` unless there is a proxy or the host is an address.
     fn way(&self, peers: &[IpAddr]) -> Option<NetworkPath> {
         let literal: Option<IpAddr> = self.peers.host.trim_matches(['[', ']']).parse().ok();
         match literal {
@@ -285,7 +284,7 @@ impl CloudClient {
         request
     }
 
-    /// A message for ispmon's function.
+    /// A request with a message for ispmon's function.
     fn post(&self, url: Url, message: &impl Serialize) -> Request {
         let mut request = Request::new(Method::POST, url);
         let headers = request.headers_mut();
@@ -294,8 +293,8 @@ impl CloudClient {
         if let Some(key) = &self.key {
             headers.insert(HeaderName::from_static(FUNCTION_KEY_HEADER), key.clone());
         }
-        // A body that is a whole has a Content-Length: the Functions host fails on chunked ones.
-        // Texts and numbers can always be written.
+        // A body in one piece has a Content-Length: the Functions host fails on chunked ones.
+        // Strings and numbers always serialise.
         *request.body_mut() = Some(serde_json::to_vec(message).unwrap_or_default().into());
         request
     }
@@ -307,7 +306,7 @@ fn http_client(
     resolver: Arc<Resolver>,
     timeout: Duration,
 ) -> reqwest::Result<Client> {
-    // The client would honour the environment too, in its own way.
+    // Otherwise the client would read the environment too, by other rules than `proxy::choose`.
     let builder = Client::builder().no_proxy();
     let builder = match proxy {
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.expose())?),
@@ -318,14 +317,14 @@ fn http_client(
         .dns_resolver(LookUps::new(resolver))
         .connector_layer(NoteConnected)
         .pool_max_idle_per_host(0)
-        // The addresses of a host share it, so that a dead one leaves time for the next; as a limit of its own
-        // it comes too late.
+        // A host's addresses share the connect timeout, so that a dead one leaves time for the next. It is
+        // longer than the limit of the heartbeat, which therefore ends the attempt.
         .connect_timeout(timeout.saturating_add(LATER))
         .http1_only()
         .redirect(redirect::Policy::none())
         .user_agent(USER_AGENT);
-    // One limit for everything, which knows the phase; the system's would end the attempt to
-    // connect first.
+    // Only the limit of the heartbeat, which records the phase, ends an attempt to connect; the system's
+    // would end it earlier.
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(None);
     builder.build()
@@ -343,16 +342,17 @@ fn host_and_port(url: &Url) -> String {
     port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Gives the HTTP client addresses from the thread for look-ups.
+/// Looks names up for the HTTP client by the [`Resolver`].
 ///
-/// The announcement of a silence that finds none goes to those that were found last: when a machine shuts down, systemd stops a name server
-/// on it (dnsmasq, Unbound, Pi-hole) at the same time as the agent. TLS proves that the other side is still the same.
+/// If the lookup fails, an announced silence goes to the addresses that were found last: when a machine
+/// shuts down, systemd stops a name server on it (dnsmasq, Unbound, Pi-hole) at the same time as the
+/// agent. TLS proves that they still belong to the same server.
 struct LookUps {
     resolver: Arc<Resolver>,
     last: Arc<Mutex<LastFound>>,
 }
 
-/// What a look-up has found last.
+/// The last successful lookup.
 #[derive(Default)]
 struct LastFound {
     name: String,
@@ -402,10 +402,10 @@ impl fmt::Debug for LookUps {
     }
 }
 
-/// Why no heartbeat can be sent at all.
+/// Why no [`CloudClient`] can be created.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// There is no address to send to.
+    /// `heartbeat.url` is not set.
     #[error("no heartbeat can be sent, because `heartbeat.url` is not set")]
     NoUrl,
     /// The function key holds a character that a header cannot carry.
@@ -414,13 +414,13 @@ pub enum ClientError {
     /// The environment names a proxy that cannot be used.
     #[error("no heartbeat can be sent through the proxy")]
     Proxy(#[from] ProxyError),
-    /// There are no trusted roots to check a server's certificate by.
+    /// There are no trusted roots to verify a server's certificate with.
     #[error(
         "the certificates that this system trusts cannot be read; install them (package ca-certificates) \
          or name a file of them in SSL_CERT_FILE"
     )]
     Tls(#[source] rustls::Error),
-    /// The HTTP client cannot be made.
+    /// The HTTP client cannot be created.
     #[error("the HTTP client cannot be made")]
     Http(#[source] reqwest::Error),
 }

@@ -1,5 +1,4 @@
-//! Why a heartbeat was not answered: one table from the errors of all layers to kinds and
-//! sentences.
+//! Why a heartbeat was not answered: one table maps the errors of all layers to kinds and sentences.
 
 mod tls;
 
@@ -10,51 +9,51 @@ use rustix::io::Errno;
 use super::{outcome::NetworkPath, progress::HeartbeatPhase};
 use crate::{duration::Readable, resolver::LookupError};
 
-/// A heartbeat that was not answered. Its Display is a sentence for people, without any secret.
+/// A heartbeat that was not answered. Its Display is a sentence for users, without any secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeartbeatFailure {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// The time from the first look-up to the failure.
+    /// The time from the start of the lookup to the failure.
     pub took: Duration,
-    /// What was proved before it failed ([`HeartbeatOutcome::proof`](super::HeartbeatOutcome::proof)).
+    /// The proof before the failure ([`HeartbeatOutcome::proof`](super::HeartbeatOutcome::proof)).
     pub(super) proof: Option<NetworkPath>,
-    /// Whether it is the proxy that was not reached, or went no further.
+    /// Whether the proxy was unreachable or did not connect to the server.
     pub(super) is_of_proxy: bool,
     reason: String,
 }
 
-/// The kinds of failure, in the order in which a heartbeat can meet them.
+/// The kinds of failure, in the order of the phases of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
     /// No name server answered in time.
     ResolveTimeout,
-    /// The host's name does not exist, or has no address.
+    /// The host name does not exist, or has no address.
     NameUnknown,
     /// The name could not be looked up for another reason.
     ResolveFailed,
-    /// Something at the address refused the connection, or a router did in its name.
+    /// The host refused the connection, or a router or firewall did in its name.
     ConnectRefused,
     /// There is no route to the network.
     NetworkUnreachable,
-    /// A router knows no way to the host.
+    /// A router has no route to the host.
     HostUnreachable,
-    /// Nothing answered the attempt to connect.
+    /// The attempt to connect got no answer in time.
     ConnectTimeout,
-    /// A firewall or a sandbox forbids the connection: this device's, or by IPv6 maybe a router's on
-    /// the way, whose "administratively prohibited" comes as the same error.
+    /// A firewall or a sandbox forbids the connection: this device's, or with IPv6 possibly that of a
+    /// router on the path, whose "administratively prohibited" gives the same error.
     ConnectForbidden,
     /// No connection could be made for another reason.
     ConnectFailed,
-    /// The proxy was reached and would not connect further.
+    /// The proxy was reached but did not connect to the server.
     ProxyRefused,
     /// The TLS handshake was not finished in time.
     TlsTimeout,
-    /// Nobody whom this system trusts vouches for the server's certificate.
+    /// No root that this system trusts has signed the server's certificate.
     TlsUntrusted,
     /// The server's certificate has expired.
     TlsExpired,
-    /// The server's certificate is not valid yet; mostly the clock of this device is wrong.
+    /// The server's certificate is not valid yet; usually this device's clock is wrong.
     TlsNotYetValid,
     /// The server's certificate is for another host.
     TlsWrongName,
@@ -64,16 +63,16 @@ pub enum FailureKind {
     TlsHandshake,
     /// The connection ended before the answer was complete.
     ConnectionClosed,
-    /// The request went out, and no answer came in time.
+    /// The request was sent, and no answer came in time.
     AnswerTimeout,
-    /// What came back is not HTTP, or more of it than an answer's head may hold.
+    /// The answer is not HTTP, or its head is too long.
     AnswerMalformed,
     /// Anything else.
     Other,
 }
 
 impl FailureKind {
-    /// The word in the record.
+    /// The name in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ResolveTimeout => "resolve_timeout",
@@ -101,19 +100,19 @@ impl FailureKind {
     }
 }
 
-/// Whom a heartbeat has to do with, as sentences name them.
+/// The hosts that a heartbeat involves, as sentences name them.
 #[derive(Clone, Debug)]
 pub(super) struct Peers {
-    /// Host and port of the other side.
+    /// Host and port of the server.
     pub(super) server: String,
-    /// The proxy's address without credentials, when there is one.
+    /// The proxy's address without credentials, if there is one.
     pub(super) proxy: Option<String>,
-    /// The other side's host alone, as it is looked up.
+    /// The server's host without the port, as it is looked up.
     pub(super) host: String,
 }
 
 impl Peers {
-    /// Who is being connected to.
+    /// The host that is connected to first.
     fn nearest(&self) -> String {
         self.proxy
             .as_ref()
@@ -152,21 +151,21 @@ impl HeartbeatFailure {
         Self { kind, took, proof: None, is_of_proxy, reason }
     }
 
-    /// The failure behind an error of the HTTP client, which stopped in `phase`.
+    /// The failure behind an error that the HTTP client returned in `phase`.
     pub(super) fn from_error(
         error: &(dyn Error + 'static),
         phase: HeartbeatPhase,
         peers: &Peers,
         took: Duration,
     ) -> Self {
-        // The innermost one knows most.
+        // The innermost cause is the most specific.
         let causes: Vec<_> = causes(error).collect();
         let (kind, reason) = causes
             .iter()
             .rev()
             .find_map(|cause| classify(*cause, phase, peers))
             .unwrap_or_else(|| (FailureKind::Other, innermost(error)));
-        // A proxy that looks no names up leaves the other side's name to this device.
+        // This device looks up the server's name itself if the proxy (SOCKS4, SOCKS5) does not.
         let is_of_host = causes.iter().any(|cause| {
             cause.downcast_ref::<LookupError>().is_some_and(|error| error.name() == peers.host)
         });
@@ -174,12 +173,12 @@ impl HeartbeatFailure {
         Self { kind, took, proof: None, is_of_proxy, reason }
     }
 
-    /// What happened, as the end of a sentence.
+    /// The reason, as the end of a sentence.
     pub(super) fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The same with what was proved before it failed.
+    /// The same failure with the proof that came before it.
     pub(super) fn with_proof(self, proof: Option<NetworkPath>) -> Self {
         Self { proof, ..self }
     }
@@ -191,8 +190,7 @@ impl fmt::Display for HeartbeatFailure {
     }
 }
 
-/// An error and everything that caused it, also what an [`io::Error`] wraps without calling it its
-/// source.
+/// An error and all its causes, including the error inside an [`io::Error`], which `source()` skips.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&cause: &&'a (dyn Error + 'static)| {
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -200,7 +198,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     })
 }
 
-/// The text of the first cause. Errors further out may show the URL.
+/// The text of the innermost cause. Outer errors may show the URL, which can hold a secret.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error)
         .last()
@@ -208,7 +206,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
         .map_or_else(|| "the HTTP client gave no reason".to_owned(), ToString::to_string)
 }
 
-/// The table: what one cause means, when it is one that says something.
+/// The table: the kind and reason of one cause; `None` if it does not identify a failure.
 fn classify(
     cause: &(dyn Error + 'static),
     phase: HeartbeatPhase,
@@ -311,7 +309,7 @@ fn http(error: &hyper::Error, server: &str) -> Option<(FailureKind, String)> {
     None
 }
 
-/// The HTTP client does not make the types of these errors known, only what they say.
+/// Classifies the HTTP client's proxy errors by their texts, because it does not export their types.
 fn proxy(text: &str, proxy: &str) -> Option<(FailureKind, String)> {
     if let Some(reason) = text.strip_prefix("tunnel error: ") {
         return match reason {
@@ -327,7 +325,7 @@ fn proxy(text: &str, proxy: &str) -> Option<(FailureKind, String)> {
                     format!("{proxy} was reached but would not connect further"),
                 ))
             }
-            // The cause comes behind it.
+            // The next cause in the chain is more specific.
             _ => None,
         };
     }

@@ -1,5 +1,4 @@
-//! The answer's headers that speak of time: `Date` and `Retry-After` (RFC 9110, sections 6.6.1 and
-//! 10.2.3).
+//! The answer's headers that hold a time: `Date` and `Retry-After` (RFC 9110, sections 6.6.1 and 10.2.3).
 
 use std::time::Duration;
 
@@ -7,23 +6,22 @@ use jiff::Timestamp;
 
 use crate::clock::SOURCE_DATE;
 
-/// Reads a `Date`. All three formats of RFC 9110 are understood; anything else counts as absent.
+/// Parses a `Date` in any of the three formats of RFC 9110; anything else counts as absent.
 pub(super) fn date(value: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(value.trim()).ok()?).ok()
 }
 
-/// Whether the other side's clock can be right: it shows no time before this source was written, nor one
-/// of more than 20 years after.
+/// Whether the server's clock can be right: `date` is not before this source was written, and at most
+/// 20 years after.
 pub(super) fn is_possible(date: Timestamp) -> bool {
     let newest = SOURCE_DATE.as_second().saturating_add(20 * 366 * 86_400);
     (SOURCE_DATE.as_second()..=newest).contains(&date.as_second())
 }
 
-/// Reads a `Retry-After`: seconds, or a date that is compared with `now`. One that has passed means
-/// no wait; what cannot be understood counts as absent; more seconds than a duration holds are its
-/// maximum.
+/// Parses a `Retry-After`: seconds, or a date that is compared with `now`. A date in the past means no
+/// wait, an invalid value counts as absent, and more seconds than a `u64` holds become its maximum.
 ///
-/// `now` should be the time of the clock that wrote the header, which the answer's `Date` tells.
+/// `now` should be the time of the clock that wrote the header, which is the answer's `Date`.
 pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -46,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_all_formats_of_a_date_are_understood() {
+    fn seconds_and_all_formats_of_a_date_are_parsed() {
         for (value, seconds) in [
             ("0", Some(0)),
             ("120", Some(120)),
@@ -85,7 +83,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text: String) {
+        fn no_text_makes_the_parsers_panic(text: String) {
             retry_after(&text, now());
             date(&text);
         }
