@@ -1,4 +1,4 @@
-//! What came of one heartbeat.
+//! The outcome of one heartbeat, its proof about the connection, and its sentence and advice for users.
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -12,85 +12,85 @@ use crate::{
     probe::{Family, LinkAnswer, Route, link},
 };
 
-/// How much of an answer that was not expected a sentence shows, in characters.
+/// How many characters of an unexpected answer a sentence shows.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// What came of one heartbeat. Its Display is a sentence for people, without any secret.
+/// The outcome of one heartbeat. Its Display is a sentence for users, without any secret.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeartbeatOutcome {
-    /// The other side answered with a status of the 200s, and as was expected.
+    /// The server answered with a 2xx and the expected body.
     Delivered {
-        /// The address that the cloud saw the heartbeat come from, when the answer names it.
+        /// The source address of the heartbeat as the cloud saw it, if the answer contains it.
         client_address: Option<IpAddr>,
-        /// Whether an alert rule expects this device, when the answer says so.
+        /// Whether an alert rule expects this device, if the answer states it.
         expected: Option<bool>,
-        /// The time of the other side's clock, in whole seconds, when the answer names one that can be
-        /// and was proof: anybody on the way may set a clock by an answer that was not.
+        /// The time of the server's clock, in whole seconds, if the answer is proof and its date is
+        /// plausible: any host on the path can forge the date of an answer that is no proof.
         date: Option<Timestamp>,
-        /// What the answer proves ([`HeartbeatOutcome::proof`]).
+        /// The proof of the answer ([`HeartbeatOutcome::proof`]).
         proof: Option<NetworkPath>,
-        /// The time from the first look-up to the end of the answer.
+        /// The time from the start of the lookup to the end of the answer.
         took: Duration,
     },
-    /// The other side answered, but not as was expected: the heartbeat does not count.
+    /// The server answered, but not as expected: the heartbeat does not count.
     Refused {
         /// The status of the answer.
         status: u16,
-        /// What was not expected.
+        /// The reason.
         refusal: AnswerRefusal,
-        /// How long the other side asks to be left alone, as it said it: unbounded.
+        /// The answer's `Retry-After`, unbounded.
         retry_after: Option<Duration>,
-        /// What the answer proves ([`HeartbeatOutcome::proof`]).
+        /// The proof of the answer ([`HeartbeatOutcome::proof`]).
         proof: Option<NetworkPath>,
-        /// The time from the first look-up to the end of the answer.
+        /// The time from the start of the lookup to the end of the answer.
         took: Duration,
     },
     /// No answer came.
     Failed(HeartbeatFailure),
 }
 
-/// What was wrong with an answer.
+/// Why an answer does not count as a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerRefusal {
-    /// Its status is none of the 200s.
+    /// Its status is not the expected one, such as a 4xx.
     Status,
-    /// It comes from Azure in the place of an app that somebody stopped.
+    /// Azure answered for an app that is stopped.
     AppStopped,
-    /// Its status is one of the 200s, but what it says is not what was expected: a service that does not
-    /// know this device, or a login page.
+    /// Its status is the expected one, but not its body: a service that does not know this device, or a
+    /// login page.
     OtherAnswer {
-        /// What was expected, as a phrase.
+        /// The expected body, as a phrase.
         expected: String,
-        /// How it began, safe to print; empty when it said nothing.
+        /// The beginning of the body, safe to print; empty if the body is empty.
         answer: String,
     },
 }
 
 impl AnswerRefusal {
-    /// The refusal of an answer that said something else than was expected.
+    /// The refusal of an answer with the body `answer` instead of `expected`.
     pub(super) fn other_answer(expected: impl Into<String>, answer: &str) -> Self {
         let answer = shortened(answer.trim(), SHOWN_CHARACTERS);
         Self::OtherAnswer { expected: expected.into(), answer }
     }
 }
 
-/// An outcome without its details: what it says about what failed.
+/// An outcome without its details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutcomeKind {
-    /// The heartbeat was accepted.
+    /// The server accepted the heartbeat.
     Delivered,
-    /// It was answered with this status, none of the 200s.
+    /// The server answered with this status, which is not the expected one.
     Refused(u16),
-    /// Azure answered in place of an app that was stopped, which says nothing about the key.
+    /// Azure answered for an app that is stopped, so the key was not checked.
     AppStopped,
-    /// It was answered with a status of the 200s, but not as expected.
+    /// The server answered with the expected status, but another body.
     OtherAnswer,
-    /// It was not answered.
+    /// No answer came.
     Failed(FailureKind),
 }
 
 impl OutcomeKind {
-    /// Whether it failed because the host's name could not be looked up.
+    /// Whether it failed because the host name could not be looked up.
     pub fn hints_at_dns(self) -> bool {
         use FailureKind::{NameUnknown, ResolveFailed, ResolveTimeout};
         matches!(self, Self::Failed(NameUnknown | ResolveFailed | ResolveTimeout))
@@ -101,12 +101,12 @@ impl OutcomeKind {
         matches!(self, Self::Failed(FailureKind::TlsNotYetValid))
     }
 
-    /// Whether the server refuses this device. An app that is just starting answers so too.
+    /// Whether the server refuses this device. An app that is just starting gives the same answers.
     pub fn refuses_device(self) -> bool {
         matches!(self, Self::Refused(401 | 403 | 404))
     }
 
-    /// The word in the journal.
+    /// The name in the journal.
     pub fn word(self) -> String {
         match self {
             Self::Delivered => "delivered".to_owned(),
@@ -118,27 +118,28 @@ impl OutcomeKind {
     }
 }
 
-/// How an answer travelled, and so what it proves when its certificate was verified.
+/// The path of an answer, which decides what the answer proves if its certificate was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkPath {
-    /// Over the internet by this address family: both work.
+    /// Over the internet by this address family: the internet and the family work.
     Internet(Family),
-    /// Over the internet by a family that nobody knows: through a proxy, or one of several addresses of
-    /// both families.
+    /// Over the internet by an unknown family: through a proxy, or from one of several addresses of both
+    /// families.
     Unknown,
-    /// From this machine or one in its own network, which proves nothing about the internet.
+    /// From this machine or its local network, which proves nothing about the internet.
     Nearby,
 }
 
 impl NetworkPath {
-    /// The way to a peer without a proxy, as the kernel sends there now.
+    /// The path to a peer without a proxy, by the kernel's present route to it.
     pub fn to(peer: IpAddr) -> Self {
         Self::judge(peer, &link::link_to(peer), || link::link_to(elsewhere(peer)))
     }
 
     /// Nearby are loopback, link-local, private and shared addresses (RFC 1918, RFC 3927, RFC 4193,
-    /// RFC 6598), and whatever the kernel reaches without a router, unless through a tunnel, although
-    /// it has one for the rest of the internet: a line without any, such as PPP, reaches everything so.
+    /// RFC 6598), and addresses that the kernel reaches without a gateway, except through a tunnel, or on
+    /// an interface on which it needs none for the internet either: a point-to-point connection such as
+    /// PPP reaches everything like that. `link` is the route to `peer`, `rest` the one to the internet.
     fn judge(peer: IpAddr, link: &LinkAnswer, rest: impl FnOnce() -> LinkAnswer) -> Self {
         let is_own_network = match peer.to_canonical() {
             IpAddr::V4(v4) => {
@@ -161,7 +162,7 @@ impl NetworkPath {
         if is_nearby { Self::Nearby } else { Self::Internet(Family::of(peer)) }
     }
 
-    /// What is common to the ways to some addresses, one of which was taken: nothing without any.
+    /// The common part of the paths to `peers`, one of which was used; `None` if there are none.
     pub(super) fn to_one_of(peers: &[IpAddr]) -> Option<Self> {
         let mut ways = peers.iter().map(|peer| Self::to(*peer));
         let first = ways.next()?;
@@ -181,8 +182,8 @@ impl NetworkPath {
     }
 }
 
-/// An address of the internet in the family of `peer`; nothing is sent there. Which one does not matter,
-/// as long as nobody has a route of its own for it.
+/// An address on the internet in the family of `peer`, for a route lookup; nothing is sent there. Any
+/// address will do for which no machine has a specific route.
 fn elsewhere(peer: IpAddr) -> IpAddr {
     match Family::of(peer) {
         Family::Ipv4 => IpAddr::V4(std::net::Ipv4Addr::new(1, 1, 1, 1)),
@@ -206,15 +207,14 @@ impl HeartbeatOutcome {
         }
     }
 
-    /// Whether the other side took it.
+    /// Whether the server accepted it.
     pub fn delivered(&self) -> bool {
         matches!(self, Self::Delivered { .. })
     }
 
-    /// What it proves about the line, and by which way: something only when the other side proved by a
-    /// verified certificate that it is who it is, whatever it then answered. A certificate whose only
-    /// fault is that it is not valid yet by this device's clock proves as much, although such a heartbeat
-    /// fails.
+    /// The path that it proves to work. `None` unless the server proved its identity by a verified
+    /// certificate, whatever it then answered. A certificate whose only fault is that it is not valid yet
+    /// by this device's clock is proof too, although such a heartbeat fails.
     pub fn proof(&self) -> Option<NetworkPath> {
         match self {
             Self::Delivered { proof, .. } | Self::Refused { proof, .. } => *proof,
@@ -222,7 +222,7 @@ impl HeartbeatOutcome {
         }
     }
 
-    /// The time from the first look-up to the end of the answer, or to the failure.
+    /// The time from the start of the lookup to the end of the answer, or to the failure.
     pub fn took(&self) -> Duration {
         match self {
             Self::Delivered { took, .. } | Self::Refused { took, .. } => *took,
@@ -230,13 +230,12 @@ impl HeartbeatOutcome {
         }
     }
 
-    /// Why whatever was sent was not delivered, as the end of a sentence.
+    /// Why the message was not delivered, as the end of a sentence.
     pub fn reason(&self) -> impl fmt::Display {
         Reason(self)
     }
 
-    /// What the person who reads the sentence can do about it, as a sentence, when there is such a
-    /// thing.
+    /// A sentence with what the user can do about it; `None` if nothing.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Delivered { .. } => None,
@@ -268,8 +267,8 @@ impl HeartbeatOutcome {
         }
     }
 
-    /// The same about a hand-over, which is tried only while heartbeats are delivered, so that their
-    /// address is right.
+    /// The same for a hand-over, which is tried only while heartbeats are delivered, so that the
+    /// heartbeat URL is known to be right.
     pub fn hand_over_advice(&self) -> Option<&'static str> {
         match self {
             Self::Refused { refusal: AnswerRefusal::Status, status: 401 | 403, .. } => Some(
@@ -428,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_to_the_own_network_proves_nothing_about_the_internet() {
+    fn addresses_of_the_local_network_are_nearby() {
         let by_router = || routed("eth0", Some("192.168.1.1"), false);
         let way = |peer: &str| {
             NetworkPath::judge(peer.parse().expect("an address"), &by_router(), || unreachable!())
@@ -455,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_global_address_is_nearby_where_it_needs_no_router_and_the_internet_does() {
+    fn a_global_address_is_nearby_if_it_needs_no_gateway_and_the_internet_does() {
         let on_link = |interface| routed(interface, None, false);
         let by_router = |interface| routed(interface, Some("fe80::1"), false);
         for (link, rest, expected) in [
@@ -464,11 +463,11 @@ mod tests {
             (on_link("lo"), by_router("eth0"), NetworkPath::Nearby),
             (on_link("eth0"), LinkAnswer::NoRoute, NetworkPath::Nearby),
             (on_link("eth0"), on_link("wwan0"), NetworkPath::Nearby),
-            // A modem that takes everything.
+            // A point-to-point interface that carries all traffic.
             (on_link("ppp0"), on_link("ppp0"), NetworkPath::Internet(Family::Ipv6)),
             (routed("wg0", None, true), by_router("eth0"), NetworkPath::Internet(Family::Ipv6)),
             (by_router("eth0"), by_router("eth0"), NetworkPath::Internet(Family::Ipv6)),
-            // The route has gone since the answer came.
+            // The route was removed after the answer came.
             (LinkAnswer::NoRoute, LinkAnswer::NoRoute, NetworkPath::Internet(Family::Ipv6)),
         ] {
             let peer = "2001:db8::7".parse().expect("an address");
@@ -481,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_that_could_lead_nearby_proves_nothing() {
+    fn a_path_that_may_be_nearby_counts_as_nearby() {
         let common = |peers: &[&str]| {
             let peers: Vec<IpAddr> =
                 peers.iter().map(|peer| peer.parse().expect("an address")).collect();
@@ -530,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_given_where_the_reader_can_do_something() {
+    fn advice_is_given_where_the_user_can_do_something() {
         assert!(refused(302, None).advice().is_some_and(|advice| advice.contains("Redirects")));
         assert!(refused(401, None).advice().is_some_and(|advice| advice.contains("key")));
         assert!(refused(404, None).advice().is_some_and(|advice| advice.contains("path")));
@@ -540,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refusal_by_its_status_is_one_of_the_device() {
+    fn only_a_refusal_by_its_status_refuses_the_device() {
         let refused = |status, refusal| refused_with(status, refusal, None).kind();
         let other =
             AnswerRefusal::OtherAnswer { expected: "\"ok\"".to_owned(), answer: String::new() };

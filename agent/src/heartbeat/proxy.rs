@@ -1,4 +1,4 @@
-//! Which proxy a heartbeat goes through, by the variables that curl and most other programs honour.
+//! Selects the proxy of a heartbeat by the environment variables that curl and most other programs use.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use thiserror::Error;
 
 use crate::loopback::is_loopback;
 
-/// The port of a proxy whose address names none (curl(1), `--proxy`).
+/// The default port of a proxy (curl(1), `--proxy`).
 const DEFAULT_PORT: u16 = 1080;
-/// The same for a proxy that is spoken to by TLS.
+/// The default port of a proxy with the scheme `https`.
 const DEFAULT_TLS_PORT: u16 = 443;
 
 /// A proxy. Neither its Display nor its Debug shows the credentials.
@@ -53,15 +53,15 @@ impl fmt::Display for Proxy {
 /// Chooses the proxy for `target` by the environment, as curl does (curl(1), "Environment"):
 ///
 /// 1. Loopback is always reached directly.
-/// 2. `http_proxy` counts for `http://`, in lower case only (a web server gives its scripts any
-///    request header `Proxy` as `HTTP_PROXY`); `https_proxy`, else `HTTPS_PROXY`, for `https://`;
-///    `all_proxy`, else `ALL_PROXY`, for what these leave open. An empty variable counts as unset.
-/// 3. `no_proxy`, else `NO_PROXY`, lists hosts that are reached directly: names with all below
-///    them, with or without a leading dot, addresses, networks such as `10.0.0.0/8`, or `*` for
+/// 2. `http_proxy` applies to `http://`, in lower case only (a web server passes a request header
+///    `Proxy` to its CGI scripts as `HTTP_PROXY`); `https_proxy`, else `HTTPS_PROXY`, to `https://`;
+///    `all_proxy`, else `ALL_PROXY`, where these are unset. An empty variable counts as unset.
+/// 3. `no_proxy`, else `NO_PROXY`, lists hosts that are reached directly: names including all their
+///    subdomains, with or without a leading dot, addresses, networks such as `10.0.0.0/8`, or `*` for
 ///    everything.
 ///
 /// # Errors
-/// The variable that counts holds no address of a proxy, or of one whose protocol is not spoken.
+/// The variable that applies holds no proxy address, or one with an unsupported scheme.
 pub(super) fn choose(
     target: &Url,
     variable: impl Fn(&str) -> Option<String>,
@@ -89,10 +89,9 @@ pub(super) fn choose(
     parse(name, &value).map(Some)
 }
 
-/// Whether the list of direct hosts names the target.
+/// Whether `list`, a value of `no_proxy`, contains the target.
 fn is_listed(target: &Url, list: &str) -> bool {
-    // The matcher says whether it would use a proxy, so it needs one; commas alone separate its
-    // list.
+    // The matcher returns the proxy that it would use, so it needs one. It splits its list at commas only.
     let list = list.split_whitespace().collect::<Vec<_>>().join(",");
     let matcher = Matcher::builder().all("http://proxy.invalid").no(list).build();
     let host = target.host_str().unwrap_or_default().trim_end_matches('.');
@@ -104,8 +103,8 @@ fn parse(variable: &'static str, value: &str) -> Result<Proxy, ProxyError> {
     let unreadable = || ProxyError::Unreadable { variable };
     let with_scheme =
         if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    // These marks end the part that names the host, so that one in a password would make a host of what
-    // stands before it.
+    // These characters end the authority, so that with one in a password the text before it would become
+    // the host.
     let authority = with_scheme.split_once("://").map_or("", |(_, rest)| rest);
     let end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
     if authority[end..].contains('@') {
@@ -138,7 +137,7 @@ fn parse(variable: &'static str, value: &str) -> Result<Proxy, ProxyError> {
     })
 }
 
-/// Why the environment's proxy cannot be used. The value is not shown: it may hold a password.
+/// Why the environment's proxy cannot be used. Errors never show the value: it may contain a password.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum ProxyError {
     /// The value is not an address.
@@ -149,7 +148,7 @@ pub enum ProxyError {
         /// The variable's name.
         variable: &'static str,
     },
-    /// Its user name or password holds a mark that ends them.
+    /// The user name or password contains a character that ends the authority.
     #[error(
         "the environment variable {variable} holds a user name or password with a \"#\", \"/\" or \"?\" in \
          it; write that as %23, %2F or %3F"
@@ -158,7 +157,7 @@ pub enum ProxyError {
         /// The variable's name.
         variable: &'static str,
     },
-    /// The address asks for a protocol that is not spoken.
+    /// The address's scheme is not supported.
     #[error(
         "the environment variable {variable} asks for a proxy that speaks {scheme}; \
          known are http, https, socks4, socks4a, socks5 and socks5h"
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scheme_has_its_variables_and_lower_case_comes_first() {
+    fn each_scheme_has_its_variables_and_lower_case_has_precedence() {
         let both = [("https_proxy", "http://lower:1"), ("HTTPS_PROXY", "http://upper:2")];
         assert_eq!(proxy_of("https://example.net/", &both).as_deref(), Some("http://lower:1"));
         assert_eq!(proxy_of("https://example.net/", &both[1..]).as_deref(), Some("http://upper:2"));
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_for_all_fills_gaps_and_empty_ones_are_gaps() {
+    fn all_proxy_applies_where_the_others_are_unset_or_empty() {
         let environment =
             [("https_proxy", ""), ("ALL_PROXY", "http://all:5"), ("http_proxy", "http://plain:3")];
         assert_eq!(proxy_of("https://example.net/", &environment).as_deref(), Some("http://all:5"));
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_completed_as_curl_completes_them() {
+    fn scheme_and_port_default_to_those_of_curl() {
         for (value, complete) in [
             ("proxy.lan", "http://proxy.lan:1080"),
             ("proxy.lan:80", "http://proxy.lan:80"),
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_proxy_is_refused_without_showing_it() {
+    fn an_invalid_proxy_is_an_error_that_does_not_show_it() {
         let refused = |value| {
             chosen("https://example.net/", &[("HTTPS_PROXY", value)])
                 .expect_err("no proxy")

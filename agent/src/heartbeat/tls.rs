@@ -1,4 +1,5 @@
-//! TLS for the life of a client: trusted roots, resumption, and what is noted of a handshake.
+//! The TLS configuration of a client: trusted roots, session resumption, and hooks that record the
+//! progress of a handshake.
 
 use std::sync::Arc;
 
@@ -15,15 +16,15 @@ use rustls::{
 use super::progress::{self, HeartbeatPhase};
 use crate::tls::{Validity, provider, verify_certificate};
 
-/// How many sessions are remembered for resumption. rustls counts eight for each server, and there
-/// are two at most: the other side and a proxy.
+/// The size of the session cache. rustls counts eight sessions for each server, and there are two servers
+/// at most: the endpoint and a proxy.
 const REMEMBERED_SESSIONS: usize = 16;
 
-/// Makes a configuration in which `verifier` judges who is vouched for, or nobody is: no connection of
-/// such a client is encrypted, and a system without any roots can do that too.
+/// Creates a configuration in which `verifier` verifies certificates. Without one, none is accepted: such
+/// a client encrypts no connection, and so works on a system without any roots.
 ///
 /// # Errors
-/// The versions of TLS are none that the provider knows.
+/// The provider supports none of the TLS versions.
 pub(super) fn configuration(
     verifier: Option<Arc<dyn ServerCertVerifier>>,
 ) -> Result<ClientConfig, rustls::Error> {
@@ -42,11 +43,11 @@ pub(super) fn configuration(
     Ok(configuration)
 }
 
-/// Judges certificates as strictly as any client, and notes of one that is not valid yet whether it
-/// proves the server all the same: the line works then, and the clock is wrong.
+/// Verifies certificates as strictly as any client, and records whether one that is not valid yet still
+/// proves the server's identity: connectivity works then, and the clock is wrong.
 ///
-/// A certificate can be copied by anybody, the signature over the handshake cannot. So a certificate
-/// that is good but for its time passes until that signature is verified, and fails then.
+/// Anyone can copy a certificate, but not the signature over the handshake. So a certificate whose only
+/// fault is that it is not valid yet passes until that signature is verified, and fails then.
 #[derive(Debug)]
 struct ProofRecorder(Arc<dyn ServerCertVerifier>);
 
@@ -94,8 +95,7 @@ impl ServerCertVerifier for ProofRecorder {
     }
 }
 
-/// Remembers sessions, and notes when a handshake begins: rustls asks for its hint before the first
-/// message.
+/// Caches sessions, and records the start of a handshake: rustls calls `kx_hint` before the first message.
 #[derive(Debug)]
 struct Sessions {
     memory: ClientSessionMemoryCache,

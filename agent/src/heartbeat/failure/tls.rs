@@ -1,5 +1,5 @@
-//! What an error of the TLS library means, in words: each of its variants has some, so that nobody reads
-//! the name of one.
+//! Sentences for the errors of the TLS library. Every variant has one, so that users never read a
+//! variant's name.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use rustls::{AlertDescription, CertificateError, Error, OtherError, pki_types::U
 use super::FailureKind;
 use crate::printable::shortened;
 
-/// How much of a text that somebody else wrote a sentence shows, in characters.
+/// How many characters of a foreign text a sentence shows.
 const SHOWN_CHARACTERS: usize = 120;
 
-/// What an error in the handshake with `server`, or behind it, means.
+/// The kind and reason of an error in the handshake with `server`, or after it.
 pub(super) fn classify(error: &Error, server: &str) -> (FailureKind, String) {
     if let Error::InvalidCertificate(problem) = error {
         return certificate(problem, server);
@@ -68,7 +68,7 @@ pub(super) fn classify(error: &Error, server: &str) -> (FailureKind, String) {
     (FailureKind::TlsHandshake, reason)
 }
 
-/// Why the other side ended the handshake, as it said (RFC 8446, section 6).
+/// The alert with which the server ended the handshake (RFC 8446, section 6).
 struct TlsAlert(AlertDescription);
 
 impl fmt::Display for TlsAlert {
@@ -108,7 +108,7 @@ fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String
     use FailureKind as Kind;
 
     let (kind, verdict) = match problem {
-        // The second is a certificate in the name of a trusted signer that it never signed.
+        // `BadSignature`: a certificate that names a trusted issuer which never signed it.
         Problem::UnknownIssuer | Problem::BadSignature => {
             (Kind::TlsUntrusted, "is not signed by anybody whom this system trusts".to_owned())
         }
@@ -160,9 +160,9 @@ fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String
             let text = inner.to_string();
             let verdict = match inner.downcast_ref::<webpki::Error>() {
                 Some(problem) => chain(problem).to_owned(),
-                // The platform verifier's own type for a purpose, which it does not make known.
+                // The platform verifier's error for a wrong purpose, whose type it does not export.
                 None if text == "certificate had invalid extensions" => NOT_FOR_SERVERS.to_owned(),
-                // The system's own words, on macOS.
+                // On macOS, the system's text.
                 None => format!("cannot be accepted ({})", shortened(&text, SHOWN_CHARACTERS)),
             };
             (Kind::TlsCertificate, verdict)
@@ -178,7 +178,7 @@ const OLD_SIGNATURE: &str =
     "is signed by a method that this program does not accept, mostly an old one";
 const DAMAGED: &str = "is damaged";
 
-/// What is wrong with a chain of certificates that the TLS library has no word of its own for.
+/// The fault of a certificate chain for which the TLS library has no variant of its own.
 fn chain(problem: &webpki::Error) -> &'static str {
     use webpki::Error as Problem;
 
@@ -226,7 +226,7 @@ impl fmt::Display for CertificateTime {
     }
 }
 
-/// The hosts that a certificate is for. A stranger wrote them, so there are bounds.
+/// The hosts that a certificate is for. They are untrusted input, so their number and length are bounded.
 struct CertificateNames<'a>(&'a [String]);
 
 impl CertificateNames<'_> {
@@ -237,7 +237,7 @@ impl CertificateNames<'_> {
 impl fmt::Display for CertificateNames<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.iter().take(Self::MOST).map(|name| {
-            // `DnsName("example.net")` is how rustls lists a name.
+            // rustls lists a name as `DnsName("example.net")`.
             let name = name.split('"').nth(1).unwrap_or(name);
             shortened(name, Self::CHARACTERS)
         });
@@ -272,7 +272,7 @@ mod tests {
         OtherError(Arc::new(inner))
     }
 
-    /// Every variant there is, with its kind.
+    /// Every variant with its kind.
     fn certificates() -> Vec<(CertificateError, FailureKind)> {
         use CertificateError as Problem;
         use FailureKind as Kind;
@@ -337,7 +337,7 @@ mod tests {
         ]
     }
 
-    /// Whether the text shows the name of a variant, such as `CaUsedAsEndEntity`, or a structure.
+    /// Whether the text contains the name of a variant, such as `CaUsedAsEndEntity`, or a struct's Debug.
     fn shows_code(text: &str) -> bool {
         let is_camel = |word: &str| {
             word.chars()
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_of_a_certificate_has_a_kind_and_plain_words() {
+    fn every_certificate_error_has_a_kind_and_a_sentence() {
         let mut sentences = Vec::new();
         for (problem, expected) in certificates() {
             let (kind, sentence) = classify(&Error::InvalidCertificate(problem), SERVER);
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_error_has_plain_words() {
+    fn every_other_error_has_a_sentence() {
         let mut errors = vec![
             Error::InappropriateMessage {
                 expect_types: vec![ContentType::Handshake],
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_a_strange_certificate_are_bounded() {
+    fn the_names_of_a_foreign_certificate_are_bounded() {
         let names =
             ["DnsName(\"a\\nb\")", "DnsName(\"c\")", "IpAddress(192.0.2.1)", "DnsName(\"d\")"]
                 .map(str::to_owned);
