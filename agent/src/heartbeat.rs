@@ -1,6 +1,6 @@
 //! Heartbeats: their content, their schedule, their connection and their outcome.
 //!
-//! - [`beat`] is the loop: send, judge, wait, for ever.
+//! - [`beat`] is the endless loop: send a heartbeat, compute the wait, sleep.
 //! - [`CloudClient`] sends one heartbeat, or one hand-over, and returns a [`HeartbeatOutcome`] in every case.
 //! - [`OutcomeKind`] is that outcome without its details, for the log and for the incident machine.
 //! - [`Pacing`] computes the wait before the next heartbeat; while heartbeats fail, it uses [`Backoff`].

@@ -39,8 +39,8 @@ const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
 const FUNCTION_ANSWER: &str = "ok";
 /// By how much the connect timeout exceeds the limit of the whole heartbeat.
 const LATER: Duration = Duration::from_secs(1);
-/// The divisor of the time limit that gives an announced silence its limit for the lookup, if addresses
-/// are known already.
+/// The part of its time limit, as a divisor, that an announced silence may spend on the lookup if
+/// addresses are known already.
 const ANNOUNCEMENT_LOOK_UP: u32 = 3;
 /// The longest limit of one message, so that no deadline overflows.
 const LONGEST_LIMIT: Duration = Duration::from_hours(24);

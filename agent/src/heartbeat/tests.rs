@@ -1,4 +1,4 @@
-//! The loop on paused time, and what the tests of its parts share.
+//! Tests of the loop on paused time, and helpers that the tests of its parts share.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     tls::verifier_of,
 };
 
-/// Settings as they are by default, with a URL.
+/// The default settings with a URL.
 pub(crate) fn settings(url: &str) -> HeartbeatSettings {
     HeartbeatSettings {
         kind: HeartbeatKind::Ispmon,
@@ -29,20 +29,20 @@ pub(crate) fn settings(url: &str) -> HeartbeatSettings {
     }
 }
 
-/// A server on the usual port, without a proxy.
+/// A server on port 443, without a proxy.
 pub(super) fn peers(host: &str) -> Peers {
     Peers { server: format!("{host}:443"), proxy: None, host: host.to_owned() }
 }
 
-/// Who may vouch for a server.
+/// The trusted roots of a client.
 pub(super) enum Roots {
-    /// Nobody.
+    /// None.
     Nobody,
-    /// Only these.
+    /// These.
     Only(Vec<CertificateDer<'static>>),
 }
 
-/// A client with these settings, roots and proxy, whatever the environment says.
+/// A client with these settings, roots and proxy; it ignores the environment.
 pub(super) fn client(
     settings: &HeartbeatSettings,
     roots: Roots,
@@ -87,8 +87,8 @@ pub(super) fn failed() -> HeartbeatOutcome {
     ))
 }
 
-/// Runs the loop over `outcomes`, the last of which repeats, until `until`, and returns the seconds
-/// at which it sent.
+/// Runs the loop over `outcomes`, the last of which repeats, until `until`, and returns the times of the
+/// heartbeats in seconds.
 async fn sent_at(outcomes: Vec<HeartbeatOutcome>, seed: u64, until: Duration) -> Vec<f64> {
     let started = Instant::now();
     let sent = Rc::new(RefCell::new(Vec::new()));
@@ -99,8 +99,8 @@ async fn sent_at(outcomes: Vec<HeartbeatOutcome>, seed: u64, until: Duration) ->
     };
     let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), seed);
     let returned = Notify::new();
-    let beats = repeat(heartbeat, &returned, pacing, |_| {});
-    assert!(tokio::time::timeout(until, beats).await.is_err(), "the loop never ends");
+    let heartbeats = repeat(heartbeat, &returned, pacing, |_| {});
+    assert!(tokio::time::timeout(until, heartbeats).await.is_err(), "the loop never ends");
     sent.take()
 }
 
@@ -111,12 +111,12 @@ fn gaps(times: &[f64]) -> Vec<f64> {
 const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test(start_paused = true)]
-async fn the_first_heartbeat_goes_at_once_and_the_others_keep_their_interval() {
+async fn the_first_heartbeat_is_sent_at_once_and_the_others_at_the_interval() {
     for seed in 0..20 {
         let times = sent_at(vec![delivered()], seed, HOUR).await;
         assert!(times[0] < 0.01);
         let gaps = gaps(&times);
-        assert!(gaps[0] <= 60.1, "the phase is a part of the interval: {gaps:?}");
+        assert!(gaps[0] <= 60.1, "the second follows within the interval: {gaps:?}");
         assert!(gaps[1..].iter().all(|gap| (53.9..66.1).contains(gap)), "{gaps:?}");
         assert!(gaps[1..].iter().any(|gap| *gap < 59.0), "some come early: {gaps:?}");
         assert!(gaps[1..].iter().any(|gap| *gap > 61.0), "some come late: {gaps:?}");
@@ -152,7 +152,7 @@ async fn one_success_between_failures_does_not_reset_the_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn success_that_lasts_resets_the_back_off() {
+async fn lasting_success_resets_the_back_off() {
     let mut outcomes = vec![failed(); 6];
     outcomes.extend(vec![delivered(); 3]);
     outcomes.push(failed());
@@ -163,12 +163,12 @@ async fn success_that_lasts_resets_the_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_retried_after_an_interval_or_as_much_later_as_it_asks() {
+async fn a_refusal_is_retried_after_the_interval_or_a_longer_retry_after() {
     for (asked, proved, least) in [
         (None, false, 60.0),
         (Some(5), false, 60.0),
         (Some(300), false, 300.0),
-        // Anybody on the way may have said so.
+        // Any host on the path can forge it.
         (Some(86_400), false, 3_600.0),
         (Some(86_400), true, 86_400.0),
         (Some(864_000), true, 86_400.0),
@@ -189,7 +189,7 @@ async fn a_refusal_is_retried_after_an_interval_or_as_much_later_as_it_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_that_returned_is_used_within_seconds() {
+async fn returned_connectivity_is_used_within_seconds() {
     let started = Instant::now();
     let sent = RefCell::new(Vec::new());
     let heartbeat = async || {
@@ -197,17 +197,17 @@ async fn a_line_that_returned_is_used_within_seconds() {
         refused(503, Some(HOUR))
     };
     let returned = Arc::new(Notify::new());
-    let notice = Arc::clone(&returned);
+    let notifier = Arc::clone(&returned);
     let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), 1);
-    let beats = repeat(heartbeat, &returned, pacing, |_| {});
-    let news = async {
+    let heartbeats = repeat(heartbeat, &returned, pacing, |_| {});
+    let connectivity_returns = async {
         tokio::time::sleep(Duration::from_mins(10)).await;
-        notice.notify_one();
+        notifier.notify_one();
         tokio::time::sleep(Duration::from_secs(3)).await;
     };
     tokio::select! {
-        never = beats => match never {},
-        () = news => {}
+        never = heartbeats => match never {},
+        () = connectivity_returns => {}
     }
     let sent = sent.take();
     assert_eq!(sent.len(), 2, "{sent:?}");
@@ -215,17 +215,17 @@ async fn a_line_that_returned_is_used_within_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_observer_hears_the_wait_that_then_passes() {
+async fn the_loop_waits_as_long_as_it_reports_to_the_observer() {
     let started = Instant::now();
     let observed = RefCell::new(Vec::new());
     let heartbeat = async || delivered();
     let returned = Notify::new();
     let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), 5);
-    let beats = repeat(heartbeat, &returned, pacing, |Attempt { outcome, wait, .. }| {
+    let heartbeats = repeat(heartbeat, &returned, pacing, |Attempt { outcome, wait, .. }| {
         assert_eq!(*outcome, delivered());
         observed.borrow_mut().push((Instant::now() - started, wait));
     });
-    assert!(tokio::time::timeout(HOUR, beats).await.is_err());
+    assert!(tokio::time::timeout(HOUR, heartbeats).await.is_err());
     let observed = observed.into_inner();
     assert!(observed.len() > 50);
     for pair in observed.windows(2) {

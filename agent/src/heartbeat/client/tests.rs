@@ -1,4 +1,4 @@
-//! What goes over the wire, and what is made of the answers, with real sockets.
+//! Requests on the wire and the outcomes of answers, over real sockets.
 
 use std::{
     io::Write,
@@ -39,7 +39,7 @@ fn plain(url: &str, method: HeartbeatMethod) -> HeartbeatSettings {
     }
 }
 
-/// The request with its headers in alphabetical order, without what differs from run to run.
+/// The request with its headers in alphabetical order, and placeholders for values that differ between runs.
 fn normal(request: &str, server: &TestServer) -> String {
     let (head, body) = request.split_once("\r\n\r\n").expect("a head");
     let mut lines: Vec<&str> = head.split("\r\n").collect();
@@ -51,7 +51,7 @@ fn normal(request: &str, server: &TestServer) -> String {
 }
 
 #[tokio::test]
-async fn a_heartbeat_is_one_post_with_its_length_and_key() {
+async fn a_heartbeat_is_one_post_with_a_length_and_the_key() {
     let server = TestServer::answering(OK);
     let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
     let outcome = client.send(AgentState::Stopping, Duration::from_mins(30), PATIENCE).await;
@@ -75,14 +75,14 @@ async fn a_heartbeat_is_one_post_with_its_length_and_key() {
 async fn an_announced_silence_needs_no_name_server() {
     let server = TestServer::answering(OK);
     let is_stopped = Arc::new(AtomicBool::new(false));
-    // Held until the test is over.
-    let (_over, until_over) = mpsc::channel::<()>();
-    let until_over = Mutex::new(until_over);
+    // The lookup hangs until the test drops the sender.
+    let (_release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
     let look_up = {
         let is_stopped = Arc::clone(&is_stopped);
         move |_: &str| {
             if is_stopped.load(Ordering::Relaxed) {
-                let _ = until_over.lock().expect("nobody panics with it").recv();
+                let _ = released.lock().expect("not poisoned").recv();
             }
             Ok(vec![Ipv4Addr::LOCALHOST.into()])
         }
@@ -102,7 +102,7 @@ async fn an_announced_silence_needs_no_name_server() {
 }
 
 #[tokio::test]
-async fn outages_are_handed_over_beside_the_heartbeats() {
+async fn outages_are_posted_beside_the_heartbeat_url() {
     let server =
         TestServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"accepted\":1}");
     let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
@@ -119,7 +119,7 @@ async fn outages_are_handed_over_beside_the_heartbeats() {
         segments: Vec::new(),
     };
     let outcome = client.hand_over(None, vec![incident], PATIENCE).await;
-    let outcome = outcome.expect("it takes outages");
+    let outcome = outcome.expect("an endpoint that takes outages");
     assert!(outcome.delivered(), "{outcome}");
     insta::assert_snapshot!(normal(&server.requests()[0], &server), @r#"
     POST /api/outages HTTP/1.1
@@ -136,14 +136,14 @@ async fn outages_are_handed_over_beside_the_heartbeats() {
 }
 
 #[tokio::test]
-async fn a_dead_mans_switch_takes_no_outages() {
+async fn a_plain_endpoint_takes_no_outages() {
     let server = TestServer::answering(OK);
     let client = client(&plain(&server.url("/x"), HeartbeatMethod::Get), Roots::Nobody, None);
     assert_eq!(client.hand_over(None, Vec::new(), PATIENCE).await, None);
 }
 
 #[tokio::test]
-async fn a_plain_heartbeat_calls_the_url_and_says_nothing_else() {
+async fn a_plain_heartbeat_requests_the_url_and_sends_nothing_else() {
     let server = TestServer::answering(OK);
     let url = server.url("/ping/s3cret?x=1");
     for method in [HeartbeatMethod::Get, HeartbeatMethod::Post] {
@@ -181,7 +181,7 @@ async fn the_path_of_a_plain_heartbeat_is_in_no_sentence() {
 }
 
 #[test]
-fn a_client_can_be_printed_without_a_secret() {
+fn debug_of_a_client_shows_no_secret() {
     let proxy = |name: &str| (name == "http_proxy").then(|| "http://me:s3cret@proxy".to_owned());
     let settings = plain("http://hc.example/s3cret?token=s3cret", HeartbeatMethod::Get);
     let url = settings.url.as_ref().expect("a URL").expose();
@@ -193,10 +193,10 @@ fn a_client_can_be_printed_without_a_secret() {
 }
 
 #[tokio::test]
-async fn every_heartbeat_makes_a_connection_of_its_own() {
+async fn every_heartbeat_opens_a_new_connection() {
     let server = TestServer::with(|connection, _| {
         connection.write_all(OK.as_bytes())?;
-        // The server would keep the connection for the next request.
+        // The server keeps the connection open for another request.
         read_until_closed(connection)
     });
     let client = client(&settings(&server.url("/")), Roots::Nobody, None);
@@ -207,7 +207,7 @@ async fn every_heartbeat_makes_a_connection_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_answers_headers_are_understood() {
+async fn the_answers_headers_are_parsed() {
     let server = TestServer::answering(
         "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-ispmon-client-ip: 2001:db8::7\r\n\
          x-ispmon-expected: no\r\nContent-Length: 2\r\n\r\nok",
@@ -219,11 +219,11 @@ async fn the_answers_headers_are_understood() {
     };
     assert_eq!(client_address, "2001:db8::7".parse().ok());
     assert_eq!(expected, Some(false));
-    assert_eq!(date, None, "the time of an answer that proves nothing");
+    assert_eq!(date, None, "the answer is no proof");
 }
 
 #[tokio::test]
-async fn a_plain_heartbeat_believes_no_such_headers() {
+async fn a_plain_heartbeat_ignores_the_functions_headers() {
     let server = TestServer::answering(
         "HTTP/1.1 204 No Content\r\nx-ispmon-client-ip: 192.0.2.1\r\nx-ispmon-expected: no\r\n\r\n",
     );
@@ -294,12 +294,12 @@ async fn only_the_expected_answer_is_a_delivery() {
         assert_eq!(outcome.delivered(), refusal.is_none(), "{body:?}: {outcome}");
         let words = refusal.unwrap_or_default();
         assert!(outcome.to_string().contains(words), "{body:?}: {outcome}");
-        assert_eq!(outcome.proof(), None, "anybody can answer plain HTTP");
+        assert_eq!(outcome.proof(), None, "any host can answer plain HTTP");
     }
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_is_judged_by_its_beginning() {
+async fn an_endless_or_truncated_body_is_judged_by_its_beginning() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let endless = TestServer::with(move |connection, _| {
         connection.write_all(head.as_bytes())?;
@@ -315,12 +315,12 @@ async fn an_answer_without_an_end_is_judged_by_its_beginning() {
         assert!(matches!(outcome, HeartbeatOutcome::Refused { status: 200, .. }), "{outcome}");
         let any = plain(&server.url("/"), HeartbeatMethod::Get);
         let outcome = send(&client(&any, Roots::Nobody, None)).await;
-        assert!(outcome.delivered(), "where any text will do, the status decides: {outcome}");
+        assert!(outcome.delivered(), "without an expected text, the status decides: {outcome}");
     }
 }
 
 #[tokio::test]
-async fn outages_are_taken_when_the_function_says_how_many_it_took() {
+async fn outages_are_delivered_if_the_function_accepts_as_many_as_were_sent() {
     for (body, is_taken) in [
         ("{\"accepted\":0}", true),
         ("{\"accepted\":1}", false),
@@ -330,13 +330,13 @@ async fn outages_are_taken_when_the_function_says_how_many_it_took() {
         let server = answering(body);
         let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
         let outcome = client.hand_over(None, Vec::new(), PATIENCE).await;
-        let outcome = outcome.expect("it takes outages");
+        let outcome = outcome.expect("an endpoint that takes outages");
         assert_eq!(outcome.delivered(), is_taken, "{body}: {outcome}");
     }
 }
 
 #[tokio::test]
-async fn a_stopped_app_is_told_from_a_wrong_key() {
+async fn a_stopped_app_is_distinguished_from_a_wrong_key() {
     let page =
         "<html><title>Web App - Unavailable</title>Error 403 - This web app is stopped.</html>";
     for (body, advice) in [(page, "az functionapp start"), ("", "Check the function key")] {
@@ -350,7 +350,7 @@ async fn a_stopped_app_is_told_from_a_wrong_key() {
     }
 }
 
-/// What one heartbeat by verified TLS comes to when it is answered so.
+/// The outcome of one heartbeat by TLS to which a server with this configuration sends `answer`.
 async fn by_tls(
     authority: &Authority,
     configuration: Arc<rustls::ServerConfig>,
@@ -365,7 +365,7 @@ async fn by_tls(
 }
 
 #[tokio::test]
-async fn every_answer_by_verified_tls_is_proof_whatever_it_says() {
+async fn every_answer_by_verified_tls_is_proof_whatever_its_content() {
     let authority = Authority::new("A");
     let date = "Date: Wed, 06 Jan 2027 08:49:37 GMT\r\n";
     for (answer, delivered) in [
@@ -376,7 +376,7 @@ async fn every_answer_by_verified_tls_is_proof_whatever_it_says() {
     ] {
         let outcome = by_tls(&authority, authority.server("localhost", 2000..2100), &answer).await;
         assert_eq!(outcome.delivered(), delivered, "{outcome}");
-        // From this machine itself: it proves the server, and nothing about the internet.
+        // It comes from this machine: it proves the server's identity, and nothing about the internet.
         assert_eq!(outcome.proof(), Some(NetworkPath::Nearby), "{outcome}");
         if let HeartbeatOutcome::Delivered { date, .. } = outcome {
             assert_eq!(date.map(jiff::Timestamp::as_second), Some(1_799_225_377));
@@ -385,7 +385,7 @@ async fn every_answer_by_verified_tls_is_proof_whatever_it_says() {
 }
 
 #[tokio::test]
-async fn a_certificate_proves_its_server_before_its_time_and_not_after() {
+async fn a_certificate_that_is_not_valid_yet_is_proof_and_an_expired_one_is_not() {
     let authority = Authority::new("A");
     for (name, years, proof) in [
         ("localhost", 2100..2101, Some(NetworkPath::Nearby)),
@@ -423,13 +423,12 @@ async fn only_an_answer_is_proof() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_goes_by_tls_to_a_server_that_is_vouched_for_and_resumes_its_session() {
+async fn heartbeats_to_a_trusted_server_resume_the_tls_session() {
     let authority = Authority::new("A");
     let resumed = Arc::new(std::sync::Mutex::new(Vec::new()));
     let noted = Arc::clone(&resumed);
     let configuration = authority.server("localhost", 2000..2100);
-    // Blocking streams of rustls do not show their connection through a trait, so this server
-    // speaks TLS by hand.
+    // `TestServer` hides the TLS connection and so its handshake kind; this server uses rustls directly.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     std::thread::spawn(move || {
@@ -443,7 +442,7 @@ async fn a_heartbeat_goes_by_tls_to_a_server_that_is_vouched_for_and_resumes_its
                 std::io::Read::read_exact(&mut stream, &mut byte).expect("a request");
                 request.push(byte[0]);
             }
-            // Noted before the answer, behind which the test looks.
+            // Before the answer, after which the test reads it.
             noted.lock().expect("not poisoned").push(stream.conn.handshake_kind());
             stream.write_all(OK.as_bytes()).expect("an answer");
         }
@@ -465,7 +464,7 @@ async fn a_heartbeat_goes_by_tls_through_a_proxy() {
             connection.write_all(OK.as_bytes())
         });
     let port = target.port();
-    // A proxy that takes every host for the target.
+    // A proxy that forwards every CONNECT to the target.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let proxy_port = listener.local_addr().expect("its address").port();
     let serve = async {
@@ -498,7 +497,7 @@ async fn a_heartbeat_goes_by_tls_through_a_proxy() {
 }
 
 #[tokio::test]
-async fn sequence_numbers_count_tries() {
+async fn sequence_numbers_count_attempts() {
     let server = TestServer::with(|connection, count| match count {
         0 => Ok(()),
         _ => connection.write_all(OK.as_bytes()),
@@ -525,7 +524,7 @@ fn without_a_url_there_is_no_client() {
 }
 
 #[test]
-fn nothing_that_is_printed_shows_the_key() {
+fn debug_of_a_client_does_not_show_the_key() {
     let client = client(&with_key("http://127.0.0.1/"), Roots::Nobody, None);
     assert!(!format!("{client:?}").contains("k3y"));
 }

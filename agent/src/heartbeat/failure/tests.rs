@@ -1,5 +1,5 @@
-//! The table, case by case: real sockets, real certificates, and the errors that no test can
-//! provoke.
+//! The table, case by case: by real sockets and certificates, and by constructed errors where these cannot
+//! be provoked.
 
 use std::io::Write;
 
@@ -21,9 +21,9 @@ use crate::{
     resolver::Resolver,
 };
 
-/// Long enough for anything that happens at all on loopback.
+/// A limit that no operation on loopback reaches.
 const AMPLE: Duration = Duration::from_mins(1);
-/// What is waited for in vain.
+/// A limit for operations that never complete.
 const SHORT: Duration = Duration::from_millis(300);
 
 async fn fail(url: &str, roots: Roots, proxy: Option<&Proxy>, limit: Duration) -> HeartbeatFailure {
@@ -57,7 +57,7 @@ async fn a_refused_connection() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers() {
+async fn a_server_that_never_answers_times_out() {
     let server = TestServer::silent();
     let failure = fail_plainly(&server, SHORT).await;
     assert_eq!(failure.kind, FailureKind::AnswerTimeout);
@@ -65,8 +65,8 @@ async fn a_server_that_never_answers() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_finishes_the_handshake() {
-    // Its end of the conversation is plain text, and it waits for a line break that never comes.
+async fn a_server_that_never_finishes_the_handshake_times_out() {
+    // The server speaks plain text, and waits for a line break that never comes.
     let server = TestServer::silent();
     let url = format!("https://localhost:{}/", server.port());
     let failure = fail(&url, Roots::Nobody, None, SHORT).await;
@@ -74,7 +74,7 @@ async fn a_server_that_never_finishes_the_handshake() {
     assert!(failure.reason.contains("did not finish the TLS handshake"), "{}", failure.reason);
 }
 
-/// A listener at `address` whose backlog is full, and what fills it.
+/// A listener at `address` whose backlog is full; the second value keeps it so.
 async fn deaf(address: &str) -> (std::net::SocketAddr, impl Sized + use<>) {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind(address.parse().expect("an address")).expect("a free port");
@@ -91,7 +91,7 @@ async fn deaf(address: &str) -> (std::net::SocketAddr, impl Sized + use<>) {
 }
 
 #[tokio::test]
-async fn a_host_with_a_dead_address_is_reached_by_its_other_one() {
+async fn a_host_with_a_dead_address_is_reached_at_its_other_one() {
     // A listener whose backlog is full ignores further attempts on Linux; elsewhere it may refuse.
     if !cfg!(target_os = "linux") {
         let _ = std::io::Write::write_fmt(
@@ -121,7 +121,7 @@ async fn a_host_with_a_dead_address_is_reached_by_its_other_one() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_never_answered() {
+async fn an_unanswered_attempt_to_connect_times_out() {
     // A listener whose backlog is full ignores further attempts on Linux; elsewhere it may refuse.
     if !cfg!(target_os = "linux") {
         let _ = std::io::Write::write_fmt(
@@ -137,7 +137,7 @@ async fn a_connection_that_is_never_answered() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_found() {
+async fn a_failed_lookup_keeps_its_reason() {
     let case = async |error: fn(String) -> LookupError| {
         let look_up = move |name: &str| Err(error(name.to_owned()));
         let tls = crate::heartbeat::tls::configuration(None).expect("a configuration");
@@ -165,7 +165,7 @@ async fn a_name_that_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_look_up_that_hangs() {
+async fn a_hanging_lookup_times_out() {
     let (release, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
     let look_up = move |name: &str| {
@@ -192,12 +192,12 @@ async fn a_look_up_that_hangs() {
 }
 
 #[tokio::test]
-async fn an_untrusted_certificate() {
+async fn a_certificate_without_a_trusted_root_is_untrusted() {
     let server = TestServer::with_tls(
         Authority::new("A").server("localhost", 2000..2100),
         |connection, _| read_until_closed(connection),
     );
-    // The last one has a trusted name, but another key.
+    // The last root has the name of the issuer, but another key.
     for roots in [vec![], vec![Authority::new("B").root()], vec![Authority::new("A").root()]] {
         let failure = fail_tls(&server, roots).await;
         assert_eq!(failure.kind, FailureKind::TlsUntrusted);
@@ -209,7 +209,7 @@ async fn an_untrusted_certificate() {
 }
 
 #[tokio::test]
-async fn certificates_of_the_wrong_time_or_name() {
+async fn certificates_for_another_time_or_name_are_refused() {
     let authority = Authority::new("A");
     for (name, years, kind, words) in [
         (
@@ -241,7 +241,7 @@ async fn certificates_of_the_wrong_time_or_name() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_tls() {
+async fn an_answer_that_is_not_tls_fails_the_handshake() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     let serve = async {
@@ -261,7 +261,7 @@ async fn a_server_that_does_not_speak_tls() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_in_the_handshake() {
+async fn a_server_that_closes_the_connection_in_the_handshake() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     let serve = async {
@@ -280,7 +280,7 @@ async fn a_server_that_hangs_up_in_the_handshake() {
 }
 
 #[tokio::test]
-async fn answers_that_end_early_or_are_none() {
+async fn answers_that_are_incomplete_or_not_http() {
     for (answer, kind, words) in [
         ("", FailureKind::ConnectionClosed, "closed the connection before its answer was complete"),
         (
@@ -299,7 +299,7 @@ async fn answers_that_end_early_or_are_none() {
 }
 
 #[tokio::test]
-async fn a_head_without_an_end() {
+async fn an_endless_answer_head_is_malformed() {
     let server = TestServer::with(|connection, _| {
         connection.write_all(b"HTTP/1.1 200 OK\r\n")?;
         write_repeatedly(connection, b"x-more: and more\r\n")
@@ -340,13 +340,13 @@ async fn proxies_that_refuse() {
 }
 
 #[tokio::test]
-async fn a_socks_proxy_that_refuses_or_is_not_there() {
+async fn a_socks_proxy_that_refuses_or_is_unreachable() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     let mut held = HeldPort::reserve();
     let port = held.address().port();
     let listener = held.listen();
-    listener.set_nonblocking(true).expect("it can be");
+    listener.set_nonblocking(true).expect("a non-blocking socket");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     let address = format!("socks5h://127.0.0.1:{port}");
     let target = "https://func.example/api/ping";
@@ -364,7 +364,7 @@ async fn a_socks_proxy_that_refuses_or_is_not_there() {
         let mut request = [0; 4 + 1 + 12 + 2];
         stream.read_exact(&mut request).await.expect("a request");
         assert_eq!(&request[5..17], b"func.example", "the proxy looks the name up");
-        // Connection refused, from nowhere in particular.
+        // Reply 5 "connection refused", bound to 0.0.0.0:0.
         stream.write_all(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]).await.expect("an answer");
         drop(listener);
     };
@@ -378,7 +378,7 @@ async fn a_socks_proxy_that_refuses_or_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there() {
+async fn an_unreachable_proxy() {
     let held = HeldPort::reserve();
     let port = held.address().port();
     let proxy = proxy_at(port, "");
@@ -388,7 +388,7 @@ async fn a_proxy_that_is_not_there() {
 }
 
 #[test]
-fn errors_of_the_system_in_each_phase() {
+fn io_errors_in_each_phase_have_a_kind() {
     use io::ErrorKind;
 
     let peers = peers("func.example");
@@ -418,7 +418,7 @@ fn errors_of_the_system_in_each_phase() {
 }
 
 #[test]
-fn the_errno_of_the_system_tells_unreachable_networks_and_hosts_apart() {
+fn the_errno_selects_the_sentence() {
     use rustix::io::Errno;
 
     let peers = peers("func.example");
@@ -439,7 +439,7 @@ fn the_errno_of_the_system_tells_unreachable_networks_and_hosts_apart() {
 }
 
 #[test]
-fn an_error_inside_an_error_of_the_system_is_found() {
+fn an_error_inside_an_io_error_is_classified() {
     let inner = rustls::Error::InvalidCertificate(CertificateError::Expired);
     let error = io::Error::new(io::ErrorKind::InvalidData, inner);
     let peers = peers("func.example");
