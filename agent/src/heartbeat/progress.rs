@@ -129,7 +129,7 @@ pub(super) fn signed() -> Result<(), rustls::Error> {
     error.ok().flatten().map_or(Ok(()), Err)
 }
 
-/// Stores that the current heartbeat has reached a phase.
+/// Stores the phase that the current heartbeat has reached.
 pub(super) fn reached(phase: HeartbeatPhase) {
     // Outside of a heartbeat there is no progress to store to.
     let _ = PROGRESS.try_with(|progress| progress.phase.store(phase as u8, Ordering::Relaxed));
