@@ -13,7 +13,7 @@ pub struct EventKind {
     /// `info` for a normal change of state, `warn` when the owner may have to act, `error` when a request
     /// was refused or the agent has a defect, `debug` for what happens all the time.
     pub level: Level,
-    /// The entry in the catalog; `None` when the sentence says everything.
+    /// The entry in the catalog; `None` when the sentence needs no explanation.
     pub explanation: Option<Explanation>,
 }
 
