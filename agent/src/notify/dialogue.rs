@@ -1,4 +1,4 @@
-//! Which message is sent when: a pure state machine of the service's phases.
+//! Decides when each message is sent: a pure state machine of the service's phases.
 
 use std::{path::Path, time::Duration};
 

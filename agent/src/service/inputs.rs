@@ -20,7 +20,7 @@ pub(super) struct Inputs {
     pub(super) sleep: SleepListener,
 }
 
-/// Something that the service has to react to.
+/// An input that the service reacts to.
 pub(super) enum Input {
     /// This signal requested a stop.
     Stop(&'static str),

@@ -104,7 +104,7 @@ impl Foundation {
     }
 }
 
-/// What the service shares with the monitor, the outbox and the heartbeat client.
+/// Handles to everything that the service shares with the monitor, the outbox and the heartbeat client.
 pub(super) struct ServiceParts {
     pub(super) boot: String,
     pub(super) clock: Clock,
