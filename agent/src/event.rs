@@ -1,12 +1,12 @@
 //! Everything that the agent logs: one type for each log event, with its level, its sentence, its fields and
 //! its entry in the message catalog.
 //!
-//! The log is quiet while nothing changes. A change of state is logged at `info`, or at `warn` when somebody
-//! may want to act; what happens at every heartbeat is logged at `debug`.
+//! A change of state is logged at `info`, or at `warn` when the owner may want to act; what happens at every
+//! heartbeat is logged at `debug`, so that the log stays quiet while nothing changes.
 //!
-//! Each file below holds the events of one subject. An event is a struct with the values; the [`EventKind`]
-//! above it is its name, id, level and explanation; its Display is the sentence; `add_fields` adds what programs
-//! read. [`emit`](LogEvent::emit) hands it to the log.
+//! Each file below holds the events of one subject. An event is a struct with the values. The [`EventKind`]
+//! above it is its name, id, level and explanation; its Display is the sentence; `add_fields` adds the fields
+//! for programs. [`emit`](LogEvent::emit) sends it to the log.
 
 mod catalog;
 mod config;
@@ -49,9 +49,9 @@ pub use monitoring::{
 pub use outage::IncidentEvent;
 pub use sink::{LogSink, set_sink};
 
-/// Something that the agent logs. Its Display is a sentence for people.
+/// A log event. Its Display is a sentence for people.
 pub trait LogEvent: fmt::Display {
-    /// What it has in common with all events of its kind.
+    /// The part that all events of its kind share.
     fn kind(&self) -> &'static EventKind;
 
     /// Adds the fields for programs, beside its name and `MESSAGE_ID`.
@@ -67,7 +67,7 @@ pub trait LogEvent: fmt::Display {
         fields
     }
 
-    /// Hands it to the log of this process. Without one nothing happens.
+    /// Sends it to the log of this process; does nothing before the log is started.
     fn emit(&self) {
         sink::emit(self.kind().level, self);
     }

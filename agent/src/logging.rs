@@ -1,14 +1,13 @@
-//! What the agent says about itself, without ever waiting for whoever reads it.
+//! The agent's log, which never blocks the agent.
 //!
-//! An event becomes a line in a bounded queue, and one thread of its own writes the lines. A
-//! pipe that nobody empties or a stopped terminal therefore blocks that thread and nothing else:
-//! when the queue is full, lines are dropped and counted, and the count is logged as soon as there
-//! is room again. At the end the agent waits [`FLUSH_LIMIT`] for the lines that remain, no longer.
+//! A log event becomes a line in a bounded queue, and one thread writes the lines. A full pipe or a
+//! stopped terminal therefore blocks only that thread: when the queue is full, lines are dropped and
+//! counted, and the count is logged as soon as there is room again. When the agent ends, it waits at most
+//! [`FLUSH_LIMIT`] for the remaining lines.
 //!
-//! A service's lines go to the log of its system, with fields for programs ([`crate::event::Fields`]):
-//! to journald under systemd, to the unified log under launchd. Elsewhere they go to standard error as text:
-//! standard output belongs to the results of commands, so that `ispmon-agent … | …` and `> file` never
-//! mix the two.
+//! A service logs to its system's log, with fields for programs ([`crate::event::Fields`]): to journald
+//! under systemd, to the unified log under launchd. Elsewhere lines go to standard error as text; standard
+//! output is for the results of commands, so that `ispmon-agent … | …` and `> file` never mix the two.
 
 #[cfg(target_os = "linux")]
 mod journald;
@@ -40,13 +39,13 @@ pub use line::Style;
 use output::LogOutput;
 use queue::LogQueue;
 
-/// How many lines wait to be written; a day of state changes, or some seconds of debugging.
+/// Capacity of the queue in lines: a day of state changes, or some seconds at level `debug`.
 const QUEUE_LINES: usize = 1_000;
 
-/// How long the end of the agent waits for the lines that are not written yet.
+/// How long the agent waits at its end for the lines that are not written yet.
 pub const FLUSH_LIMIT: Duration = Duration::from_millis(200);
 
-/// Why there is no log.
+/// Why the log cannot be started.
 #[derive(Debug, Error)]
 pub enum LoggingError {
     /// Standard error cannot be duplicated for the writing thread.
@@ -55,26 +54,26 @@ pub enum LoggingError {
     /// The writing thread cannot be started.
     #[error("the thread that writes the log cannot be started")]
     Thread(#[source] io::Error),
-    /// This process has a log already.
+    /// The log of this process was already started.
     #[error("the log was started twice")]
     StartedTwice,
 }
 
-/// The running log of this process. Dropped, it writes what it still can.
+/// The running log of this process. Dropping it flushes the queue within [`FLUSH_LIMIT`].
 pub struct Logging {
     queue: Arc<LogQueue>,
-    /// The least severe level that is written.
+    /// The least severe level that is logged.
     level: Arc<RwLock<Level>>,
 }
 
 impl Logging {
     /// Starts the log of this process.
     ///
-    /// Only events of `level` and more severe ones are written. Panics are logged too, because the
-    /// standard library would report them by a write that may block for ever.
+    /// Only events of `level` and more severe ones are logged. Panics are logged too, because the
+    /// standard library would report them with a write that may block forever.
     ///
     /// # Errors
-    /// [`LoggingError`] in all its cases.
+    /// Every [`LoggingError`].
     pub fn start(level: Level) -> Result<Self, LoggingError> {
         let output = LogOutput::choose(&io::stderr(), &|name| env::var_os(name))
             .map_err(LoggingError::Output)?;
@@ -93,13 +92,13 @@ impl Logging {
         Ok(Self { queue, level })
     }
 
-    /// Changes the least severe level that is written.
+    /// Changes the least severe level that is logged.
     pub fn set_level(&self, level: Level) {
         *self.level.write().unwrap_or_else(PoisonError::into_inner) = level;
     }
 }
 
-/// Puts events into the queue. Never waits for the thread that writes.
+/// Adds events to the queue. Never waits for the writing thread.
 struct QueueSink {
     queue: Arc<LogQueue>,
     level: Arc<RwLock<Level>>,
@@ -115,7 +114,7 @@ impl LogSink for QueueSink {
     }
 }
 
-/// Ends the log: lines that are not written within [`FLUSH_LIMIT`] are lost.
+/// Lines that are not written within [`FLUSH_LIMIT`] are lost.
 impl Drop for Logging {
     fn drop(&mut self) {
         self.queue.close();
@@ -130,5 +129,5 @@ fn report_panics(queue: Arc<LogQueue>) {
     }));
 }
 
-/// Reads a variable of the environment; a test gives its own.
+/// Reads an environment variable; tests supply their own.
 type ReadVariable<'a> = &'a dyn Fn(&str) -> Option<OsString>;

@@ -91,7 +91,7 @@ pub struct Outbox {
     may_have_new: bool,
     /// When the second round is due.
     second_round_at: Option<Instant>,
-    /// What waits after the newest accepted batch of a round.
+    /// The incidents that wait after the newest accepted batch of a round.
     ahead: Option<(HandOverRound, Backlog)>,
     upload_state: UploadState,
     not_before: Instant,

@@ -1,8 +1,8 @@
 //! The service: it sends heartbeats, reacts to signals and requests, and announces silence. The
-//! [`monitor`](crate::monitor) probes and records beside it.
+//! [`monitor`](crate::monitor) probes and records in tasks of its own.
 //!
-//! Every wait is also a wait for inputs such as signals and requests, so that neither a server nor a name lookup that hangs delays a
-//! reload or the stop.
+//! Every wait also waits for inputs such as signals and requests, so a hanging server or name lookup
+//! delays neither a reload nor a stop.
 
 mod inputs;
 mod observer;
@@ -44,23 +44,23 @@ pub use reload::Load;
 use reload::Reloader;
 use reporter::Reporter;
 
-/// How long a stop may take in all, from the signal on. With the flush of the log it stays within
+/// Limit of the whole stop, counted from the signal. Together with the flush of the log it stays within
 /// [`crate::signals::STOP_LIMIT`].
 const STOP_WITHIN: Duration = Duration::from_millis(1_700);
-/// How long the last heartbeat may take, and the one that repeats it.
+/// Limit of the last heartbeat and its repetition together.
 const LAST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(1_500);
-/// How long a machine that is about to sleep may still be awake: other programs may delay it for 5 s with
-/// logind (`InhibitDelayMaxSec`), and for 30 s on macOS. After that it is taken to stay awake.
+/// How long a machine that is about to sleep may stay awake: other programs may delay the sleep for 5 s
+/// with logind (`InhibitDelayMaxSec`) and for 30 s on macOS. After that the sleep counts as cancelled.
 const FALL_ASLEEP_WITHIN: Duration = Duration::from_mins(2);
-/// How long the journal may take to record the stop.
+/// Limit of waiting until the journal has recorded a stop or a pause.
 const RECORD_LIMIT: Duration = Duration::from_millis(500);
 
 /// The running agent.
 pub struct Service {
     settings: Settings,
     reporter: Option<Reporter>,
-    /// The numbers of the heartbeats. They begin above the milliseconds since boot: within a boot the cloud believes
-    /// the highest number, so they must be above those of the agent that ran before, which are not known.
+    /// The numbers of the heartbeats. They start above the milliseconds since boot: within a boot the cloud
+    /// trusts the highest number, so they must exceed those of the previous agent process, which are unknown.
     sequence: Sequence,
     wakefulness: Wakefulness,
     pause: Option<CurrentPause>,
@@ -68,46 +68,46 @@ pub struct Service {
     parts: ServiceParts,
 }
 
-/// What the next heartbeat says about sleep and pause.
+/// Decides which state the next heartbeat reports, and whether it is delayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wakefulness {
     /// The agent runs.
     Awake,
-    /// The machine has woken up, or a pause is over.
+    /// The machine has woken up, or a pause has ended.
     Resumed,
-    /// The machine is about to sleep. A heartbeat would cancel the announced silence, so the next one is sent only
-    /// if the machine is still awake after [`FALL_ASLEEP_WITHIN`].
+    /// The machine is about to sleep. A heartbeat would cancel the announced silence, so the next one is
+    /// sent only if the machine is still awake after [`FALL_ASLEEP_WITHIN`].
     FallingAsleep,
 }
 
-/// Why the heartbeats of one configuration end.
+/// Why [`Service::serve`] returned.
 enum Next {
     /// There is a new configuration.
     Change(Box<ConfigChange>),
-    /// A pause until then begins; the caller waits for the answer.
+    /// A user requested a pause until this time and waits for the reply.
     Pause(Stamp, ControlReply),
-    /// The pause is over; the answer goes to the caller who ended it, if one did.
+    /// The pause is over; holds the reply to the user who ended it, `None` if it expired.
     Resume(Option<ControlReply>),
-    /// The machine falls asleep when the permit is dropped.
+    /// The machine is about to sleep, and does so when the permit is dropped.
     Sleep(Permit),
     /// The machine has woken up.
     Wake,
-    /// The agent stops, because of this signal.
+    /// This signal requested a stop.
     Stop(&'static str),
 }
 
-/// A new configuration, ready for use.
+/// A new configuration and the client made from it.
 struct ConfigChange {
     settings: Settings,
     reporter: Option<Reporter>,
 }
 
 impl Service {
-    /// Begins to monitor on `foundation`; `load` reads the configuration again when a request asks for
-    /// it.
+    /// Starts monitoring with the journal and clock of `foundation`; `load` reads the configuration on
+    /// each reload.
     ///
     /// # Errors
-    /// The client for heartbeats cannot be made, for instance because no root certificates are found.
+    /// The HTTP client cannot be created, for example because no root certificates are found.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -131,7 +131,7 @@ impl Service {
         Ok(Self { settings, reporter, sequence, wakefulness, pause, inputs, parts })
     }
 
-    /// Runs until a signal says to stop, and stops within [`LEAVE_LIMIT`](crate::signals::STOP_LIMIT) of it.
+    /// Runs until a signal requests a stop, and stops within [`STOP_LIMIT`](crate::signals::STOP_LIMIT) of it.
     pub async fn run(mut self) {
         self.log_start();
         self.parts.manager.ready();
@@ -160,8 +160,8 @@ impl Service {
         }
     }
 
-    /// Sends heartbeats until something happens that ends them. While paused it sends one that announces the
-    /// silence, until that is delivered.
+    /// Sends heartbeats until an input requires a change of state. While paused it sends only announcements
+    /// of the silence, until they are delivered.
     async fn serve(&mut self) -> Next {
         let Self { settings, reporter, sequence, wakefulness, pause, inputs, parts } = self;
         let parts = &*parts;
@@ -243,16 +243,16 @@ impl Service {
         let (noted, is_noted) = oneshot::channel();
         self.parts.notify_monitor(MonitorMessage::Pause { until, noted });
         let can_announce = self.reporter.as_ref().and_then(Reporter::announcing_client).is_some();
-        // In a task of its own: the caller who waits for the answer must not delay anything else.
+        // In a task of its own: waiting before the reply must not delay the service.
         tokio::spawn(async move {
-            // What is answered outlives a crash, unless the disk hangs.
+            // Reply after the journal holds the pause, so that it survives a crash, unless the disk hangs.
             let _ = timeout(RECORD_LIMIT, is_noted).await;
             let announced = if can_announce { Some(is_announced.await) } else { None };
             reply.send(&ControlAnswer::Paused { until, again, announced });
         });
     }
 
-    /// Has the pause announced again, because the cloud has received another message since, or none.
+    /// Has the pause announced again, because the cloud has since received another message, or none.
     fn announce_pause_again(&self) {
         if let Some(pause) = &self.pause {
             pause.announce_again();
@@ -285,24 +285,24 @@ impl Service {
         self.wakefulness = Wakefulness::Resumed;
     }
 
-    /// A machine that is about to sleep stays so.
+    /// Makes the next heartbeat report a resumption, unless the machine is about to sleep.
     fn set_resumed(&mut self) {
         if self.wakefulness != Wakefulness::FallingAsleep {
             self.wakefulness = Wakefulness::Resumed;
         }
     }
 
-    /// Records the stop, announces the coming silence to the cloud, and ends.
+    /// Records the stop and announces the silence to the cloud.
     ///
-    /// It is announced even if no heartbeat was delivered before: an agent that was started a moment ago
-    /// may have delivered none, but the one before it did, and the alarm counts from there.
+    /// It is announced even if this process has delivered no heartbeat: it may have started a moment ago,
+    /// and the cloud counts the silence from the last heartbeat of the process before it.
     async fn stop(self, signal: &'static str) {
         let started = Instant::now();
         AgentStopping { signal }.emit();
         self.parts.manager.stopping(signal);
         let (done, noted) = oneshot::channel();
         self.parts.notify_monitor(MonitorMessage::Stop { reason: signal, done });
-        // A hanging disk must not keep the announcement from being sent.
+        // A hanging disk must not prevent the announcement.
         let _ = timeout(RECORD_LIMIT, noted).await;
         let quiet = self.settings.heartbeat.quiet_after_stop;
         let quiet = quiet.max(self.rest_of_pause());
@@ -310,7 +310,7 @@ impl Service {
         self.announce(AgentState::Stopping, quiet, limit).await;
     }
 
-    /// How much is left of a pause: the silence that was announced for it still holds.
+    /// The time left of a pause, whose announced silence remains valid; zero without a pause.
     fn rest_of_pause(&self) -> Duration {
         let pause = self.pause.as_ref();
         pause.map(|pause| pause.rest(&self.parts.clock.now())).unwrap_or_default()
@@ -323,9 +323,9 @@ impl Service {
     }
 }
 
-/// Examines a configuration that was read again. Returns what the service must start anew with; `None` when the old
-/// configuration stays, or when nothing but the log is concerned: then heartbeats keep their rhythm, and
-/// `settings` are the new ones.
+/// Handles the result of reading the configuration again. Returns a change if device, heartbeat or probe
+/// settings differ. Otherwise heartbeats keep their schedule, and `settings` becomes the new configuration
+/// unless that is refused.
 fn reload(
     loaded: Result<Loaded, ConfigError>,
     settings: &mut Settings,
@@ -357,11 +357,11 @@ fn reload(
     if !parts.uses_state_dir(new.state_dir.as_deref()) {
         Advice { advice: &"The new `state_dir` is used from the next start on." }.emit();
     }
-    let concern = |settings: &Settings| {
+    let restart_settings = |settings: &Settings| {
         let Settings { device, heartbeat, probe, .. } = settings;
         (device.clone(), heartbeat.clone(), probe.clone())
     };
-    if concern(&new) != concern(settings) {
+    if restart_settings(&new) != restart_settings(settings) {
         return Some(ConfigChange { settings: new, reporter });
     }
     *settings = new;
@@ -369,13 +369,13 @@ fn reload(
     None
 }
 
-/// Waits until a pause is over, for ever without one.
+/// Waits until a pause is over, forever without one.
 async fn pause_over(ends: Option<Ends>, clock: &Clock) {
     let Some(ends) = ends else { return future::pending().await };
     while let rest = ends.rest(&clock.now())
         && !rest.is_zero()
     {
-        // The machine may sleep meanwhile, which this timer does not count.
+        // This timer does not count time asleep, so check the clock every 5 s.
         time::sleep(rest.min(Duration::from_secs(5))).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the requests of all connections share.
+//! State shared by the requests of all connections.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::{
     body::BodyReader, limits::ServerLimits, settings::FunctionSettings, stdout::LineWriter,
 };
 
-/// What the requests of all connections share; the dispatcher passes each endpoint its part.
+/// State shared by the requests of all connections; the dispatcher passes each endpoint its part.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The monitored devices; `None` when the list is not set.

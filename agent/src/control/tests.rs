@@ -159,8 +159,8 @@ async fn silent_clients_do_not_block_others_for_long() {
 #[tokio::test]
 async fn each_failure_has_its_error() {
     let (folder, path) = place();
-    let nobody = send_request(&path, ControlRequest::Resume, PATIENCE).await;
-    assert!(matches!(nobody, Err(ControlClientError::NotRunning(_))), "{nobody:?}");
+    let unbound = send_request(&path, ControlRequest::Resume, PATIENCE).await;
+    assert!(matches!(unbound, Err(ControlClientError::NotRunning(_))), "{unbound:?}");
     drop(std::os::unix::net::UnixListener::bind(&path).expect("the path can be bound"));
     let crashed = send_request(&path, ControlRequest::Resume, PATIENCE).await;
     assert!(matches!(crashed, Err(ControlClientError::NotRunning(_))), "{crashed:?}");

@@ -1,4 +1,4 @@
-//! The configuration: what is odd about it, and what a reload has changed.
+//! The configuration: advice about it, and the results of a reload.
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ pub(super) const KINDS: &[&EventKind] =
 const ADVICE: &EventKind =
     &EventKind::new("advice", "b680696aea874b7b983d17c691411a2b", Level::WARN);
 
-/// Something in the set-up should be checked.
+/// A part of the set-up should be checked.
 pub struct Advice<'a> {
-    /// The sentence.
+    /// The whole sentence.
     pub advice: &'a dyn fmt::Display,
 }
 
@@ -73,7 +73,7 @@ const RELOAD_REFUSED: &EventKind =
          Correct /etc/ispmon/agent.toml, look at it with `ispmon-agent config`, and reload the service again.",
     );
 
-/// A new configuration is not used; there is one of these events for each reason.
+/// A new configuration is refused; there is one event for each reason.
 pub struct ReloadRefused<'a> {
     /// The reason.
     pub problem: &'a dyn fmt::Display,
@@ -97,7 +97,7 @@ const RELOAD_KEPT_OLD: &EventKind =
         "The reasons are in the messages before this one.",
     );
 
-/// The old configuration stays in use, for the reasons that were just logged.
+/// The old configuration stays in use, for the reasons logged just before.
 pub struct OldConfigKept;
 
 impl LogEvent for OldConfigKept {

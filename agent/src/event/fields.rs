@@ -1,7 +1,7 @@
-//! The fields of a log event, which programs read beside the sentence for people.
+//! The fields of a log event for programs; the sentence is for people.
 //!
-//! tracing must know the names of fields when the program is compiled, so one list of all names serves every
-//! event; fields that an event does not have are absent from it.
+//! tracing needs the names of fields at compile time, so all events share one list of names; fields without a
+//! value are absent from an event.
 
 #[cfg(target_os = "linux")]
 use tracing::Level;
@@ -52,7 +52,7 @@ macro_rules! log_at {
 pub struct Fields(Vec<(&'static str, String)>);
 
 impl Fields {
-    /// Every name that there is.
+    /// All possible names.
     pub const NAMES: &[&str] = with_names!(strings!());
 
     /// The value of a field, if the event has it.
@@ -80,11 +80,11 @@ impl Fields {
     }
 }
 
-/// The target of everything that [`send_to_tracing`] sends.
+/// The target of the tracing events that [`send_to_tracing`] emits.
 #[cfg(target_os = "linux")]
 pub(crate) const TARGET: &str = module_path!();
 
-/// Makes a tracing event of a sentence and its fields, for the current subscriber.
+/// Emits a sentence and its fields as a tracing event to the current subscriber.
 #[cfg(target_os = "linux")]
 pub(crate) fn send_to_tracing(level: Level, fields: &Fields, sentence: &str) {
     match level {

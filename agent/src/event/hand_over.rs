@@ -21,7 +21,7 @@ const HANDED_OVER: &EventKind =
 
 /// The cloud has acknowledged incidents or gaps.
 pub struct IncidentsHandedOver {
-    /// How many.
+    /// The number of incidents and gaps.
     pub count: u64,
 }
 
@@ -46,7 +46,7 @@ const HANDED_OVER_AGAIN: &EventKind =
 
 /// The cloud has acknowledged incidents or gaps a second time.
 pub struct IncidentsHandedOverAgain {
-    /// How many.
+    /// The number of incidents and gaps.
     pub count: u64,
 }
 
@@ -78,11 +78,11 @@ const NOT_HANDED_OVER: &EventKind =
          came instead.",
     );
 
-/// Recorded incidents could not be handed over, for the first time since they could.
+/// Recorded incidents could not be handed over; logged for the first failure after a success.
 pub struct IncidentsNotHandedOver<'a> {
-    /// Why, as the end of a sentence.
+    /// The reason, as the end of a sentence.
     pub reason: &'a dyn fmt::Display,
-    /// What can be done about it, as a sentence.
+    /// The action that may solve it, as a sentence.
     pub advice: Option<&'a str>,
 }
 
@@ -112,11 +112,11 @@ const PASSED_OVER: &EventKind =
          Please report it, with the versions of agent and function: neither should write or refuse such a thing.",
     );
 
-/// The cloud refuses one incident or gap although it accepts others, so that it is never handed over.
+/// The cloud refuses one incident or gap but accepts others, so this one is never handed over.
 pub struct IncidentPassedOver<'a> {
     /// Its id.
     pub id: IncidentId,
-    /// Why, as the end of a sentence.
+    /// The reason, as the end of a sentence.
     pub reason: &'a dyn fmt::Display,
 }
 

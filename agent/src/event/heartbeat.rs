@@ -1,4 +1,4 @@
-//! Heartbeats: delivered, failed, and whether the cloud expects this device.
+//! Heartbeats: deliveries, failures, and whether the cloud expects this device.
 
 use std::{error::Error, fmt, net::IpAddr, time::Duration};
 
@@ -31,7 +31,7 @@ const BOOT_UNKNOWN: &EventKind = &EventKind::new(
     "Heartbeats cannot say whether the agent or the machine was restarted. Everything else works.",
 );
 
-/// Heartbeats cannot say whether the agent or the machine was restarted.
+/// Heartbeats carry no boot id, so the cloud cannot tell a restart of the machine from one of the agent.
 pub struct BootIdUnknown<'a> {
     /// The reason.
     pub error: &'a dyn Error,
@@ -54,11 +54,11 @@ const FIRST_DELIVERED: &EventKind =
 
 /// The first heartbeat of this configuration was delivered.
 pub struct FirstHeartbeatDelivered<'a> {
-    /// Where it went, without secrets.
+    /// The heartbeat URL, without secrets.
     pub url: &'a dyn fmt::Display,
-    /// The address that the cloud saw it come from, when the answer names it.
+    /// The client address that the cloud saw, if the response contains it.
     pub client_address: Option<IpAddr>,
-    /// How long it took.
+    /// The duration of the request.
     pub took: Duration,
 }
 
@@ -82,7 +82,7 @@ impl fmt::Display for FirstHeartbeatDelivered<'_> {
 const DELIVERED: &EventKind =
     &EventKind::new("delivered", "3afb8686677e4d808cc260b16b2b1bd7", Level::DEBUG);
 
-/// One more heartbeat was delivered.
+/// A heartbeat was delivered, and so was the previous one.
 pub struct HeartbeatDelivered<'a> {
     /// Its outcome.
     pub outcome: &'a HeartbeatOutcome,
@@ -107,7 +107,7 @@ const FAILED: &EventKind = &EventKind::new("failed", "0dcc8ed585234adf819abc7784
          what failed and when the next attempt is; `ispmon-agent doctor` looks for the reason.",
     );
 
-/// A heartbeat failed in a way in which none did since the last success.
+/// A heartbeat failed; the first failure of its kind since the last success.
 pub struct HeartbeatFailed<'a> {
     /// Its outcome.
     pub outcome: &'a HeartbeatOutcome,
@@ -136,11 +136,11 @@ impl fmt::Display for HeartbeatFailed<'_> {
 const FAILED_AGAIN: &EventKind =
     &EventKind::new("failed_again", "38031fe257b34305b59b90b7a2c1575e", Level::DEBUG);
 
-/// A heartbeat failed as one before.
+/// A heartbeat failed; not the first failure of its kind since the last success.
 pub struct HeartbeatFailedAgain<'a> {
     /// Its outcome.
     pub outcome: &'a HeartbeatOutcome,
-    /// How many failed since the last success.
+    /// The number of failures since the last success.
     pub failures: u64,
     /// The time until the next attempt.
     pub wait: Duration,
@@ -175,9 +175,9 @@ const DELIVERED_AGAIN: &EventKind =
 
 /// A heartbeat was delivered after failures.
 pub struct HeartbeatsRecovered {
-    /// How many failed in between.
+    /// The number of failures in between.
     pub failures: u64,
-    /// The time since the first of them failed.
+    /// The time since the first of these failures.
     pub after: Duration,
 }
 
@@ -237,7 +237,7 @@ impl fmt::Display for DeviceNotExpected<'_> {
 const EXPECTED_AFTER_ALL: &EventKind =
     &EventKind::new("expected_after_all", "22c1504e88f044d6b60a02fd5a8a2557", Level::INFO);
 
-/// An alert rule expects this device after all.
+/// An alert rule expects this device now.
 pub struct DeviceExpected<'a> {
     /// The device's name.
     pub device: &'a str,

@@ -17,7 +17,7 @@ const LINES_DROPPED: &EventKind =
 
 /// Log lines were lost because the queue was full.
 pub struct LogLinesDropped {
-    /// How many.
+    /// The number of lines.
     pub count: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Start, stop, pause and sleep, and what the cloud is told about them.
+//! Start, stop, pause and sleep, and their announcements to the cloud.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -32,11 +32,11 @@ const STARTED: &EventKind = &EventKind::new("started", "fae622cb553e4f2cb157636a
         "The agent monitors the internet connection and sends heartbeats. When they stop, the cloud mails the owner.",
     );
 
-/// The agent runs and sends heartbeats to the cloud.
+/// The agent has started and sends heartbeats to the cloud.
 pub struct AgentStarted<'a> {
     /// The device's name.
     pub device: &'a str,
-    /// Where heartbeats go, without secrets.
+    /// The heartbeat URL, without secrets.
     pub url: &'a dyn fmt::Display,
     /// The time between two heartbeats.
     pub interval: Duration,
@@ -71,7 +71,7 @@ const STARTED_LOCALLY: &EventKind =
          Set `heartbeat.url` in /etc/ispmon/agent.toml to change that.",
     );
 
-/// The agent runs in local mode: no heartbeat URL is set.
+/// The agent has started in local mode: no heartbeat URL is set.
 pub struct AgentStartedLocally<'a> {
     /// The device's name.
     pub device: &'a str,
@@ -101,7 +101,7 @@ impl fmt::Display for AgentStartedLocally<'_> {
 const STOPPING: &EventKind =
     &EventKind::new("stopping", "8cb03ece966b47cca517d21cde560a16", Level::INFO);
 
-/// The agent was asked to stop.
+/// A signal requested a stop.
 pub struct AgentStopping<'a> {
     /// The name of the signal.
     pub signal: &'a str,
@@ -162,7 +162,7 @@ const STOP_ANNOUNCED: &EventKind =
         "`heartbeat.quiet_after_stop` is 0, so a stop of the agent is not an announced silence.",
     );
 
-/// The cloud knows that the agent stops, but no silence was announced with it.
+/// The cloud has accepted the announcement of a stop without a silence: `heartbeat.quiet_after_stop` is 0.
 pub struct StopAnnounced;
 
 impl LogEvent for StopAnnounced {
@@ -215,7 +215,7 @@ const CONTROL_UNAVAILABLE: &EventKind =
          Everything else works.",
     );
 
-/// There is no control socket, so the agent cannot be paused.
+/// The control socket could not be opened, so the agent cannot be paused.
 pub struct ControlUnavailable<'a> {
     /// The reason.
     pub error: &'a dyn Error,
@@ -246,7 +246,7 @@ pub struct AgentPaused<'a> {
     pub until: &'a Stamp,
     /// The user.
     pub caller: &'a dyn fmt::Display,
-    /// The zone in which times are shown.
+    /// The time zone of the shown times.
     pub zone: &'a TimeZone,
 }
 
@@ -270,7 +270,7 @@ const RESUMED: &EventKind =
 
 /// The pause is over.
 pub struct AgentResumed<'a> {
-    /// The user who ended it; `None` when its time was over.
+    /// The user who ended it; `None` when it expired.
     pub caller: Option<&'a dyn fmt::Display>,
 }
 
@@ -333,7 +333,7 @@ impl fmt::Display for SleepAnnounced<'_> {
 const SLEEP_NOT_ANNOUNCED: &EventKind =
     &EventKind::new("sleep_unheard", "23d29dbad7184eef8d1c96a62f145863", Level::DEBUG);
 
-/// The agent is not notified of a suspend before it begins, or cannot delay it.
+/// The agent is not notified before a suspend, or cannot delay it.
 pub struct SleepNotAnnounced<'a> {
     /// The reason.
     pub error: &'a dyn Error,

@@ -1,4 +1,4 @@
-//! What impairs monitoring itself: clock, anchors, local failures, journal and status file.
+//! Problems of monitoring itself: clock, anchors, local failures, journal and status file.
 
 use std::{error::Error, fmt, path::Path, time::Duration};
 
@@ -19,7 +19,7 @@ const STATUS_NOT_WRITTEN: &EventKind =
         "`ispmon-agent status` shows an old status until it can be. Monitoring and the journal are not affected.",
     );
 
-/// The status file could not be written, for the first time or after a success.
+/// The status file could not be written; logged for the first failure and the first after a success.
 pub struct StatusNotWritten<'a> {
     /// The file.
     pub path: &'a Path,
@@ -127,7 +127,7 @@ const BLIND: &EventKind = &EventKind::new("blind", "5b8d3a1ef0c64d5e9f6c1c9e70f2
 
 /// No probe could be sent for ten seconds, because of a failure of this device itself.
 pub struct MonitoringBlind {
-    /// What failed.
+    /// The local failure.
     pub reason: LocalFailure,
 }
 
@@ -159,11 +159,11 @@ const JOURNAL_PROBLEM: &EventKind =
 
 /// The journal cannot be written.
 pub struct JournalNotWritten<'a> {
-    /// What is wrong, as a sentence.
+    /// The problem, as a sentence.
     pub problem: &'a str,
-    /// What can be done about it, as a sentence.
+    /// The action that may solve it, as a sentence.
     pub advice: Option<&'a str>,
-    /// How many records wait in memory.
+    /// The number of records that wait in memory.
     pub waiting: usize,
 }
 
@@ -196,7 +196,7 @@ const JOURNAL_DURABLE: &EventKind =
         "Everything that waited in memory is in it.",
     );
 
-/// The journal can be written again and holds what waited in memory.
+/// The journal can be written again and holds all records that waited in memory.
 pub struct JournalWritten;
 
 impl LogEvent for JournalWritten {

@@ -1,4 +1,4 @@
-//! Incidents and gaps, as the journal records them.
+//! Incidents and gaps, as in the journal.
 
 use std::{fmt, time::Duration};
 
@@ -58,11 +58,11 @@ const GAP: &EventKind = &EventKind::new("gap", "2bf13f3c68174023a66bf0ce2ec73e98
 
 /// An incident has opened, changed or closed, or an unmonitored period has ended.
 pub struct IncidentEvent<'a> {
-    /// What has changed.
+    /// The change.
     pub transition: &'a Transition,
-    /// Whether the journal holds it already.
+    /// Whether the journal already holds it.
     pub durable: bool,
-    /// The zone in which times are shown.
+    /// The time zone of the shown times.
     pub zone: &'a TimeZone,
 }
 
@@ -121,7 +121,7 @@ fn add_gap(fields: &mut Fields, gap: &Gap) {
     fields.set_known("ispmon_reason", gap.reason.as_deref());
 }
 
-/// The time from one stamp to another; across a restart of the machine only the wall clock shows it.
+/// The time from one stamp to another; across a reboot by the wall clock.
 fn duration(from: &Stamp, to: &Stamp) -> Duration {
     to.since(from).unwrap_or_else(|| {
         Duration::try_from(to.wall.duration_since(from.wall)).unwrap_or_default()
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_incident_says_what_whose_from_when_to_when_and_how_long() {
+    fn a_closed_incident_has_fields_for_cause_party_times_and_durations() {
         let incident = Incident {
             id: IncidentId(Uuid::from_u128(7)),
             scope: Scope::Internet,
@@ -158,7 +158,7 @@ mod tests {
             party: Some(Party::Provider),
             started: stamp(BootId::UNKNOWN, 10_000, "2027-01-01T02:10:07Z"),
             last_ok: None,
-            // The clock was set in between, which no duration shows.
+            // The wall clock was set in between, which must not change a duration.
             ended: Some(stamp(BootId::UNKNOWN, 1_213_000, "2027-01-01T05:30:10Z")),
             downtime_ms: 1_203_000,
             one_family_ms: 720_400,

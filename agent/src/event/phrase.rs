@@ -13,7 +13,7 @@ impl fmt::Display for Counted {
     }
 }
 
-/// One sentence more, after a space, when there is one.
+/// An optional further sentence, after a space.
 pub(super) struct Then<'a>(pub(super) Option<&'a str>);
 
 impl fmt::Display for Then<'_> {

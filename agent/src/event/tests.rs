@@ -147,7 +147,7 @@ fn each_event_of_monitoring_pause_and_sleep_is_a_sentence_with_its_level() {
 }
 
 #[test]
-fn every_event_is_made_in_a_test() {
+fn every_event_is_constructed_in_a_test() {
     for source in SOURCES {
         // `outage.rs` has tests of its own.
         let (code, own_tests) = source.split_once("mod tests").unwrap_or((source, ""));

@@ -39,7 +39,7 @@ pub const SERVICE: ServiceDescription = ServiceDescription {
 ///
 /// The systemd unit lists the exit codes after which systemd must not restart. launchd has no such list:
 /// with `KeepAlive` and `SuccessfulExit` false, it leaves a job alone after success and otherwise starts it
-/// again every ten seconds, for ever. So under launchd, which sets `XPC_SERVICE_NAME` to the job's label,
+/// again every ten seconds, forever. So under launchd, which sets `XPC_SERVICE_NAME` to the job's label,
 /// the service exits with success when only a person can fix the cause, after it has logged that cause.
 /// `KeepAlive` with `Crashed` would need no such mapping, but it restarts only after some signals: not
 /// after `kill -9`, and not after a start that failed because the disk was full.

@@ -14,7 +14,7 @@ pub struct Located {
     pub record: Record,
     /// The hash of its line.
     pub digest: Digest,
-    /// Where the line is.
+    /// The location of the line.
     pub place: LineLocation,
 }
 
@@ -31,11 +31,11 @@ pub struct LineLocation {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}, line {}{}: {flaw}", place.file, place.line, seq.map(|seq| format!(" (record {seq})")).unwrap_or_default())]
 pub struct Damage {
-    /// Where it is.
+    /// Its location.
     pub place: LineLocation,
     /// The number of the record, if it can be read.
     pub seq: Option<u64>,
-    /// What is wrong with it.
+    /// The kind of damage.
     pub flaw: Flaw,
 }
 

@@ -46,7 +46,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Record, Flaw> {
     }
 }
 
-/// What can be read of a record that this version does not understand.
+/// Parses the readable part of a record that this version does not understand.
 fn parse_unknown(line: &[u8], reason: &str) -> Result<Record, Flaw> {
     let envelope: Envelope = serde_json::from_slice(line).map_err(|_| Flaw::NotARecord)?;
     let Envelope { seq, prev, at, kind, format, incident } = envelope;

@@ -163,7 +163,7 @@ impl JournalQueue {
         }
     }
 
-    /// Nothing was written; everything waits until `retry_at`. Returns whether the thread goes on.
+    /// Nothing was written; everything waits until `retry_at`. Returns whether the thread continues.
     pub(super) fn not_written(
         &self,
         problem: String,

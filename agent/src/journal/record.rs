@@ -62,7 +62,7 @@ pub struct Record {
     /// When it was written.
     #[serde(flatten)]
     pub at: Stamp,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub entry: Entry,
 }
@@ -127,7 +127,7 @@ pub enum Entry {
     },
     /// The agent learned something about a network: all that is known of it now.
     Network {
-        /// What is known.
+        /// All known facts.
         network: NetworkFacts,
     },
     /// The wall clock was found to be wrong, or was set.
@@ -164,7 +164,7 @@ pub struct Predecessor {
     pub hash: Digest,
 }
 
-/// What can be read of a record that only a newer version understands.
+/// The readable part of a record that only a newer version understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownRecord {
     /// Its kind.

@@ -31,7 +31,7 @@ const CRASH_UNCERTAIN_S: u32 = 60;
 /// rounded up.
 const POWER_UNCERTAIN_S: u32 = 120;
 
-/// What the agent needs to know about its last run.
+/// The state of the last run that a starting agent restores.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recovered {
     /// The incidents that are still open, with their evidence: at most one of connectivity, one of
@@ -47,7 +47,7 @@ pub struct Recovered {
     pub pause: Option<RecoveredPause>,
     /// The hourly summaries of the last week, oldest first.
     pub hours: Vec<Summary>,
-    /// What the agent learned about networks, the latest last.
+    /// The facts that the agent learned about networks, the latest last.
     pub networks: Vec<NetworkFacts>,
     /// The wall-clock offsets of the latest boots.
     pub clock_offsets: WallClockOffsets,

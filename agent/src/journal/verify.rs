@@ -31,7 +31,7 @@ pub struct Verified {
     pub newest_reason: Option<String>,
     /// The clock offsets of the boots.
     pub walls: WallClockOffsets,
-    /// What the agent learned about networks, the latest last.
+    /// The facts that the agent learned about networks, the latest last.
     pub networks: Vec<NetworkFacts>,
     /// Records that only a newer version understands.
     pub unknown: UnknownRecords,

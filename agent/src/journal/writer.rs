@@ -79,7 +79,7 @@ impl From<ClaimError> for WriteError {
     }
 }
 
-/// What must happen to the current file before a new chain can start in another one.
+/// The action on the current file before a new chain can start in another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum CurrentFileAction {
     /// Nothing.

@@ -1,8 +1,8 @@
 //! journald's native protocol, through tracing-journald.
 //!
-//! That crate is a tracing layer. It sends where a tracing event is made, and a journald that is stopped blocks the
-//! sender for ever. So log events go through the queue as for every output, and only the log's thread makes
-//! tracing events of them, for a subscriber of its own.
+//! That crate is a tracing layer, which sends on the thread that emits a tracing event, and a stopped
+//! journald blocks that thread forever. So log events pass through the queue as for every output, and only
+//! the log's thread emits them as tracing events, to a subscriber of its own.
 
 use std::io;
 
@@ -13,10 +13,10 @@ use tracing_subscriber::{filter::filter_fn, layer::SubscriberExt};
 use super::line::EventLine;
 use crate::event;
 
-/// The name by which `journalctl -t` finds the lines.
+/// The syslog identifier, by which `journalctl -t` finds the log lines.
 const IDENTIFIER: &str = "ispmon-agent";
 
-/// A connection to journald. It survives journald's restart: each line is sent to the socket's path.
+/// A connection to journald. It survives a restart of journald: each line is sent to the socket's path.
 pub(super) struct Journald {
     dispatch: Dispatch,
 }
@@ -25,12 +25,13 @@ impl Journald {
     /// Connects; waits for as long as journald is stopped.
     ///
     /// # Errors
-    /// Nobody listens.
+    /// journald's socket does not exist or refuses the connection.
     pub(super) fn connect() -> io::Result<Self> {
         let layer = tracing_journald::layer()?
             .with_field_prefix(None)
             .with_syslog_identifier(IDENTIFIER.to_owned())
-            // What is an event for a person stays below what may need one: `-p warning` shows the latter.
+            // The crate's default logs `info` as notice and `debug` as informational. With these levels,
+            // `-p notice` and `-p warning` show only what may require action.
             .with_priority_mappings(PriorityMappings {
                 error: Priority::Error,
                 warn: Priority::Warning,
@@ -38,15 +39,15 @@ impl Journald {
                 debug: Priority::Debug,
                 trace: Priority::Debug,
             });
-        // It must not make the rest of the program compute events that nobody reads.
+        // So that tracing calls in other crates stay disabled and cost nothing.
         let ours = filter_fn(|metadata| metadata.target() == event::TARGET)
             .with_max_level_hint(LevelFilter::DEBUG);
         let subscriber = tracing_subscriber::registry().with(ours).with(layer);
         Ok(Self { dispatch: Dispatch::new(subscriber) })
     }
 
-    /// Sends a line; waits for as long as journald is stopped. journald dates it by its arrival, so the true
-    /// time is a field.
+    /// Sends a line; blocks while journald is stopped. journald stamps it with its arrival, so the time of
+    /// the event is a field.
     pub(super) fn write(&self, line: &EventLine) {
         let mut fields = line.fields.clone();
         fields.set("ispmon_time", line.at);

@@ -1,4 +1,4 @@
-//! One line of the log, and how it looks.
+//! One log line and its text format.
 
 use std::fmt::Write;
 
@@ -8,36 +8,36 @@ use tracing::Level;
 use super::ReadVariable;
 use crate::{event::Fields, printable::is_unsafe};
 
-/// The longest text of one line in bytes; longer ones are cut. With it the queue is bounded too.
+/// The longest text of a line in bytes; longer ones are truncated. This bounds the queue's memory too.
 const TEXT_BYTES: usize = 4_096;
 
-/// One event, ready to be written.
+/// One log event, ready to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct EventLine {
     /// When it happened, by the wall clock.
     pub(super) at: Timestamp,
-    /// How severe it is.
+    /// Its severity.
     pub(super) level: Level,
-    /// The sentence; anything in it may come from outside.
+    /// The sentence; may contain untrusted text.
     pub(super) text: String,
-    /// What programs read beside it.
+    /// The fields for programs.
     pub(super) fields: Fields,
 }
 
-/// How lines look.
+/// The text format of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// For people at a terminal, the level in colour.
+    /// For a terminal, the level in colour.
     Coloured,
-    /// For people at a terminal that shows no colours or shall not.
+    /// For a terminal without colours, or whose user wants none.
     Terminal,
-    /// For a file or a pipe: each time with its offset, so that it means the same everywhere.
+    /// For a file or a pipe: each time with its UTC offset, so that it is unambiguous elsewhere.
     Plain,
 }
 
 impl Style {
-    /// Chooses by what standard error is and by the variables `NO_COLOR` (no-color.org: any value
-    /// but an empty one counts) and `TERM`.
+    /// Chooses by whether standard error is a terminal and by the variables `NO_COLOR` (no-color.org: any
+    /// value but an empty one counts) and `TERM`.
     pub fn choose(
         is_terminal: bool,
         variable: impl Fn(&str) -> Option<std::ffi::OsString>,
@@ -53,7 +53,7 @@ impl Style {
 }
 
 impl EventLine {
-    /// A line of an event's text, which is cut when it is very long.
+    /// Creates a line without fields; truncates a very long text.
     pub(super) fn new(at: Timestamp, level: Level, mut text: String) -> Self {
         if text.len() > TEXT_BYTES {
             text.truncate(text.floor_char_boundary(TEXT_BYTES));
@@ -62,18 +62,18 @@ impl EventLine {
         Self { at, level, text, fields: Fields::default() }
     }
 
-    /// The same with what programs read beside it.
+    /// Sets the fields for programs.
     pub(super) fn with_fields(self, fields: Fields) -> Self {
         Self { fields, ..self }
     }
 
-    /// The text as a log of the system gets it: on one line, because journald and `os_log` hide or mangle
-    /// what they take for binary.
+    /// The text for a system's log: on one line, because journald and `os_log` hide or mangle text that they
+    /// consider binary.
     pub(super) fn sentence(&self) -> String {
         neutral(&self.text)
     }
 
-    /// The line as it is written, with its newline.
+    /// The line as text, with its newline.
     pub(super) fn render(&self, style: Style, zone: &TimeZone) -> String {
         let at = self.at.to_zoned_datetime(zone.clone());
         let stamp = match style {
@@ -104,8 +104,8 @@ fn colour(level: Level) -> &'static str {
     }
 }
 
-/// The text on one line, without what a terminal would obey: control characters and those that
-/// break a line or change the direction of writing are written as escapes.
+/// Escapes the characters that a terminal interprets: control characters and those that break a line or
+/// change the direction of writing.
 fn neutral(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for character in text.chars() {
@@ -135,23 +135,23 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_local_time_and_a_file_the_offset_too() {
+    fn a_terminal_shows_local_time_and_a_file_the_offset_too() {
         let line = line(Level::INFO, "Heartbeats work again.");
         insta::assert_snapshot!(line.render(Style::Terminal, &zone()), @"2026-03-29 03:10:07 INFO  Heartbeats work again.");
         insta::assert_snapshot!(line.render(Style::Plain, &zone()), @"2026-03-29T03:10:07+02:00 INFO  Heartbeats work again.");
     }
 
     #[test]
-    fn colour_is_on_time_and_level_only_and_ends_before_the_sentence() {
-        let text = line(Level::WARN, "The line is cut.").render(Style::Coloured, &zone());
+    fn only_time_and_level_are_coloured() {
+        let text = line(Level::WARN, "The connection is cut.").render(Style::Coloured, &zone());
         assert_eq!(
             text,
-            "\u{1b}[2m2026-03-29 03:10:07\u{1b}[0m \u{1b}[33mWARN \u{1b}[0m The line is cut.\n"
+            "\u{1b}[2m2026-03-29 03:10:07\u{1b}[0m \u{1b}[33mWARN \u{1b}[0m The connection is cut.\n"
         );
     }
 
     #[test]
-    fn values_cannot_break_a_line_or_command_a_terminal() {
+    fn control_characters_are_escaped() {
         let line = line(Level::INFO, "a\nb\r\u{1b}[2Jc\u{9b}d\u{2028}e\u{202e}f\u{7f}ü");
         insta::assert_snapshot!(
             line.render(Style::Terminal, &zone()),
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_at_a_character() {
+    fn a_long_text_is_truncated_at_a_character_boundary() {
         let EventLine { text, .. } = line(Level::INFO, &format!("a{}", "ä".repeat(TEXT_BYTES)));
         assert!(text.len() <= TEXT_BYTES + '…'.len_utf8(), "{}", text.len());
         assert!(text.ends_with("ä…"));
     }
 
     #[test]
-    fn colours_need_a_terminal_that_has_them_and_a_user_who_wants_them() {
+    fn colours_depend_on_terminal_term_and_no_color() {
         let choose = |is_terminal, variables: &[(&str, &str)]| {
             Style::choose(is_terminal, |name| {
                 let found = variables.iter().find(|(key, _)| *key == name);

@@ -1,15 +1,15 @@
-//! Where the log goes: to the system's own log for a service, to people in a terminal.
+//! The destination of the log: the system's log for a service, otherwise standard error.
 
 use std::{fs::File, io, os::fd::AsFd};
 
 use super::{ReadVariable, line::Style};
 
-/// Where lines go.
+/// The destination of log lines.
 #[derive(Debug)]
 pub(super) enum LogOutput {
     /// To standard error as text.
     Text(File, Style),
-    /// To journald with fields; to standard error, which leads to it too, when it does not listen.
+    /// To journald with fields. If it cannot be connected, to standard error, which leads to it too.
     #[cfg(target_os = "linux")]
     Journald(File),
     /// To the unified log of macOS.
@@ -18,7 +18,7 @@ pub(super) enum LogOutput {
 }
 
 impl LogOutput {
-    /// Chooses by where `stderr` leads and by the environment.
+    /// Chooses by the target of `stderr` and by the environment.
     ///
     /// # Errors
     /// `stderr` cannot be duplicated: a handle of its own is needed, because the lock of `io::stderr()`
@@ -43,9 +43,9 @@ impl LogOutput {
 
 /// Whether `stderr` leads to journald.
 ///
-/// By `systemd.exec(5)`, `$JOURNAL_STREAM` names device and inode of that stream, and must be compared: it
-/// is inherited by programs whose standard error was redirected since, or is set otherwise in the unit.
-/// `$INVOCATION_ID` proves less; a shell in a desktop's terminal has it too.
+/// By `systemd.exec(5)`, `$JOURNAL_STREAM` names device and inode of that stream. They must be compared,
+/// because programs inherit the variable even if their standard error was redirected later, or is set
+/// differently in the unit. `$INVOCATION_ID` proves less; a shell in a desktop's terminal has it too.
 #[cfg(target_os = "linux")]
 fn is_journal_stream(stderr: &File, variable: ReadVariable<'_>) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -54,8 +54,8 @@ fn is_journal_stream(stderr: &File, variable: ReadVariable<'_>) -> bool {
         .is_some_and(|stream| stream == *format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 
-/// Whether launchd has started this process: it names its job to it, and names it `0` to what is started
-/// in a terminal.
+/// Whether launchd has started this process: launchd sets the variable to the job's name, and to `0` for
+/// programs that are started in a terminal.
 #[cfg(target_os = "macos")]
 fn is_started_by_launchd(is_terminal: bool, variable: ReadVariable<'_>) -> bool {
     !is_terminal && variable("XPC_SERVICE_NAME").is_some_and(|name| !name.is_empty() && name != "0")
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_journal_is_recognised_by_device_and_inode() {
+    fn journald_is_recognised_by_device_and_inode() {
         let file = tempfile::tempfile().expect("a file");
         let metadata = file.metadata().expect("it is open");
         let (dev, ino) = (metadata.dev(), metadata.ino());

@@ -1,4 +1,4 @@
-//! The bounded queue between those who log and the thread that writes.
+//! The bounded queue between the threads that log and the thread that writes.
 
 use std::{
     collections::VecDeque,
@@ -8,16 +8,16 @@ use std::{
 
 use super::line::EventLine;
 
-/// What the writing thread takes from the queue.
+/// An entry of the queue.
 #[derive(Debug, PartialEq)]
 pub(super) enum LogQueueEntry {
-    /// One line to write.
+    /// A line to write.
     Line(EventLine),
-    /// So many lines were dropped at this point.
+    /// The number of lines that were dropped at this point.
     Dropped(u64),
 }
 
-/// Lines in their order; one that finds the queue full is dropped and counted.
+/// A first-in, first-out queue of lines. When it is full, new lines are dropped and counted.
 pub(super) struct LogQueue {
     capacity: usize,
     state: Mutex<LogQueueState>,
@@ -27,9 +27,9 @@ pub(super) struct LogQueue {
 #[derive(Default)]
 struct LogQueueState {
     entries: VecDeque<LogQueueEntry>,
-    /// Lines that were dropped behind the last entry.
+    /// The number of lines dropped after the last entry.
     dropped: u64,
-    /// The writer has taken an entry and not come back for the next one.
+    /// The writer has taken an entry and not finished writing it.
     writing: bool,
     closed: bool,
 }
@@ -41,7 +41,7 @@ impl LogQueueState {
 }
 
 impl LogQueue {
-    /// Makes an empty queue for at most `capacity` entries.
+    /// Creates an empty queue of at most `capacity` entries.
     pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, state: Mutex::default(), changed: Condvar::new() }
     }
@@ -52,23 +52,23 @@ impl LogQueue {
         if state.closed {
             return;
         }
-        // The note about dropped lines needs room too, so that each stands where it belongs.
+        // The number of dropped lines needs an entry too, at the position where they are missing.
         let needed = 1 + usize::from(state.dropped > 0);
         if state.entries.len() + needed > self.capacity {
             state.dropped += 1;
             return;
         }
-        if let Some(note) = take_dropped(&mut state) {
-            state.entries.push_back(note);
+        if let Some(dropped) = take_dropped(&mut state) {
+            state.entries.push_back(dropped);
         }
         state.entries.push_back(LogQueueEntry::Line(line));
         drop(state);
         self.changed.notify_all();
     }
 
-    /// Waits for the next entry; `None` when the queue is closed and everything was taken.
+    /// Waits for the next entry; `None` when the queue is closed and empty.
     ///
-    /// The next call says that the entry of the one before is written.
+    /// A call marks the entry that the previous call returned as written.
     pub(super) fn next(&self) -> Option<LogQueueEntry> {
         let mut state = self.lock();
         state.writing = false;
@@ -85,13 +85,13 @@ impl LogQueue {
         }
     }
 
-    /// Takes no more lines.
+    /// Ignores all further lines.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// Waits until every line is written, but not longer than `limit`; returns whether they are.
+    /// Waits at most `limit` until every line is written; returns whether they are.
     pub(super) fn wait_until_written(&self, limit: Duration) -> bool {
         self.changed
             .wait_timeout_while(self.lock(), limit, |state| !state.is_written())
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_leave_in_the_order_in_which_they_came() {
+    fn lines_keep_their_order() {
         let queue = LogQueue::new(10);
         queue.push(line("one"));
         queue.push(line("two"));
@@ -135,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_counted_where_it_would_have_stood() {
+    fn dropped_lines_are_counted_at_their_position() {
         let queue = LogQueue::new(2);
         for text in ["one", "two", "lost", "lost"] {
             queue.push(line(text));
         }
         assert_eq!(queue.next(), Some(LogQueueEntry::Line(line("one"))));
-        queue.push(line("lost, because the note and the line need two places"));
+        queue.push(line("lost, because the count and the line need two entries"));
         assert_eq!(queue.next(), Some(LogQueueEntry::Line(line("two"))));
         queue.push(line("three"));
         queue.close();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_counts_as_written_when_its_writer_returns() {
+    fn an_entry_counts_as_written_when_the_writer_asks_for_the_next() {
         let queue = LogQueue::new(1);
         assert!(queue.wait_until_written(Duration::ZERO));
         queue.push(line("one"));

@@ -1,7 +1,7 @@
 //! The unified log of macOS (`os_log`).
 //!
-//! Read it with `log show --predicate 'subsystem == "net.ispmon.agent"'`; category `outages` holds incidents
-//! and gaps alone. Own code over the small `oslog`, because tracing-oslog keeps every span's fields for ever.
+//! Read it with `log show --predicate 'subsystem == "net.ispmon.agent"'`; category `outages` holds only
+//! incidents and gaps. Own code over the small `oslog`, because tracing-oslog keeps every span's fields forever.
 
 use oslog::{Level as LogType, OsLog};
 use tracing::Level;
@@ -11,7 +11,7 @@ use super::line::EventLine;
 /// The subsystem of every message.
 const SUBSYSTEM: &str = "net.ispmon.agent";
 
-/// The log, by category.
+/// One log for each category.
 pub(super) struct UnifiedLog {
     agent: OsLog,
     outages: OsLog,
@@ -22,8 +22,8 @@ impl UnifiedLog {
         Self { agent: OsLog::new(SUBSYSTEM, "agent"), outages: OsLog::new(SUBSYSTEM, "outages") }
     }
 
-    /// Writes a line, all of it public: it holds no secret, and a private one would be hidden from its
-    /// owner.
+    /// Writes a line, all of it public: it holds no secret, and private text would be hidden from the
+    /// device's owner.
     pub(super) fn write(&self, line: &EventLine) {
         let sentence = line.sentence();
         match line.fields.get("ispmon_id") {
@@ -35,8 +35,7 @@ impl UnifiedLog {
     }
 }
 
-/// The type that stands for a level. `Info` is kept in memory only, so that what people look for later is at
-/// `Default`.
+/// The type for a level. macOS keeps `Info` in memory only, so level `info` becomes `Default`, which is stored.
 fn log_type(level: Level) -> LogType {
     match level {
         Level::ERROR | Level::WARN => LogType::Error,

@@ -17,7 +17,7 @@ use crate::{
     event::{LogEvent, LogLinesDropped},
 };
 
-/// How long to wait when the output was made non-blocking by somebody who shares it, and is full.
+/// The wait before retrying a full output that another process, which shares it, made non-blocking.
 const FULL_OUTPUT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes lines until the queue is closed and empty.
@@ -46,14 +46,14 @@ enum LogWriter {
 }
 
 impl LogWriter {
-    /// Opens it on the log's thread, because a journald that is stopped blocks already this.
+    /// Opens the output; call it on the log's thread, because a stopped journald blocks even this.
     fn open(output: LogOutput) -> Self {
         match output {
             LogOutput::Text(file, style) => Self::Text(file, style),
             #[cfg(target_os = "linux")]
             LogOutput::Journald(stderr) => match super::journald::Journald::connect() {
                 Ok(journald) => Self::Journald(journald),
-                // Standard error leads there too, only without the fields.
+                // Standard error leads to journald too, but without the fields.
                 Err(_) => Self::Text(stderr, Style::Plain),
             },
             #[cfg(target_os = "macos")]
@@ -63,12 +63,12 @@ impl LogWriter {
 
     /// Writes a line.
     ///
-    /// A reader that is gone (a broken pipe) or a full disk is no reason for a monitor to stop: such
-    /// lines are lost, and the next one is tried again.
+    /// A failure, such as a broken pipe or a full disk, must not stop the monitoring: that line is lost,
+    /// and the next one is tried again.
     fn write(&mut self, line: &EventLine) {
         match self {
             Self::Text(file, style) => {
-                // This thread may wait for a disk.
+                // Reading the zone may block on a disk, which only this thread may do.
                 clock::refresh_local_zone();
                 let text = line.render(*style, &clock::local_zone());
                 let _ = write_all(file, text.as_bytes());

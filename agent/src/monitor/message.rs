@@ -61,7 +61,7 @@ pub enum MonitorMessage {
     },
 }
 
-/// What is monitored, and for which device.
+/// The settings of the monitor.
 #[derive(Clone, Debug)]
 pub struct MonitorSettings {
     /// The device's name.

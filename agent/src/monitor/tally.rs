@@ -96,7 +96,7 @@ impl Tally {
         self.monitored_at = Some(now);
     }
 
-    /// Stops counting time as monitored at `now`, until [`watch`](Self::mark_monitored) is called again.
+    /// Stops counting time as monitored at `now`, until [`mark_monitored`](Self::mark_monitored) is called again.
     pub fn stop_monitoring(&mut self, now: Stamp) {
         self.mark_monitored(now);
         self.monitored_at = None;

@@ -1,4 +1,4 @@
-//! Which message is sent when: a pure state machine of the service's phases.
+//! Decides when each message is sent: a pure state machine of the service's phases.
 
 use std::{path::Path, time::Duration};
 
@@ -212,14 +212,14 @@ mod tests {
             presence: Presence::Running,
         };
         let news = Occurrence::StatusChanged { status: &status, context: &context };
-        let told = sent(&mut dialogue, news);
-        assert!(told.starts_with("STATUS=Internet up since"), "{told}");
-        assert!(told.ends_with(". The configuration was refused."), "{told}");
+        let text = sent(&mut dialogue, news);
+        assert!(text.starts_with("STATUS=Internet up since"), "{text}");
+        assert!(text.ends_with(". The configuration was refused."), "{text}");
         assert_eq!(sent(&mut dialogue, news), "", "nothing changed");
         dialogue.step(RELOAD);
-        let told = sent(&mut dialogue, USED);
-        assert!(told.starts_with("READY=1 STATUS=Internet up since"), "{told}");
-        assert!(!told.contains("refused"), "{told}");
+        let text = sent(&mut dialogue, USED);
+        assert!(text.starts_with("READY=1 STATUS=Internet up since"), "{text}");
+        assert!(!text.contains("refused"), "{text}");
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
             sent(&mut dialogue, Occurrence::StatusChanged { status: &status, context: &context }),
             ""
         );
-        let told = sent(&mut dialogue, Occurrence::Ready);
-        assert!(told.starts_with("READY=1 STATUS=Internet up since"), "{told}");
+        let text = sent(&mut dialogue, Occurrence::Ready);
+        assert!(text.starts_with("READY=1 STATUS=Internet up since"), "{text}");
     }
 }

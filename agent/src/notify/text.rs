@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn heartbeats_have_four_states() {
-        let told = |last, delivered| sentence_of(&with_heartbeat(last, delivered), Some(2));
-        insta::assert_snapshot!(told(None, None), @"Internet up since 10:01:00; no heartbeat yet.");
-        insta::assert_snapshot!(told(Some(false), None), @"Internet up since 10:01:00; heartbeats fail, none was delivered yet.");
-        insta::assert_snapshot!(told(Some(false), Some(earlier(190))), @"Internet up since 10:01:00; heartbeats fail, the last was delivered 11:57:50.");
+        let shown = |last, delivered| sentence_of(&with_heartbeat(last, delivered), Some(2));
+        insta::assert_snapshot!(shown(None, None), @"Internet up since 10:01:00; no heartbeat yet.");
+        insta::assert_snapshot!(shown(Some(false), None), @"Internet up since 10:01:00; heartbeats fail, none was delivered yet.");
+        insta::assert_snapshot!(shown(Some(false), Some(earlier(190))), @"Internet up since 10:01:00; heartbeats fail, the last was delivered 11:57:50.");
         let local = Status { heartbeat: None, ..working_status() };
         insta::assert_snapshot!(super::tests::sentence_of(&local, Some(2)), @"Internet up since 10:01:00; no heartbeats, as no heartbeat.url is set.");
     }

@@ -1,4 +1,4 @@
-//! What is known about the networks that this device was on.
+//! Facts about the networks that this device was on.
 //!
 //! A network is identified by an interface and a router, the router by its IP address and its hardware
 //! address: many routers are 192.168.1.1. Whatever has worked on a network once is expected to work

@@ -40,7 +40,7 @@ pub(super) struct Batch {
     pub(super) first: Option<u64>,
     /// The position of the round after this batch; `None` when nothing is left to send.
     pub(super) position: Option<HandOverPosition>,
-    /// What waits after this batch.
+    /// The incidents that wait after this batch.
     pub(super) remaining: Backlog,
 }
 

@@ -156,7 +156,7 @@ pub async fn query_server(
     (answer, observation)
 }
 
-/// Looks `name` up as every program on this device would, for `limit` at most.
+/// Looks `name` up with the system's resolver, like any program on this device; waits `limit` at most.
 ///
 /// The lookup runs on the resolver's own thread and continues after the limit.
 pub async fn query_system(

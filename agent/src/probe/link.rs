@@ -281,7 +281,7 @@ fn common(paths: &[Path]) -> Option<&LinkAnswer> {
     best.map(|(link, _)| link)
 }
 
-/// What equal paths have in common: interface and router, or the obstacle.
+/// The part in which equal paths agree: interface and router, or the obstacle.
 fn path_key(link: &LinkAnswer) -> (&str, Option<(u32, Option<IpAddr>)>) {
     (link.as_str(), link.route().map(|route| (route.index, route.gateway)))
 }

@@ -217,7 +217,7 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: 7, wall: jiff::Timestamp::UNIX_EPOCH }
     }
 
-    fn ask(target: SocketAddr) -> ConnectAnswer {
+    fn connect_to(target: SocketAddr) -> ConnectAnswer {
         runtime::run(async move { connect(target, Duration::from_mins(1), None, &clock).await })
             .expect("a runtime")
     }
@@ -267,9 +267,9 @@ mod tests {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
         let target = socket.local_addr().ok().and_then(|own| own.as_socket()).expect("its address");
-        assert_eq!(ask(target).end, ConnectEnd::Refused);
+        assert_eq!(connect_to(target).end, ConnectEnd::Refused);
         socket.listen(1).expect("it can listen");
-        let alive = ask(target);
+        let alive = connect_to(target);
         assert_eq!((alive.target, alive.sent, alive.end), (target, clock(), ConnectEnd::Connected));
     }
 }

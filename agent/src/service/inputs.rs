@@ -1,4 +1,4 @@
-//! Everything that interrupts the heartbeats: signals, reloads, requests of users, sleep.
+//! The inputs that interrupt the heartbeats: signals, reloads, users' requests, sleep.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ pub(super) struct Inputs {
     pub(super) sleep: SleepListener,
 }
 
-/// Something that the service has to react to.
+/// An input that the service reacts to.
 pub(super) enum Input {
-    /// Stop, because of this signal.
+    /// This signal requested a stop.
     Stop(&'static str),
     /// Read the configuration again.
     Reload,
     /// The configuration has been read again.
     Loaded(Box<Result<Loaded, ConfigError>>),
-    /// A user asks for a pause of this length.
+    /// A user requests a pause of this length.
     Pause(Duration, ControlReply),
-    /// A user asks to end the pause.
+    /// A user requests the end of the pause.
     Resume(ControlReply),
-    /// The machine is about to sleep, as soon as the permit is dropped.
+    /// The machine is about to sleep, and does so when the permit is dropped.
     Sleep(Permit),
     /// The machine has woken up.
     Wake,
 }
 
 impl Inputs {
-    /// Waits for the next input; signals come first. Nothing is lost when the future is dropped.
+    /// Waits for the next input, signals first. Cancel-safe: dropping the future loses no input.
     pub(super) async fn next(&mut self) -> Input {
         select! {
             biased;

@@ -1,4 +1,4 @@
-//! What is worth saying about an outcome, given those before it.
+//! Chooses the log events for a heartbeat's outcome, given the previous ones.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::{
     heartbeat::{HeartbeatOutcome, OutcomeKind},
 };
 
-/// Turns outcomes into events, so that the log is quiet while nothing changes.
+/// Turns outcomes into log events; only these are above level `debug`:
 ///
-/// 1. The first heartbeat that is delivered is told, and so is the first one after failures.
-/// 2. A failure is told when none of its kind was since the last success: a line that is down for a
-///    night, failing in two ways by turns, is two lines.
-/// 3. Whether the cloud expects this device is told when the answer is no, and when it is yes again.
+/// 1. The first delivered heartbeat, and the first one after failures.
+/// 2. A failure, if it is the first of its kind since the last success: a night without connectivity that
+///    fails in two ways by turns gives two log lines.
+/// 3. The cloud's answer that it does not expect this device, and later that it does.
 #[derive(Debug)]
 pub(super) struct HeartbeatObserver {
     device: String,
@@ -35,12 +35,12 @@ struct Streak {
 }
 
 impl HeartbeatObserver {
-    /// An observer of heartbeats that go to `url` for `device`.
+    /// Creates an observer of the heartbeats that `device` sends to `url`.
     pub(super) fn new(device: &str, url: HeartbeatUrl) -> Self {
         Self { device: device.to_owned(), url, delivered: false, streak: None, unexpected: false }
     }
 
-    /// The events of an outcome at `now` (since boot), `wait` before the next try.
+    /// Returns the log events of an outcome at `now` (time since boot); the next attempt follows after `wait`.
     pub(super) fn observe<'a>(
         &'a mut self,
         outcome: &'a HeartbeatOutcome,
@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    /// The kinds of the events, one observation a second.
+    /// The names of the log events when one outcome a second is observed.
     fn kinds(outcomes: &[HeartbeatOutcome]) -> Vec<Vec<&'static str>> {
         let mut observer = observer();
         let mut now = Duration::from_secs(1_000);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_delivery_is_news() {
+    fn only_the_first_delivery_is_logged_as_first() {
         assert_eq!(
             kinds(&[delivered(None), delivered(None), delivered(None)]),
             [["first_delivered"], ["delivered"], ["delivered"]]
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_failure_is_news_once_until_a_success() {
+    fn each_kind_of_failure_is_reported_once_until_a_success() {
         assert_eq!(
             kinds(&[
                 delivered(None),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_delivery_after_failures_is_both() {
+    fn a_first_delivery_after_failures_gives_both_events() {
         assert_eq!(
             kinds(&[refused(401), delivered(None)]),
             [vec!["failed"], vec!["delivered_again", "first_delivered"]]
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_nobody_expects_is_told_once_and_so_is_that_somebody_does() {
+    fn an_unexpected_device_is_reported_once_and_again_when_the_cloud_expects_it() {
         assert_eq!(
             kinds(&[
                 delivered(Some(false)),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_failures_says_how_many_and_how_long() {
+    fn recovery_is_logged_with_number_and_duration_of_the_failures() {
         let mut observer = observer();
         for (second, outcome) in [(100, refused(500)), (160, refused(500)), (220, refused(500))] {
             observer.observe(&outcome, WAIT, Duration::from_secs(second));

@@ -1,4 +1,4 @@
-//! Everything that runs beside the heartbeats, and how it is put together.
+//! Construction of the journal, clock, monitor, outbox and control socket that the service uses.
 
 use std::{
     ffi::OsStr,
@@ -33,20 +33,18 @@ use crate::{
 /// Why the agent cannot run.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// There is no folder for the record.
-    #[error(
-        "there is no folder for the record of outages: set `state_dir`, or HOME to your own folder"
-    )]
+    /// There is no folder for the journal.
+    #[error("there is no folder for the journal: set `state_dir`, or HOME to your own folder")]
     NoFolder,
-    /// The record cannot be used.
-    #[error("the agent cannot keep its record")]
+    /// The journal cannot be opened.
+    #[error("the agent cannot keep its journal")]
     Journal(#[from] JournalError),
-    /// No heartbeat can be sent.
+    /// The HTTP client for heartbeats cannot be created.
     #[error(transparent)]
     Client(ClientError),
 }
 
-/// What must stand before the agent can watch: the record, and the clocks.
+/// The opened journal and the clock, which monitoring requires.
 #[derive(Debug)]
 pub struct Foundation {
     boot: String,
@@ -58,10 +56,11 @@ pub struct Foundation {
 }
 
 impl Foundation {
-    /// Opens the record where settings and environment say, and says so to the service manager.
+    /// Opens the journal in the folder that settings and environment select, and reports this to the
+    /// service manager. Blocks for at most [`journal::OPEN_LIMIT`].
     ///
     /// # Errors
-    /// There is no folder for it, or another agent uses it.
+    /// There is no folder for it, it cannot be opened, or another agent uses it.
     pub fn open(
         settings: &Settings,
         sources: &Sources,
@@ -82,11 +81,11 @@ impl Foundation {
         let mut clock = Clock::start(id, jiff::Timestamp::MIN);
         let (journal, recovered) = Journal::open(&state_dir, &settings.device, clock.now())?;
         if let Some(id) = recovered.boot {
-            // The clock of this boot was set back: what it shows does not compare with the record.
+            // The boot clock was set back: its times cannot be compared with the journal's.
             boot = id.to_string();
             clock = Clock::start(id, jiff::Timestamp::MIN);
         }
-        // What the record says was once is over by now.
+        // The last run's end is in the past, so the wall clock must not show an earlier time.
         let newest = recovered.last_run.map(|last| last.ended.wall);
         if let Some(newest) = newest.filter(|newest| *newest <= clock::LATEST_DATE) {
             clock.not_before(newest);
@@ -94,7 +93,7 @@ impl Foundation {
         Ok(Self { boot, clock, journal, recovered, state_dir, status_dir })
     }
 
-    /// The pause that an earlier run has begun and that is not over.
+    /// Returns the pause that an earlier run began, if it is not over.
     pub(super) fn pause(&self) -> Option<CurrentPause> {
         let recovered = self.recovered.pause?;
         let now = self.clock.now();
@@ -105,14 +104,14 @@ impl Foundation {
     }
 }
 
-/// Everything that runs beside the heartbeats.
+/// Handles to everything that the service shares with the monitor, the outbox and the heartbeat client.
 pub(super) struct ServiceParts {
     pub(super) boot: String,
     pub(super) clock: Clock,
     pub(super) resolver: Arc<Resolver>,
     pub(super) logging: Logging,
     pub(super) manager: ServiceManager,
-    /// Told by the monitor when the line has returned.
+    /// Notified by the monitor when connectivity has returned.
     pub(super) returned: Arc<Notify>,
     pub(super) results: HeartbeatResults,
     state_dir: StateDir,
@@ -121,24 +120,24 @@ pub(super) struct ServiceParts {
     clients: watch::Sender<Option<Arc<CloudClient>>>,
 }
 
-/// The folder of the record, which stays the same until the agent ends.
+/// The folder of the journal, which stays the same until the agent stops.
 struct StateDir {
     folder: PathBuf,
-    /// What the setting `state_dir` was at the start.
+    /// The setting `state_dir` at the start.
     setting: Option<PathBuf>,
 }
 
-/// The control socket, when there is one.
+/// The control socket, if it could be opened.
 pub(super) struct Control(Option<control::ControlServer>);
 
-/// Passes the outcome of each heartbeat on to the monitor and to the outbox.
+/// Sends the outcome of each heartbeat to the monitor and to the outbox.
 pub(super) struct HeartbeatResults {
     messages: mpsc::UnboundedSender<MonitorMessage>,
     delivered: watch::Sender<bool>,
 }
 
 impl ServiceParts {
-    /// Starts the tasks, the control socket and the watcher of sleep.
+    /// Starts monitor, outbox, control socket and sleep listener.
     pub(super) async fn start(
         settings: &Settings,
         foundation: Foundation,
@@ -146,7 +145,7 @@ impl ServiceParts {
         manager: ServiceManager,
     ) -> Result<(Self, Control, SleepListener), StartError> {
         let Foundation { boot, clock, journal, recovered, state_dir, status_dir } = foundation;
-        let (messages, heard) = mpsc::unbounded_channel();
+        let (messages, received) = mpsc::unbounded_channel();
         let (clients, client) = watch::channel(None);
         let (delivered, delivered_seen) = watch::channel(false);
         let (returned, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -163,7 +162,7 @@ impl ServiceParts {
         });
         let publisher = publisher(&status_dir);
         let in_use = StateDir { folder: state_dir.clone(), setting: settings.state_dir.clone() };
-        // Before the status says that an agent runs: whoever reads that may pause it at once.
+        // Before the status shows a running agent: a user who sees that may pause it at once.
         let control = Control::open(&status_dir).await;
         let deps = monitor::MonitorDeps {
             clock: clock.clone(),
@@ -178,7 +177,7 @@ impl ServiceParts {
         };
         let monitor = Monitor::start(monitor_settings(settings), deps);
         let tally = monitor.tally();
-        tokio::spawn(monitor.run(heard));
+        tokio::spawn(monitor.run(received));
         tokio::spawn(outbox.run());
         let parts = Self {
             boot,
@@ -196,7 +195,7 @@ impl ServiceParts {
         Ok((parts, control, SleepListener::start()))
     }
 
-    /// What each heartbeat says beside the agent's own state.
+    /// Returns the function that reads the journal's head and the link quality for each heartbeat.
     pub(super) fn extras(&self) -> Arc<ReadExtras> {
         let (journal, tally) = (self.journal.clone(), self.tally.clone());
         Arc::new(move || HeartbeatExtras {
@@ -205,13 +204,13 @@ impl ServiceParts {
         })
     }
 
-    /// Whether the setting `state_dir` means the folder in use.
+    /// Whether the setting `state_dir` names the folder in use.
     pub(super) fn uses_state_dir(&self, setting: Option<&Path>) -> bool {
         let StateDir { folder, setting: at_start } = &self.state_dir;
         setting == at_start.as_deref() || setting == Some(folder)
     }
 
-    /// Says why a new configuration is not used.
+    /// Logs why a new configuration is refused, and reports the refusal to the service manager.
     pub(super) fn keep_old(&self, problems: impl IntoIterator<Item = impl fmt::Display>) {
         for problem in problems {
             ReloadRefused { problem: &problem }.emit();
@@ -220,7 +219,7 @@ impl ServiceParts {
         self.manager.reload_refused(&self.clock.now());
     }
 
-    /// Tells the outbox which client is in use.
+    /// Sets the client that the outbox uses.
     pub(super) fn use_client(&self, client: Option<&Arc<CloudClient>>) {
         self.clients.send_replace(client.cloned());
     }
@@ -232,9 +231,9 @@ impl ServiceParts {
 }
 
 impl HeartbeatResults {
-    /// Passes one outcome on.
+    /// Sends one outcome.
     pub(super) fn publish(&self, &Attempt { started, outcome, .. }: &Attempt<'_>) {
-        // The monitor first: the answer may correct the clock, which a hand-over needs.
+        // The monitor first: the response may correct the clock, which a hand-over uses.
         self.send(MonitorMessage::Heartbeat { started, outcome: outcome.clone() });
         self.delivered.send_replace(outcome.delivered());
     }
@@ -246,7 +245,7 @@ impl HeartbeatResults {
 }
 
 impl Control {
-    /// Opens the socket; without one the agent runs all the same, but cannot be paused.
+    /// Opens the socket. If that fails, the agent runs but cannot be paused.
     async fn open(folder: &Path) -> Self {
         let path = folder.join(place::SOCKET_NAME);
         match control::ControlServer::bind(&path).await {
@@ -258,7 +257,7 @@ impl Control {
         }
     }
 
-    /// Waits for the next request, for ever without a socket.
+    /// Waits for the next request, forever without a socket.
     pub(super) async fn next(&mut self) -> (control::ControlRequest, control::ControlReply) {
         match &mut self.0 {
             Some(server) => server.next().await,
@@ -268,7 +267,7 @@ impl Control {
 }
 
 fn publisher(folder: &Path) -> Option<Publisher> {
-    // A folder that cannot be made is told with the first status that cannot be written.
+    // A failure is logged when the first status cannot be written.
     let _ = fs::create_dir_all(folder);
     Publisher::start(folder)
         .inspect_err(|error| {
@@ -278,7 +277,7 @@ fn publisher(folder: &Path) -> Option<Publisher> {
         .ok()
 }
 
-/// What the monitor must know of the settings.
+/// The part of the settings that the monitor uses.
 pub(super) fn monitor_settings(settings: &Settings) -> MonitorSettings {
     let Settings { device, heartbeat, probe, .. } = settings;
     MonitorSettings {

@@ -1,4 +1,4 @@
-//! A pause: nothing is probed, no heartbeat goes, and the cloud knows.
+//! A pause: nothing is probed, no heartbeat is sent, and the silence is announced to the cloud.
 
 use std::{convert::Infallible, future, time::Duration};
 
@@ -13,11 +13,11 @@ use crate::{
     heartbeat::{CloudClient, Pacing},
 };
 
-/// How long whoever asked for a pause waits to hear whether the cloud knows of it. It is told again and
-/// again in any case.
+/// How long the reply to a pause request waits for the first announcement. The announcement is repeated
+/// in any case.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// How often the cloud is told of a pause.
+/// How many announcements of a pause are delivered.
 const ANNOUNCEMENTS: u32 = 2;
 
 /// A pause that has begun.
@@ -27,42 +27,42 @@ pub(super) struct CurrentPause {
     pub(super) since: Stamp,
     /// When it ends by itself.
     pub(super) ends: Ends,
-    /// Whether the cloud knows of it; nothing until it was tried.
+    /// Whether the cloud has accepted an announcement; `None` until the first attempt.
     announced: watch::Sender<Option<bool>>,
 }
 
-/// When a pause ends by itself: the earlier of two moments.
+/// When a pause ends by itself: at the earlier of two times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
     until: Stamp,
-    /// In the present boot. The wall clock, by which a pause from before it ends, may be wrong.
+    /// In the current boot. A pause from an earlier boot ends by the wall clock, which may be wrong.
     latest: Stamp,
 }
 
 impl Ends {
-    /// How much of it is left at `now`.
+    /// The time left at `now`, zero when it is over.
     pub(super) fn rest(&self, now: &Stamp) -> Duration {
         self.until.time_left(now).min(self.latest.time_left(now))
     }
 }
 
 impl CurrentPause {
-    /// A pause that nobody knows of yet.
+    /// Creates a pause that is not announced yet.
     pub(super) fn begin(since: Stamp, until: Stamp) -> Self {
         Self::go_on(since, until, until)
     }
 
-    /// One that an earlier run began, and that must be over at `latest`.
+    /// Continues a pause that an earlier run began, until `latest` at most. It is announced again.
     pub(super) fn go_on(since: Stamp, until: Stamp, latest: Stamp) -> Self {
         Self { since, ends: Ends { until, latest }, announced: watch::Sender::new(None) }
     }
 
-    /// Has the cloud told of it once more: what it heard meanwhile may say something else.
+    /// Has it announced again: the cloud may have received a different state since.
     pub(super) fn announce_again(&self) {
         self.announced.send_replace(None);
     }
 
-    /// Waits, for [`ANSWER_WITHIN`] at most, until it is known whether the cloud has accepted the announcement.
+    /// Waits at most [`ANSWER_WITHIN`] for the first announcement; returns whether the cloud has accepted one.
     pub(super) fn is_announced(&self) -> impl Future<Output = bool> + Send + use<> {
         let mut announced = self.announced.subscribe();
         async move {
@@ -71,14 +71,14 @@ impl CurrentPause {
         }
     }
 
-    /// How much of it is left at `now`.
+    /// The time left at `now`, zero when it is over.
     pub(super) fn rest(&self, now: &Stamp) -> Duration {
         self.ends.rest(now)
     }
 
-    /// Tells the cloud, again and again until it knows: silence that it does not know of alarms. About an
-    /// interval later it is told once more, because what was answered may still be lost there; what is left
-    /// of the pause by then is announced, so that both name the same end.
+    /// Announces the pause, retrying until the cloud accepts it: unannounced silence raises the alarm. About
+    /// an interval later it is announced once more, because an accepted message may still be lost in the
+    /// cloud. Each announcement holds the time left, so that both give the same end.
     pub(super) async fn announce(
         &self,
         client: Option<&CloudClient>,
@@ -86,8 +86,8 @@ impl CurrentPause {
         clock: &Clock,
     ) -> Infallible {
         let Some(client) = client else { return future::pending().await };
-        let is_known = *self.announced.borrow() == Some(true);
-        let mut left = if is_known { 0 } else { ANNOUNCEMENTS };
+        let is_accepted = *self.announced.borrow() == Some(true);
+        let mut left = if is_accepted { 0 } else { ANNOUNCEMENTS };
         while left > 0 {
             let started = Instant::now();
             let quiet = self.rest(&clock.now());

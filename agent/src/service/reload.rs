@@ -1,4 +1,4 @@
-//! Reading the configuration again while everything else goes on.
+//! Reads the configuration again without blocking the service.
 
 use std::{future, io, sync::Arc, thread};
 
@@ -11,7 +11,7 @@ use crate::{
     tls,
 };
 
-/// Reads the configuration as at the start: the same places, the same flags.
+/// Reads the configuration as at the start: the same files, the same flags.
 pub type Load = dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync;
 
 /// The thread that reads the configuration cannot be started.
@@ -19,10 +19,10 @@ pub type Load = dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync;
 #[error("the thread that reads the configuration cannot be started")]
 pub(super) struct ReloadError(#[source] io::Error);
 
-/// Reads the configuration on a thread of its own, for its file may be on a disk that hangs.
+/// Reads the configuration on a thread of its own, because its file may be on a disk that hangs.
 ///
-/// One reading at a time: a request that comes meanwhile causes one more afterwards, so that what
-/// was written before the last request is always read.
+/// One reading runs at a time. A request during it causes one more afterwards, so that everything
+/// written before the last request is read.
 pub(super) struct Reloader {
     load: Arc<Load>,
     running: Option<oneshot::Receiver<Result<Loaded, ConfigError>>>,
@@ -34,10 +34,10 @@ impl Reloader {
         Self { load, running: None, again: false }
     }
 
-    /// Starts to read, now or when the reading that is under way has finished.
+    /// Starts a reading, now or when the running one has finished.
     ///
     /// # Errors
-    /// No thread can be started.
+    /// The thread cannot be started.
     pub(super) fn request(&mut self) -> Result<(), ReloadError> {
         if self.running.is_some() {
             self.again = true;
@@ -47,9 +47,9 @@ impl Reloader {
         let load = Arc::clone(&self.load);
         thread::Builder::new()
             .name("reload".to_owned())
-            // Nobody waits for the result when the agent leaves.
+            // Not joined: a stop does not wait for the result.
             .spawn(move || {
-                // Both may have changed since, and reading them may wait for a disk as well.
+                // Root certificates and time zone may have changed too, and reading them may block as well.
                 tls::read_roots_again();
                 clock::refresh_local_zone();
                 drop(sender.send(load()));
@@ -59,8 +59,7 @@ impl Reloader {
         Ok(())
     }
 
-    /// Waits for the result of a reading, for ever when there is none under way. May be dropped and
-    /// called again.
+    /// Waits for the result of a reading, forever when none is running. Cancel-safe.
     pub(super) async fn finished(&mut self) -> Result<Loaded, ConfigError> {
         loop {
             let Some(running) = &mut self.running else { return future::pending().await };
@@ -70,7 +69,7 @@ impl Reloader {
             if superseded && self.request().is_ok() {
                 continue;
             }
-            // A reader that panicked has no result; the panic is in the log.
+            // A thread that panicked has no result; the panic is in the log.
             if let Ok(result) = result {
                 return result;
             }

@@ -1,4 +1,4 @@
-//! The client for the cloud and the log of its heartbeats: what exists only when a URL is set.
+//! The client for the cloud and the logging of its heartbeats; exists only when a URL is set.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     heartbeat::{self, Attempt, ClientError, CloudClient, HeartbeatOutcome, Pacing, Sequence},
 };
 
-/// With less time than this left, an announcement is not repeated.
+/// An announcement is not repeated with less time left than this.
 const SHORTEST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(50);
 
 /// Sends heartbeats and logs their outcomes.
@@ -25,10 +25,10 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    /// Makes what the settings ask for; `None` without a URL.
+    /// Creates the reporter; `None` without a URL.
     ///
     /// # Errors
-    /// The client cannot be made.
+    /// The HTTP client cannot be created.
     pub(super) fn new(
         settings: &Settings,
         parts: &ServiceParts,
@@ -53,13 +53,12 @@ impl Reporter {
         &self.client
     }
 
-    /// The client, if a silence can be announced by it: a plain dead-man's switch takes every request for a sign
-    /// of life.
+    /// The client, if it can announce silence: a plain dead-man's switch counts every request as a heartbeat.
     pub(super) fn announcing_client(&self) -> Option<&CloudClient> {
         (self.kind == HeartbeatKind::Ispmon).then_some(&*self.client)
     }
 
-    /// Sends heartbeats for ever, the first in `state`.
+    /// Sends heartbeats forever, the first with `state`.
     pub(super) async fn send_heartbeats(
         &mut self,
         pacing: Pacing,
@@ -76,15 +75,15 @@ impl Reporter {
         heartbeat::beat(client, pacing, state, &parts.returned, observe).await
     }
 
-    /// Announces a silence, within `limit`: twice, if it leaves the time for that, because an announcement
-    /// that was answered may still be lost in the cloud. The second one has a number of its own and says
-    /// the same, so it does not matter which of them arrives, or arrives last.
+    /// Announces a silence of `quiet` within `limit`: twice if time allows, because an accepted announcement
+    /// may still be lost in the cloud. The second has a number of its own and the same content, so it does
+    /// not matter which of them arrives, or arrives last.
     pub(super) async fn announce(&self, state: AgentState, quiet: Duration, limit: Duration) {
         let started = Instant::now();
         let Some(client) = self.announcing_client() else { return };
         let first = client.send(state, quiet, limit).await;
         if first.delivered() {
-            // Before the second attempt, which may be cut short.
+            // Before the second attempt, which may be interrupted.
             self.log_announcement(state, quiet, &first);
         }
         let rest = limit.saturating_sub(started.elapsed());

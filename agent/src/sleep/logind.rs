@@ -82,25 +82,25 @@ struct LockError(#[source] zbus::Error);
 /// A failure is logged only when it differs from the previous one, so that a machine without a bus logs
 /// a single line.
 async fn listen(address: Option<String>, sender: UnboundedSender<SleepEvent>, retry: Duration) {
-    let mut told = String::new();
+    let mut logged = String::new();
     while !sender.is_closed() {
         let error = match Session::open(address.as_deref()).await {
             Ok(session) => {
-                told.clear();
+                logged.clear();
                 session.run(&sender).await
             }
             Err(error) => error,
         };
-        log_failure(&mut told, &error);
+        log_failure(&mut logged, &error);
         sleep(retry).await;
     }
 }
 
-fn log_failure(told: &mut String, error: &dyn std::error::Error) {
+fn log_failure(logged: &mut String, error: &dyn std::error::Error) {
     let reason = fmt::format(format_args!("{}", crate::error_chain::ErrorChain(error)));
-    if *told != reason {
+    if *logged != reason {
         SleepNotAnnounced { error }.emit();
-        *told = reason;
+        *logged = reason;
     }
 }
 

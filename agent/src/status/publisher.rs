@@ -207,7 +207,7 @@ mod tests {
     fn a_failure_is_reported_once_until_the_next_success() {
         let slot = StatusSlot::default();
         let results = [false, false, true, false];
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let mut number = 0;
         slot.lock().waiting = Some(Box::new(numbered(0)));
         slot.write_each(
@@ -221,9 +221,9 @@ mod tests {
                 state.closed = number == results.len();
                 if is_written { Ok(()) } else { Err(io::Error::other(number.to_string())) }
             },
-            |error| told.push(error.to_string()),
+            |error| reported.push(error.to_string()),
         );
-        assert_eq!(told, ["1", "4"]);
+        assert_eq!(reported, ["1", "4"]);
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn write_all(
             let (time, ago) = (context.time(&status.written), context.ago(&status.written));
             write!(text, "\nLast known state, {time} ({ago})")?;
             match status.condition {
-                // A stopped agent knows no connectivity; the other rows still count.
+                // A stopped agent has no current connectivity; the other rows remain valid.
                 ConnectivityStatus::Stopped => writeln!(text, ":")?,
                 _ => writeln!(text, ": {}", headline(status, context))?,
             }

@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::limits::ServerLimits;
 
-/// What a connection is doing, and since when.
+/// The phase of a connection, and its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
     /// Idle: waiting for its next request.

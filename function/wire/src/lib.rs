@@ -7,7 +7,7 @@
 //!
 //! Old and new versions interoperate: unknown fields are ignored, missing ones have defaults, texts
 //! that are too long are cut. Only a message that cannot be parsed is refused, with a
-//! [`MessageError`] that says why.
+//! [`MessageError`] as the reason.
 
 pub mod client_address;
 mod device;

@@ -27,11 +27,11 @@ without any, one is made up. The commands to try are printed.";
 
 const SIMULATE: &str = "\
 Each world is made up from a seed: outages, restarts, pauses, lost lines, failures of Azure. A device sends
-its heartbeats in it as the agent does, the rules of the deployment look at them as Azure would, and
+its heartbeats in it as the agent does, the rules of the deployment evaluate them as Azure would, and
 what they mail is compared with what happened. Equal arguments give equal results.
 
-An outage counts when no heartbeat could reach the cloud for 12 minutes or longer and nobody had
-announced it. A false alarm is a mail about silence in which neither the line nor the power nor Azure failed.
+An outage counts when no heartbeat could reach the cloud for 12 minutes or longer without an announcement.
+A false alarm is a mail about silence in which neither the connection nor the power nor Azure failed.
 A false resolve says that a device is back while its outage lasts.
 
 Examples:
@@ -211,11 +211,11 @@ mod tests {
               --mail-limit <COUNT>         Mails an hour that an address gets at most (Azure's limit for action groups) [default: 100]
 
         Each world is made up from a seed: outages, restarts, pauses, lost lines, failures of Azure. A device sends
-        its heartbeats in it as the agent does, the rules of the deployment look at them as Azure would, and
+        its heartbeats in it as the agent does, the rules of the deployment evaluate them as Azure would, and
         what they mail is compared with what happened. Equal arguments give equal results.
 
-        An outage counts when no heartbeat could reach the cloud for 12 minutes or longer and nobody had
-        announced it. A false alarm is a mail about silence in which neither the line nor the power nor Azure failed.
+        An outage counts when no heartbeat could reach the cloud for 12 minutes or longer without an announcement.
+        A false alarm is a mail about silence in which neither the connection nor the power nor Azure failed.
         A false resolve says that a device is back while its outage lasts.
 
         Examples:

@@ -26,10 +26,10 @@ struct EvaluationRequest {
 #[derive(Debug, Error)]
 pub enum EvaluateError {
     /// Reading the input or writing the output failed.
-    #[error("cannot read questions or write their answers")]
+    #[error("cannot read requests or write their results")]
     Stream(#[from] io::Error),
     /// A line is not a valid request.
-    #[error("question {line} is not an object with `query`, `now` and `rows`")]
+    #[error("request {line} is not an object with `query`, `now` and `rows`")]
     Question {
         /// The number of the line, from 1.
         line: usize,
@@ -37,7 +37,7 @@ pub enum EvaluateError {
         source: serde_json::Error,
     },
     /// The query is not one of the alert rules' queries.
-    #[error("question {line} cannot be answered")]
+    #[error("request {line} cannot be evaluated")]
     Query {
         /// The number of the line, from 1.
         line: usize,
@@ -46,10 +46,10 @@ pub enum EvaluateError {
     },
 }
 
-/// Evaluates each line of `questions`, JSON with `query` (its text), `now` and `rows` (time and
+/// Evaluates each line of `requests`, JSON with `query` (its text), `now` and `rows` (time and
 /// message of each), and writes one line with the rows of the result, in any order.
-pub fn answer(questions: impl BufRead, mut out: impl Write) -> Result<(), EvaluateError> {
-    for (line, text) in (1..).zip(questions.lines()) {
+pub fn answer(requests: impl BufRead, mut out: impl Write) -> Result<(), EvaluateError> {
+    for (line, text) in (1..).zip(requests.lines()) {
         let EvaluationRequest { query, now, rows } = serde_json::from_str(&text?)
             .map_err(|source| EvaluateError::Question { line, source })?;
         let query = Query::parse(&query).map_err(|source| EvaluateError::Query { line, source })?;
@@ -70,9 +70,9 @@ mod tests {
     use super::*;
     use crate::query::DeviceSilent;
 
-    fn answered(questions: &str) -> Result<String, EvaluateError> {
+    fn evaluated(requests: &str) -> Result<String, EvaluateError> {
         let mut out = Vec::new();
-        answer(questions.as_bytes(), &mut out)?;
+        answer(requests.as_bytes(), &mut out)?;
         Ok(String::from_utf8(out).expect("UTF-8"))
     }
 
@@ -80,11 +80,11 @@ mod tests {
     fn each_request_gets_the_rows_of_its_query() {
         let query = Query::DeviceSilent(DeviceSilent { devices: vec!["dl-home".to_owned()] });
         let line = r#"{"event":"heartbeat","device":"dl-home"}"#;
-        let question =
+        let request =
             |rows| json!({"query": query.text(), "now": "2026-11-28T12:00:00Z", "rows": rows});
-        let seen = question(json!([["2026-11-28T11:53:00Z", line]]));
-        let never = question(json!([]));
-        insta::assert_snapshot!(answered(&format!("{seen}\n{never}\n")).expect("answers"), @r#"
+        let seen = request(json!([["2026-11-28T11:53:00Z", line]]));
+        let never = request(json!([]));
+        insta::assert_snapshot!(evaluated(&format!("{seen}\n{never}\n")).expect("results"), @r#"
         [{"Computer":"dl-home","silentMinutes":7.0}]
         [{"Computer":"dl-home","silentMinutes":2880.0}]
         "#);
@@ -92,10 +92,10 @@ mod tests {
 
     #[test]
     fn an_invalid_request_is_reported_with_its_line_number() {
-        let error = answered("{}").expect_err("no question");
-        insta::assert_snapshot!(error, @"question 1 is not an object with `query`, `now` and `rows`");
-        let question = json!({"query": "traces", "now": "2026-11-28T12:00:00Z", "rows": []});
-        let error = answered(&question.to_string()).expect_err("no query of a rule");
-        insta::assert_snapshot!(error, @"question 1 cannot be answered");
+        let error = evaluated("{}").expect_err("no request");
+        insta::assert_snapshot!(error, @"request 1 is not an object with `query`, `now` and `rows`");
+        let request = json!({"query": "traces", "now": "2026-11-28T12:00:00Z", "rows": []});
+        let error = evaluated(&request.to_string()).expect_err("no query of a rule");
+        insta::assert_snapshot!(error, @"request 1 cannot be evaluated");
     }
 }

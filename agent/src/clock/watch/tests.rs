@@ -287,7 +287,7 @@ proptest! {
     fn neither_sleep_nor_steps_falsify_a_duration(actions in prop::collection::vec(action(), 1..60)) {
         let (mut machine, mut watch) = start();
         let mut stamps = vec![watch.stamp(first().boot_ms)];
-        let mut watched_until = 0;
+        let mut resumed_at = 0;
         for action in actions {
             let before = watch.stamp(machine.0.boot_ms);
             let (events, took) = match action {
@@ -308,8 +308,8 @@ proptest! {
                     ClockEvent::Suspended { from, to } => {
                         prop_assert!(matches!(action, Action::Asleep(1_000..)));
                         prop_assert_eq!(*to, now);
-                        prop_assert!(from.boot_ms >= watched_until, "suspensions do not overlap");
-                        watched_until = to.boot_ms;
+                        prop_assert!(from.boot_ms >= resumed_at, "suspensions do not overlap");
+                        resumed_at = to.boot_ms;
                     }
                     ClockEvent::Stepped { by_ms, .. } => {
                         let moved = now.wall.as_millisecond() - before.wall.as_millisecond();

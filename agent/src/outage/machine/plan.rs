@@ -1,4 +1,4 @@
-//! Which probes to send, and how often.
+//! Decides which probes to send, and how often.
 //!
 //! 1. In normal operation one anchor of each family is probed at each probe interval: contact. Each
 //!    heartbeat gives proof. If heartbeats give none (local mode, plain HTTP, a target in the

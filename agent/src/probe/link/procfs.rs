@@ -298,7 +298,7 @@ mod tests {
         ]
     }
 
-    fn look(address: &str, states: &[InterfaceState]) -> Path {
+    fn judged(address: &str, states: &[InterfaceState]) -> Path {
         let address: IpAddr = address.parse().expect("an address");
         let source = IpAddr::from(Ipv4Addr::new(192, 168, 1, 20));
         judge(address, &Ok(source), &tables(), states)
@@ -317,13 +317,13 @@ mod tests {
             ("fd00::9", "eth0", None, false, true),
             ("192.168.1.20", "lo", None, false, true),
         ] {
-            let path = look(address, &states());
+            let path = judged(address, &states());
             let route = path.link.route().unwrap_or_else(|| panic!("{address}: {path:?}"));
             let gateway = gateway.map(|gateway| gateway.parse().expect("an address"));
             let seen = (&*route.interface, route.gateway, route.tunnel, path.on_link);
             assert_eq!(seen, (interface, gateway, tunnel, on_link), "{address}");
         }
-        let rejected = look("203.0.113.70", &states());
+        let rejected = judged("203.0.113.70", &states());
         assert_eq!(rejected.link.route().map(|route| &*route.interface), Some("unknown"));
     }
 
@@ -367,9 +367,9 @@ IP address       HW type     Flags       HW address            Mask     Device
         assert_eq!(judge_error(Errno::NETUNREACH, &unplugged), LinkAnswer::NoCarrier);
         assert_eq!(judge_error(Errno::ACCESS, &states()), LinkAnswer::Prohibited);
         assert_eq!(judge_error(Errno::MFILE, &states()), LinkAnswer::Unknown);
-        assert_eq!(look("1.1.1.1", &unplugged).link, LinkAnswer::NoCarrier);
+        assert_eq!(judged("1.1.1.1", &unplugged).link, LinkAnswer::NoCarrier);
         // With the routing tables alone: interface and router are found all the same.
-        let route = look("1.1.1.1", &[]).link.route().cloned().expect("a route");
+        let route = judged("1.1.1.1", &[]).link.route().cloned().expect("a route");
         assert_eq!((&*route.interface, route.index), ("eth0", 0));
     }
 

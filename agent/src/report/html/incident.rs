@@ -90,7 +90,7 @@ fn bar(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
         let share = at.duration_since(incident.time.from).as_secs_f64() / whole;
         share.clamp(0.0, 1.0) * WIDTH
     };
-    let mut picture = format!(r#"<rect class="watched" width="{WIDTH}" height="{HEIGHT}"/>"#);
+    let mut picture = format!(r#"<rect class="monitored" width="{WIDTH}" height="{HEIGHT}"/>"#);
     let mut rect = |class: &str, time: crate::history::Interval, (y, height): (u32, u32)| {
         let (from, to) = (x(time.from), x(time.to));
         // Writing to a String cannot fail.

@@ -78,7 +78,7 @@ pub(super) fn legend(with_degraded: bool, with_family: PerFamily<bool>) -> Marku
             }
             @if with_degraded { li { (swatch("degraded", (0, 14))) "degraded, no downtime" } }
             li { (swatch("gap", (0, 14))) "not monitored" }
-            li { (swatch("watched", (0, 14))) "working" }
+            li { (swatch("monitored", (0, 14))) "working" }
         }
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn legend(with_degraded: bool, with_family: PerFamily<bool>) -> Marku
 fn swatch(class: &str, (y, height): (u32, u32)) -> Markup {
     html! {
         svg.swatch viewBox="0 0 22 14" width="22" height="14" aria-hidden="true" {
-            rect.watched width="22" height="14" {}
+            rect.monitored width="22" height="14" {}
             rect class=(class) y=(y) width="22" height=(height) {}
         }
     }

@@ -153,9 +153,9 @@ fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval
             let _ = write!(text, r#"<path class="{class}" d="{path}"/>"#);
         }
     };
-    let mut watched = String::new();
-    paths.add(&mut watched, period, whole, 1);
-    draw("watched", &watched);
+    let mut monitored = String::new();
+    paths.add(&mut monitored, period, whole, 1);
+    draw("monitored", &monitored);
     let mut degraded = String::new();
     let mut family = String::new();
     let mut down: Vec<(Cause, Party, String)> = Vec::new();
@@ -169,10 +169,10 @@ fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval
             continue;
         }
         for phase in incident.merged.iter().chain(&incident.segments) {
-            let watched = phase.time.without(options.history.unmonitored());
+            let monitored = phase.time.without(options.history.unmonitored());
             if let Some(one) = marks::family_of(phase) {
                 let band = marks::band_of_family(one, HEIGHT);
-                for time in watched {
+                for time in monitored {
                     paths.add(&mut family, time, band, SHORTEST);
                 }
                 continue;
@@ -188,7 +188,7 @@ fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval
                 down.len() - 1
             });
             let band = marks::band_of(party, HEIGHT);
-            for time in watched {
+            for time in monitored {
                 paths.add(&mut down[index].2, time, band, SHORTEST);
             }
         }

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::clock::Scale;
 
-    fn told(tell: impl FnOnce(&mut Narrator<&mut Vec<u8>>, Timestamp)) -> String {
+    fn output_of(tell: impl FnOnce(&mut Narrator<&mut Vec<u8>>, Timestamp)) -> String {
         let mut output = Vec::new();
         let epoch = "2026-03-01T12:00:00Z".parse().expect("a valid time");
         let clock = StoryClock::start_at(Scale::FASTEST, epoch);
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_line_has_real_and_story_time() {
-        let text = told(|narrator, epoch| {
+        let text = output_of(|narrator, epoch| {
             narrator.print_event(epoch + SignedDuration::from_secs(450), "NETWORK  It is cut.");
         });
         assert_eq!(text, "   7.5 s     7.5 min   NETWORK  It is cut.\n");
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_summary_of_an_incomplete_story_shows_the_missing_steps() {
-        let text = told(|narrator, epoch| {
+        let text = output_of(|narrator, epoch| {
             narrator.summary(&[
                 (StoryStep::FirstHeartbeat, epoch + minutes(1)),
                 (StoryStep::RegularHeartbeats, epoch + minutes(5)),
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_summary_of_a_complete_story_ends_with_its_duration() {
-        let text = told(|narrator, epoch| {
+        let text = output_of(|narrator, epoch| {
             let completed: Vec<Completed> = StoryStep::ALL
                 .iter()
                 .zip(1..)

@@ -15,7 +15,7 @@ use crate::telemetry::item::{Data, RequestItem, Severity, Table, Tags, Telemetry
 /// The category of request items.
 pub const CATEGORY: &str = "Host.Results";
 
-/// What the host knows at the start of an invocation.
+/// The start of an invocation.
 #[derive(Clone, Debug)]
 pub struct Invoked {
     /// The id of the invocation.

@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    fn ask(name: &str, qtype: TYPE) -> Vec<u8> {
+    fn query(name: &str, qtype: TYPE) -> Vec<u8> {
         let mut packet = Packet::new_query(77);
         packet.set_flags(PacketFlag::RECURSION_DESIRED);
         let name = Name::new(name).expect("a name");
@@ -112,7 +112,7 @@ mod tests {
             ("ispmon-1.INVALID", TYPE::AAAA, RCODE::NameError, 0),
             ("invalid.example.com", TYPE::A, RCODE::NoError, 1),
         ] {
-            let bytes = answer(&ask(name, qtype)).expect("an answer");
+            let bytes = answer(&query(name, qtype)).expect("an answer");
             let answer = Packet::parse(&bytes).expect("a message");
             assert_eq!((answer.id(), answer.rcode()), (77, rcode), "{name}");
             assert!(answer.has_flags(PacketFlag::RESPONSE | PacketFlag::RECURSION_DESIRED));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_message_that_is_not_a_query_gets_no_answer() {
-        let reply = answer(&ask("example.com", TYPE::A)).expect("an answer");
+        let reply = answer(&query("example.com", TYPE::A)).expect("an answer");
         for message in [&b""[..], b"hello", &reply] {
             assert_eq!(answer(message), None);
         }

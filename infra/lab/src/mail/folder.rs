@@ -1,4 +1,4 @@
-//! The folder that stands in for the owner's inbox.
+//! The folder that receives the mails instead of the owner's inbox.
 
 use std::{
     fs,

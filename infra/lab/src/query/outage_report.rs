@@ -42,7 +42,7 @@ pub const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(7);
 /// have arrived.
 pub const SUMMED_UP_AFTER: SignedDuration = SignedDuration::from_mins(62);
 
-/// What the line of an outage contains.
+/// The text by which the query finds the log lines of outages.
 pub(crate) const MARK: &str = r#"{"event":"outage""#;
 
 /// The maximum time from the end of an outage to its first line for a row of its own.

@@ -18,7 +18,7 @@ pub const RANGE: SignedDuration = SignedDuration::from_hours(48);
 /// The longest silence that a heartbeat can announce, in seconds.
 const LONGEST_QUIET_SECONDS: f64 = 86_400.0;
 
-/// What the line of a heartbeat contains.
+/// The text by which the query finds the log lines of heartbeats.
 pub(crate) const MARK: &str = r#"{"event":"heartbeat""#;
 
 /// The heartbeats of the last 48 hours.

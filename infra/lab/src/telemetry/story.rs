@@ -116,9 +116,9 @@ mod tests {
 
     #[test]
     fn the_event_stays_the_first_field() {
-        let told = |line: &str| to_story_time(line.to_owned(), &clock());
-        assert!(told(HEARTBEAT).starts_with(r#"{"event":"heartbeat","#));
-        assert_eq!(told(r#"{"event":"heartbeat"}"#), r#"{"event":"heartbeat"}"#);
+        let converted = |line: &str| to_story_time(line.to_owned(), &clock());
+        assert!(converted(HEARTBEAT).starts_with(r#"{"event":"heartbeat","#));
+        assert_eq!(converted(r#"{"event":"heartbeat"}"#), r#"{"event":"heartbeat"}"#);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn written(heartbeat: &HeartbeatRow, devices: &[String]) -> String {
     let HeartbeatRow { device, note, state, quiet, client_address, .. } = heartbeat;
     let mut parts = vec![format!("Heartbeat from {device}")];
     let key = comparison_key(device);
-    if !devices.iter().any(|watched| comparison_key(watched) == key) {
+    if !devices.iter().any(|expected| comparison_key(expected) == key) {
         parts.push("which no rule watches".to_owned());
     }
     parts.extend(state.clone());
@@ -113,7 +113,7 @@ mod tests {
         "2026-03-01T12:05:07Z".parse().expect("a time")
     }
 
-    fn watched() -> [String; 1] {
+    fn device_names() -> [String; 1] {
         ["DL-Home".to_owned()]
     }
 
@@ -186,8 +186,10 @@ mod tests {
             },
             CloudEvent::HostStopped { reason: "the function failed for the third time".to_owned() },
         ];
-        let lines: Vec<_> =
-            events.iter().map(|event| line(now(), event, &watched()).expect("a line")).collect();
+        let lines: Vec<_> = events
+            .iter()
+            .map(|event| line(now(), event, &device_names()).expect("a line"))
+            .collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         12:05:07  The function is ready, 31 ms after its start.
         12:05:07  Heartbeat from dl-home.
@@ -208,15 +210,15 @@ mod tests {
 
     #[test]
     fn an_event_covered_by_another_line_prints_nothing() {
-        let told = CloudEvent::Invoked {
+        let invoked = CloudEvent::Invoked {
             function: "Ping".to_owned(),
             method: hyper::Method::POST,
             status: 200,
             took: Duration::ZERO,
         };
         let at_once = CloudEvent::HeartbeatVisible(HeartbeatRow { written: now(), ..heartbeat() });
-        for event in [told, at_once, CloudEvent::Evaluated { at: now(), mails: 1 }] {
-            assert_eq!(line(now(), &event, &watched()), None);
+        for event in [invoked, at_once, CloudEvent::Evaluated { at: now(), mails: 1 }] {
+            assert_eq!(line(now(), &event, &device_names()), None);
         }
     }
 }

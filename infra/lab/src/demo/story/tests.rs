@@ -114,9 +114,9 @@ fn each_missing_step_is_detected() {
 fn a_story_that_stops_is_overdue_unless_the_director_acts_next() {
     let happened = right();
     for length in 0..happened.len() {
-        let told = tell(&happened[..length], 120.0);
+        let result = tell(&happened[..length], 120.0);
         let teller_is_to_act = length == RESTORED;
-        assert_eq!(told.is_ok(), teller_is_to_act, "after {length} happenings");
+        assert_eq!(result.is_ok(), teller_is_to_act, "after {length} happenings");
     }
 }
 

@@ -243,5 +243,5 @@ fn of_many_heartbeats_only_the_newest_is_kept() {
         Trace { timestamp: at(1_002), message: r#"{"event":"heartbeat","device":5}"#.to_owned() },
         &["A".to_owned()],
     ));
-    assert_eq!(index.all_alive_since(), None, "nobody knows what that line is");
+    assert_eq!(index.all_alive_since(), None, "the line cannot be parsed");
 }

@@ -128,7 +128,7 @@ fn missing_settings_have_the_providers_defaults() {
 }
 
 #[test]
-fn a_disabled_rule_is_none_and_a_disabled_group_mails_nobody() {
+fn a_disabled_rule_is_none_and_a_disabled_group_has_no_receivers() {
     let error = read_value(&with("/enabled", json!(false))).expect_err("nothing to play");
     assert!(matches!(error, RuleSettingsError::NoRules));
     let mut deployment = deployment();
