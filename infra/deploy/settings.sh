@@ -143,7 +143,7 @@ read_devices() {
       /*) path=$conf_DEVICES_FILE ;;
       *) path=$(dirname "$env_file")/$conf_DEVICES_FILE ;;
     esac
-    [ -f "$path" ] || refuse_setting DEVICES_FILE "names $path, which does not exist."
+    [ -f "$path" ] || refuse_setting DEVICES_FILE "names $path, and there is no such file."
     helper devices --file "$path" >"$devices" 2>"$work/failure" || die "$(cut_failure)" 78
   else
     [ -n "$conf_HEARTBEAT_DEVICE" ] ||

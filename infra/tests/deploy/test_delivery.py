@@ -40,7 +40,7 @@ class Many(Stage):
     def test_keys_that_azure_keeps_refusing(self):
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(f"d{number}" for number in range(30))))
         self.plan(throttled=10**6)
-        self.fails(self.run_script(), "Making the keys of the devices failed: Azure answers 429", "TooManyRequests")
+        self.fails(self.run_script(), "Creating the keys of the devices failed: Azure answered 429", "TooManyRequests")
         self.plan()
         self.succeeds(self.run_script())
 

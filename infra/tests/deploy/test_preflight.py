@@ -139,7 +139,7 @@ class Preflight(Stage):
         self.succeeds(self.run_script())
         before = len(self.state()["calls"])
         self.write(".env", stage.ENVIRONMENT + "LOCATION=northeurope\n")
-        self.fails(self.run_script(), "is in westeurope, and LOCATION is northeurope", "set LOCATION=westeurope", "another RG")
+        self.fails(self.run_script(), "are in westeurope, and LOCATION is northeurope", "set LOCATION=westeurope", "another RG")
         self.assertNotIn(" create ", "".join(self.state()["calls"][before:]))
 
     def test_a_group_that_is_being_deleted(self):
