@@ -107,10 +107,22 @@ impl ProbeSchedule {
 
     /// Makes all probes that decide a doubt due again, so that a new doubt is checked at once.
     pub fn hurry(&mut self) {
-        self.rounds = PerFamily::default();
-        let gateways = self.gateways.iter_mut().map(|(_, asked)| asked);
-        let names = [&mut self.lookup, &mut self.name_servers, &mut self.portal];
-        for asked in gateways.chain(names) {
+        // No `..`: of a new probe, this must say whether it decides a doubt.
+        let Self {
+            rounds,
+            gateways,
+            lookup,
+            name_servers,
+            portal,
+            interval: _,
+            next_probe: _,
+            proofs: _,
+            portal_page: _,
+            was_urgent: _,
+        } = self;
+        *rounds = PerFamily::default();
+        let gateways = gateways.iter_mut().map(|(_, asked)| asked);
+        for asked in gateways.chain([lookup, name_servers, portal]) {
             asked.at = None;
         }
     }
