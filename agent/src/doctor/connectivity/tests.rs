@@ -108,7 +108,7 @@ fn row_of(probe: ProbeKind) -> Option<&'static str> {
 fn every_probe_has_a_row() {
     let rows = rows(&judge(&healthy()));
     for row in ProbeKind::ALL.into_iter().filter_map(row_of) {
-        assert!(rows.contains(&format!("PASS {row}")), "{row}");
+        assert!(rows.contains(&format!("PASS {row}")), "no check has a row {row:?}");
     }
 }
 
