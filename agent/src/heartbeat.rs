@@ -37,7 +37,7 @@ pub use proxy::ProxyError;
 
 /// One finished heartbeat, as [`beat`] reports it to its observer.
 #[derive(Debug)]
-pub struct Attempt<'a> {
+pub struct HeartbeatAttempt<'a> {
     /// Boot time of its start.
     pub started: Duration,
     /// Its outcome.
@@ -51,17 +51,17 @@ pub struct Attempt<'a> {
 ///
 /// Calls `observe` after each heartbeat. The caller notifies `returned` when connectivity is back; the
 /// next heartbeat follows within 3 s.
-pub async fn beat(
+pub async fn run(
     client: &CloudClient,
     pacing: Pacing,
     state: AgentState,
     returned: &Notify,
-    observe: impl FnMut(Attempt<'_>),
+    observe: impl FnMut(HeartbeatAttempt<'_>),
 ) -> Infallible {
     let state = Cell::new(state);
     let heartbeat = async || {
         let outcome = client.send(state.get(), Duration::ZERO, client.timeout()).await;
-        if outcome.delivered() {
+        if outcome.is_delivered() {
             state.set(AgentState::Running);
         }
         outcome
@@ -73,16 +73,16 @@ async fn repeat(
     send: impl AsyncFn() -> HeartbeatOutcome,
     returned: &Notify,
     mut pacing: Pacing,
-    mut observe: impl FnMut(Attempt<'_>),
+    mut observe: impl FnMut(HeartbeatAttempt<'_>),
 ) -> Infallible {
     loop {
         let (started, begin) = (clock::boot_time(), Instant::now());
         let outcome = send().await;
-        let wait = pacing.after(&outcome, begin, Instant::now());
-        observe(Attempt { started, outcome: &outcome, wait });
+        let wait = pacing.after_outcome(&outcome, begin, Instant::now());
+        observe(HeartbeatAttempt { started, outcome: &outcome, wait });
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = returned.notified() => tokio::time::sleep(pacing.line_returned()).await,
+            () = returned.notified() => tokio::time::sleep(pacing.after_reconnection()).await,
         }
     }
 }

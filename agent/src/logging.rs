@@ -88,7 +88,7 @@ impl Logging {
             .name("log".to_owned())
             .spawn(move || writer::run(&lines, output))
             .map_err(LoggingError::Thread)?;
-        report_panics(Arc::clone(&queue));
+        log_panics(Arc::clone(&queue));
         Ok(Self { queue, level })
     }
 
@@ -109,7 +109,7 @@ impl LogSink for QueueSink {
         level <= *self.level.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, level: Level, sentence: String, fields: Fields) {
+    fn log(&self, level: Level, sentence: String, fields: Fields) {
         self.queue.push(EventLine::new(clock::now(), level, sentence).with_fields(fields));
     }
 }
@@ -122,7 +122,7 @@ impl Drop for Logging {
     }
 }
 
-fn report_panics(queue: Arc<LogQueue>) {
+fn log_panics(queue: Arc<LogQueue>) {
     std::panic::set_hook(Box::new(move |panic| {
         AgentPanicked { what: &panic.to_string() }.emit();
         queue.wait_until_written(FLUSH_LIMIT);

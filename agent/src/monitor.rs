@@ -491,7 +491,7 @@ impl Monitor {
 
     fn heartbeat(&mut self, started: Duration, outcome: &HeartbeatOutcome, now: Stamp) {
         let started = now.earlier(Duration::from_millis(now.boot_ms).saturating_sub(started));
-        self.tally.lock().count_heartbeat(outcome.delivered());
+        self.tally.lock().count_heartbeat(outcome.is_delivered());
         self.status_builder.heartbeat(outcome, now);
         let proof = outcome.proof();
         // Any intermediary can send a `Date`; only a response that counts as proof is trusted.

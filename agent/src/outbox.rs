@@ -243,7 +243,7 @@ impl Outbox {
         let asked = client.hand_over(head, Vec::new(), HAND_OVER_TIMEOUT).await?;
         let (course, action) = self.upload_state.step(0, UploadResult::of(&asked));
         self.upload_state = course;
-        Some((action, if asked.delivered() { outcome } else { asked }))
+        Some((action, if asked.is_delivered() { outcome } else { asked }))
     }
 
     /// Saves that a batch was accepted, or that its only incident is skipped.
@@ -330,7 +330,7 @@ impl Outbox {
         reason: String,
         advice: Option<&str>,
     ) {
-        let wait = self.backoff.failed(&mut self.random);
+        let wait = self.backoff.record_failure(&mut self.random);
         self.wait(wait);
         if round == HandOverRound::Second {
             return;

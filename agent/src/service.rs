@@ -39,19 +39,19 @@ use crate::{
 use inputs::{Input, Inputs};
 pub use parts::{Foundation, StartError};
 use parts::{ServiceParts, monitor_settings};
-use pause::{CurrentPause, Ends};
+use pause::{CurrentPause, PauseEnd};
 pub use reload::Load;
 use reload::Reloader;
 use reporter::Reporter;
 
 /// Limit of the whole stop, counted from the signal. Together with the flush of the log it stays within
 /// [`crate::signals::STOP_LIMIT`].
-const STOP_WITHIN: Duration = Duration::from_millis(1_700);
+const STOP_BUDGET: Duration = Duration::from_millis(1_700);
 /// Limit of the last heartbeat and its repetition together.
 const LAST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(1_500);
 /// How long a machine that is about to sleep may stay awake: other programs may delay the sleep for 5 s
 /// with logind (`InhibitDelayMaxSec`) and for 30 s on macOS. After that the sleep counts as cancelled.
-const FALL_ASLEEP_WITHIN: Duration = Duration::from_mins(2);
+const FALL_ASLEEP_LIMIT: Duration = Duration::from_mins(2);
 /// Limit of waiting until the journal has recorded a stop or a pause.
 const RECORD_LIMIT: Duration = Duration::from_millis(500);
 
@@ -81,7 +81,7 @@ enum Wakefulness {
 }
 
 /// Why [`Service::serve`] returned.
-enum Next {
+enum Interruption {
     /// There is a new configuration.
     Change(Box<ConfigChange>),
     /// A user requested a pause until this time and waits for the reply.
@@ -120,7 +120,7 @@ impl Service {
         manager: ServiceManager,
     ) -> Result<Self, StartError> {
         let Loaded { settings, warnings, .. } = loaded;
-        advise(&warnings);
+        log_warnings(&warnings);
         let pause = foundation.pause();
         let (parts, control, sleep) =
             ServiceParts::start(&settings, foundation, logging, manager).await?;
@@ -136,18 +136,18 @@ impl Service {
         self.log_start();
         self.parts.manager.ready();
         loop {
-            self.parts.use_client(self.reporter.as_ref().map(Reporter::client));
+            self.parts.set_client(self.reporter.as_ref().map(Reporter::client));
             let next = self.serve().await;
             if self.wakefulness == Wakefulness::Resumed {
                 self.wakefulness = Wakefulness::Awake;
             }
             match next {
-                Next::Change(change) => self.change(*change),
-                Next::Pause(until, reply) => self.begin_pause(until, reply),
-                Next::Resume(reply) => self.end_pause(reply),
-                Next::Sleep(permit) => self.fall_asleep(permit).await,
-                Next::Wake => self.wake_up(),
-                Next::Stop(signal) => return self.stop(signal).await,
+                Interruption::Change(change) => self.apply_change(*change),
+                Interruption::Pause(until, reply) => self.begin_pause(until, reply),
+                Interruption::Resume(reply) => self.end_pause(reply),
+                Interruption::Sleep(permit) => self.fall_asleep(permit).await,
+                Interruption::Wake => self.wake_up(),
+                Interruption::Stop(signal) => return self.stop(signal).await,
             }
         }
     }
@@ -162,14 +162,14 @@ impl Service {
 
     /// Sends heartbeats until an input requires a change of state. While paused it sends only announcements
     /// of the silence, until they are delivered.
-    async fn serve(&mut self) -> Next {
+    async fn serve(&mut self) -> Interruption {
         let Self { settings, reporter, sequence, wakefulness, pause, inputs, parts } = self;
         let parts = &*parts;
         let pacing = Pacing::new(&settings.heartbeat);
         let ends = pause.as_ref().map(|pause| pause.ends);
         let heartbeats = async {
             if *wakefulness == Wakefulness::FallingAsleep {
-                time::sleep(FALL_ASLEEP_WITHIN).await;
+                time::sleep(FALL_ASLEEP_LIMIT).await;
             }
             let state = match wakefulness {
                 Wakefulness::Awake => AgentState::Running,
@@ -185,7 +185,7 @@ impl Service {
             }
         };
         pin!(heartbeats);
-        let over = pause_over(ends, &parts.clock);
+        let over = wait_for_pause_end(ends, &parts.clock);
         pin!(over);
         loop {
             let input = select! {
@@ -195,34 +195,34 @@ impl Service {
                     parts.manager.send_keep_alive();
                     continue;
                 }
-                () = &mut over => return Next::Resume(None),
+                () = &mut over => return Interruption::Resume(None),
                 never = &mut heartbeats => match never {},
             };
             match input {
-                Input::Stop(signal) => return Next::Stop(signal),
+                Input::Stop(signal) => return Interruption::Stop(signal),
                 Input::Reload => {
                     parts.manager.reloading();
                     if let Err(error) = inputs.reloader.request() {
-                        parts.keep_old([ErrorChain(&error)]);
+                        parts.log_refusal([ErrorChain(&error)]);
                     }
                 }
                 Input::Loaded(loaded) => {
                     if let Some(change) = reload(*loaded, settings, sequence, parts) {
-                        return Next::Change(Box::new(change));
+                        return Interruption::Change(Box::new(change));
                     }
                 }
                 Input::Pause(time, reply) => {
-                    return Next::Pause(parts.clock.now().later(time), reply);
+                    return Interruption::Pause(parts.clock.now().later(time), reply);
                 }
-                Input::Resume(reply) if ends.is_some() => return Next::Resume(Some(reply)),
+                Input::Resume(reply) if ends.is_some() => return Interruption::Resume(Some(reply)),
                 Input::Resume(reply) => reply.send(&ControlAnswer::NotPaused),
-                Input::Sleep(permit) => return Next::Sleep(permit),
-                Input::Wake => return Next::Wake,
+                Input::Sleep(permit) => return Interruption::Sleep(permit),
+                Input::Wake => return Interruption::Wake,
             }
         }
     }
 
-    fn change(&mut self, change: ConfigChange) {
+    fn apply_change(&mut self, change: ConfigChange) {
         ConfigChange { settings: self.settings, reporter: self.reporter } = change;
         self.announce_pause_again();
         let settings = monitor_settings(&self.settings);
@@ -238,7 +238,7 @@ impl Service {
         AgentPaused { until: &until, caller: &caller, zone: &zone }.emit();
         let since = since.unwrap_or_else(|| self.parts.clock.now());
         let pause = CurrentPause::begin(since, until);
-        let is_announced = pause.is_announced();
+        let is_announced = pause.wait_for_announcement();
         self.pause = Some(pause);
         let (noted, is_noted) = oneshot::channel();
         self.parts.notify_monitor(MonitorMessage::Pause { until, noted });
@@ -273,7 +273,7 @@ impl Service {
     /// Announces the machine's sleep to the cloud, then lets it sleep.
     async fn fall_asleep(&mut self, permit: Permit) {
         self.parts.notify_monitor(MonitorMessage::Sleep);
-        let quiet = self.settings.heartbeat.quiet_after_sleep.max(self.rest_of_pause());
+        let quiet = self.settings.heartbeat.quiet_after_sleep.max(self.pause_time_left());
         self.announce(AgentState::Sleeping, quiet, LAST_HEARTBEAT_LIMIT).await;
         permit.release();
         self.wakefulness = Wakefulness::FallingAsleep;
@@ -305,13 +305,13 @@ impl Service {
         // A hanging disk must not prevent the announcement.
         let _ = timeout(RECORD_LIMIT, noted).await;
         let quiet = self.settings.heartbeat.quiet_after_stop;
-        let quiet = quiet.max(self.rest_of_pause());
-        let limit = STOP_WITHIN.saturating_sub(started.elapsed()).min(LAST_HEARTBEAT_LIMIT);
+        let quiet = quiet.max(self.pause_time_left());
+        let limit = STOP_BUDGET.saturating_sub(started.elapsed()).min(LAST_HEARTBEAT_LIMIT);
         self.announce(AgentState::Stopping, quiet, limit).await;
     }
 
     /// The time left of a pause, whose announced silence remains valid; zero without a pause.
-    fn rest_of_pause(&self) -> Duration {
+    fn pause_time_left(&self) -> Duration {
         let pause = self.pause.as_ref();
         pause.map(|pause| pause.rest(&self.parts.clock.now())).unwrap_or_default()
     }
@@ -340,20 +340,20 @@ fn reload(
         }
         Ok(loaded) => loaded,
         Err(error) => {
-            parts.keep_old(error.problems());
+            parts.log_refusal(error.problems());
             return None;
         }
     };
     let reporter = match Reporter::new(&new, parts, sequence) {
         Ok(reporter) => reporter,
         Err(error) => {
-            parts.keep_old([ErrorChain(&error)]);
+            parts.log_refusal([ErrorChain(&error)]);
             return None;
         }
     };
     parts.logging.set_level(new.log.level);
     ConfigReloaded.emit();
-    advise(&warnings);
+    log_warnings(&warnings);
     if !parts.uses_state_dir(new.state_dir.as_deref()) {
         Advice { advice: &"The new `state_dir` is used from the next start on." }.emit();
     }
@@ -370,7 +370,7 @@ fn reload(
 }
 
 /// Waits until a pause is over, forever without one.
-async fn pause_over(ends: Option<Ends>, clock: &Clock) {
+async fn wait_for_pause_end(ends: Option<PauseEnd>, clock: &Clock) {
     let Some(ends) = ends else { return future::pending().await };
     while let rest = ends.rest(&clock.now())
         && !rest.is_zero()
@@ -380,7 +380,7 @@ async fn pause_over(ends: Option<Ends>, clock: &Clock) {
     }
 }
 
-fn advise(warnings: &[String]) {
+fn log_warnings(warnings: &[String]) {
     for advice in warnings {
         Advice { advice }.emit();
     }

@@ -376,12 +376,12 @@ fn system_names(answer: DnsOutcome, asked: &Observation) -> DoctorCheck {
             DoctorCheck::fail(name, format!("{host} was not found ({})", asked.answer))
                 .action("Check the name, and the name servers in /etc/resolv.conf.")
         }
-        DnsOutcome::NotAsked => not_asked(name, asked),
+        DnsOutcome::NotAsked => not_probed(name, asked),
     }
 }
 
 /// A row for a query that failed on this device, before anything was sent.
-fn not_asked(name: impl Into<String>, asked: &Observation) -> DoctorCheck {
+fn not_probed(name: impl Into<String>, asked: &Observation) -> DoctorCheck {
     DoctorCheck::fail(name, format!("this device could not send the query ({})", asked.answer))
         .action("See what has used up its file descriptors, memory or ports.")
 }
@@ -392,7 +392,7 @@ fn server(answer: DnsOutcome, asked: &Observation, names_work: bool) -> DoctorCh
         DnsOutcome::Answered => {
             return DoctorCheck::pass(name, format!("it answers{}", in_time(asked)));
         }
-        DnsOutcome::NotAsked => return not_asked(name, asked),
+        DnsOutcome::NotAsked => return not_probed(name, asked),
         DnsOutcome::Silent => "it does not answer".to_owned(),
         DnsOutcome::Lied => {
             "it gives the same address for every name, or one that no host can have".to_owned()

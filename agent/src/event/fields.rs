@@ -73,7 +73,7 @@ impl Fields {
     }
 
     /// Adds a field if there is a value.
-    pub(super) fn set_known(&mut self, name: &'static str, value: Option<impl ToString>) {
+    pub(super) fn set_optional(&mut self, name: &'static str, value: Option<impl ToString>) {
         if let Some(value) = value {
             self.set(name, value);
         }

@@ -6,7 +6,7 @@ use tracing::Level;
 
 use super::{
     EventKind, Fields, LogEvent,
-    phrase::{Counted, Then},
+    phrase::{Counted, FurtherSentence},
 };
 use crate::outage::IncidentId;
 
@@ -98,7 +98,7 @@ impl fmt::Display for IncidentsNotHandedOver<'_> {
         write!(
             formatter,
             "Recorded incidents could not be handed over: {reason}.{} The agent will retry.",
-            Then(*advice)
+            FurtherSentence(*advice)
         )
     }
 }

@@ -6,7 +6,7 @@ use tracing::Level;
 
 use super::{
     EventKind, Fields, LogEvent,
-    phrase::{Counted, Then},
+    phrase::{Counted, FurtherSentence},
 };
 use crate::{duration::Readable, error_chain::ErrorChain, heartbeat::HeartbeatOutcome};
 
@@ -127,7 +127,7 @@ impl fmt::Display for HeartbeatFailed<'_> {
         write!(
             formatter,
             "{outcome}{} Next attempt in {}; further failures of this kind are logged at level debug.",
-            Then(outcome.advice()),
+            FurtherSentence(outcome.advice()),
             Readable(*wait)
         )
     }

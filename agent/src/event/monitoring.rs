@@ -6,7 +6,7 @@ use tracing::Level;
 
 use super::{
     EventKind, Fields, LogEvent,
-    phrase::{Counted, Then},
+    phrase::{Counted, FurtherSentence},
 };
 use crate::{clock::StepSource, duration::Readable, error_chain::ErrorChain, probe::LocalFailure};
 
@@ -185,7 +185,7 @@ impl fmt::Display for JournalNotWritten<'_> {
         write!(
             formatter,
             "{problem} {records} {wait} in memory until that is solved.{}",
-            Then(*advice)
+            FurtherSentence(*advice)
         )
     }
 }

@@ -100,11 +100,11 @@ fn add_incident(fields: &mut Fields, incident: &Incident) {
     fields.set("ispmon_id", incident.id);
     fields.set("ispmon_scope", incident.scope);
     fields.set("ispmon_cause", incident.cause);
-    fields.set_known("ispmon_party", incident.party);
+    fields.set_optional("ispmon_party", incident.party);
     fields.set("ispmon_started", incident.started.wall);
     fields.set("ispmon_downtime_s", incident.downtime().as_secs());
     let one_family = incident.one_family_downtime().as_secs();
-    fields.set_known("ispmon_one_family_s", Some(one_family).filter(|seconds| *seconds > 0));
+    fields.set_optional("ispmon_one_family_s", Some(one_family).filter(|seconds| *seconds > 0));
     fields.set("ispmon_failures", incident.failures);
     if let Some(ended) = incident.ended {
         fields.set("ispmon_ended", ended.wall);
@@ -118,7 +118,7 @@ fn add_gap(fields: &mut Fields, gap: &Gap) {
     fields.set("ispmon_started", gap.started.wall);
     fields.set("ispmon_ended", gap.ended.wall);
     fields.set("ispmon_duration_s", duration(&gap.started, &gap.ended).as_secs());
-    fields.set_known("ispmon_reason", gap.reason.as_deref());
+    fields.set_optional("ispmon_reason", gap.reason.as_deref());
 }
 
 /// The time from one stamp to another; across a reboot by the wall clock.

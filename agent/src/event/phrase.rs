@@ -14,9 +14,9 @@ impl fmt::Display for Counted {
 }
 
 /// An optional further sentence, after a space.
-pub(super) struct Then<'a>(pub(super) Option<&'a str>);
+pub(super) struct FurtherSentence<'a>(pub(super) Option<&'a str>);
 
-impl fmt::Display for Then<'_> {
+impl fmt::Display for FurtherSentence<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |sentence| write!(formatter, " {sentence}"))
     }

@@ -12,7 +12,7 @@ pub trait LogSink: Send + Sync {
     fn is_enabled(&self, level: Level) -> bool;
 
     /// Receives one event: its level, its sentence and its fields.
-    fn take(&self, level: Level, sentence: String, fields: Fields);
+    fn log(&self, level: Level, sentence: String, fields: Fields);
 }
 
 static SINK: OnceLock<Box<dyn LogSink>> = OnceLock::new();
@@ -26,6 +26,6 @@ pub fn set_sink(sink: Box<dyn LogSink>) -> bool {
 /// Sends an event to the sink; drops it if none is set.
 pub(super) fn emit(level: Level, event: &(impl LogEvent + ?Sized)) {
     if let Some(sink) = SINK.get().filter(|sink| sink.is_enabled(level)) {
-        sink.take(level, event.to_string(), event.fields());
+        sink.log(level, event.to_string(), event.fields());
     }
 }

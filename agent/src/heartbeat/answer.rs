@@ -50,22 +50,26 @@ pub(super) struct AnswerHead {
 pub(super) struct AnswerBody {
     bytes: Vec<u8>,
     /// Whether `bytes` is the whole body.
-    is_whole: bool,
+    is_complete: bool,
 }
 
 impl AnswerHead {
     /// Reads the head; the headers about the device count only from ispmon's function.
-    pub(super) fn of(answer: &Response, kind: HeartbeatKind, proof: Option<NetworkPath>) -> Self {
+    pub(super) fn from_response(
+        answer: &Response,
+        kind: HeartbeatKind,
+        proof: Option<NetworkPath>,
+    ) -> Self {
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-        let date = header(DATE.as_str()).and_then(retry_after::date);
+        let date = header(DATE.as_str()).and_then(retry_after::parse_date);
         // A date in `Retry-After` is relative to the server's clock, which may differ from ours.
         let now = date.unwrap_or_else(clock::now);
         let retry_after = header(RETRY_AFTER.as_str());
         let ours = |name| header(name).filter(|_| kind == HeartbeatKind::Ispmon);
         Self {
             status: answer.status(),
-            date: date.filter(|date| proof.is_some() && retry_after::is_possible(*date)),
-            retry_after: retry_after.and_then(|value| retry_after::retry_after(value, now)),
+            date: date.filter(|date| proof.is_some() && retry_after::is_plausible(*date)),
+            retry_after: retry_after.and_then(|value| retry_after::parse_retry_after(value, now)),
             client_address: ours(CLIENT_ADDRESS_HEADER).and_then(|value| value.trim().parse().ok()),
             expected: match ours(EXPECTED_HEADER).map(str::trim) {
                 Some("yes") => Some(true),
@@ -77,15 +81,15 @@ impl AnswerHead {
     }
 
     /// The outcome of the whole answer, which came after `took`.
-    pub(super) fn judge(
+    pub(super) fn into_outcome(
         self,
         body: &AnswerBody,
         wanted: ExpectedAnswer<'_>,
         took: Duration,
     ) -> HeartbeatOutcome {
         let AnswerHead { status, date, retry_after, client_address, expected, proof } = self;
-        let refusal = if wanted.allows(status) {
-            wanted.refuse(body)
+        let refusal = if wanted.allows_status(status) {
+            wanted.body_refusal(body)
         } else {
             let text = body.text().to_lowercase();
             let is_stopped = status == StatusCode::FORBIDDEN
@@ -108,7 +112,7 @@ impl AnswerHead {
 impl AnswerBody {
     /// Reads the beginning of a body; a short one to its end, so that the connection closes cleanly.
     pub(super) async fn read(mut answer: Response, deadline: Instant) -> Self {
-        let mut body = Self { bytes: Vec::new(), is_whole: false };
+        let mut body = Self { bytes: Vec::new(), is_complete: false };
         let reading = async {
             while body.bytes.len() <= BODY_BYTES {
                 match answer.chunk().await {
@@ -117,7 +121,7 @@ impl AnswerBody {
                         body.bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
                     }
                     Ok(None) => {
-                        body.is_whole = true;
+                        body.is_complete = true;
                         break;
                     }
                     Err(_) => break,
@@ -136,7 +140,7 @@ impl AnswerBody {
 
 impl ExpectedAnswer<'_> {
     /// Whether an answer with this status may be the expected one.
-    fn allows(self, status: StatusCode) -> bool {
+    fn allows_status(self, status: StatusCode) -> bool {
         match self {
             Self::Anything | Self::Text(_) => status.is_success(),
             // The function answers 200; a queue on the path may answer 202.
@@ -145,14 +149,14 @@ impl ExpectedAnswer<'_> {
     }
 
     /// The reason to refuse an answer with an allowed status because of its body.
-    fn refuse(self, body: &AnswerBody) -> Option<AnswerRefusal> {
+    fn body_refusal(self, body: &AnswerBody) -> Option<AnswerRefusal> {
         let expected = match self {
             Self::Anything => return None,
-            Self::Text(text) if body.is_whole && body.text().trim() == text => return None,
+            Self::Text(text) if body.is_complete && body.text().trim() == text => return None,
             Self::Text(text) => format!("{text:?}"),
             Self::Accepted(count) => {
                 let accepted = serde_json::from_slice::<Accepted>(&body.bytes).ok();
-                if body.is_whole && accepted.is_some_and(|accepted| accepted.accepted == count) {
+                if body.is_complete && accepted.is_some_and(|accepted| accepted.accepted == count) {
                     return None;
                 }
                 format!("{{\"accepted\":{count}}}")

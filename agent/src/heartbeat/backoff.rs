@@ -19,40 +19,40 @@ pub struct Backoff {
     base: Duration,
     cap: Duration,
     failures: u32,
-    good_since: Option<Instant>,
+    success_since: Option<Instant>,
 }
 
 impl Backoff {
     /// Creates a back-off whose bound grows from `base` to `cap`; a base above the cap counts as the cap.
     pub fn new(base: Duration, cap: Duration) -> Self {
-        Self { base, cap, failures: 0, good_since: None }
+        Self { base, cap, failures: 0, success_since: None }
     }
 
     /// Counts a failure and returns the wait until the next attempt: less than [`Self::bound`] was.
-    pub fn failed(&mut self, random: &mut Rng) -> Duration {
+    pub fn record_failure(&mut self, random: &mut Rng) -> Duration {
         let wait = self.bound().mul_f64(random.f64());
         self.failures = self.failures.saturating_add(1);
-        self.good_since = None;
+        self.success_since = None;
         wait
     }
 
     /// Registers a success at `now`; resets the bound if the run of successes has lasted for `cap`.
-    pub fn succeeded(&mut self, now: Instant) {
-        let since = *self.good_since.get_or_insert(now);
+    pub fn record_success(&mut self, now: Instant) {
+        let since = *self.success_since.get_or_insert(now);
         if now.saturating_duration_since(since) >= self.cap {
             self.failures = 0;
         }
     }
 
     /// Ends a run of successes without a connection failure, such as by a refusal.
-    pub fn interrupted(&mut self) {
-        self.good_since = None;
+    pub fn end_success_run(&mut self) {
+        self.success_since = None;
     }
 
     /// Resets the bound to `base`, because connectivity is known to be back.
     pub fn reset(&mut self) {
         self.failures = 0;
-        self.good_since = None;
+        self.success_since = None;
     }
 
     /// The upper bound of the next wait.
@@ -75,7 +75,7 @@ mod tests {
         let mut backoff = Backoff::new(base, cap);
         let mut random = Rng::with_seed(0);
         for _ in 0..failures {
-            backoff.failed(&mut random);
+            backoff.record_failure(&mut random);
         }
         backoff
     }
@@ -93,7 +93,7 @@ mod tests {
             let mut random = Rng::with_seed(7);
             let mut tenths = [0_u32; 10];
             for _ in 0..10_000 {
-                let wait = Backoff::new(bound, bound).failed(&mut random);
+                let wait = Backoff::new(bound, bound).record_failure(&mut random);
                 tenths[(wait.as_secs_f64() / bound.as_secs_f64() * 10.0) as usize] += 1;
             }
             assert!(tenths.iter().all(|count| (800..1_200).contains(count)), "{tenths:?}");
@@ -104,9 +104,9 @@ mod tests {
     fn one_success_does_not_reset() {
         let start = Instant::now();
         let mut backoff = after(5, SECOND, 30 * SECOND);
-        backoff.succeeded(start);
-        backoff.failed(&mut Rng::with_seed(0));
-        backoff.succeeded(start + 60 * SECOND);
+        backoff.record_success(start);
+        backoff.record_failure(&mut Rng::with_seed(0));
+        backoff.record_success(start + 60 * SECOND);
         assert_eq!(backoff.bound(), 30 * SECOND, "a failure came between the two successes");
     }
 
@@ -114,11 +114,11 @@ mod tests {
     fn an_interrupted_run_of_successes_starts_over() {
         let start = Instant::now();
         let mut backoff = after(5, SECOND, 30 * SECOND);
-        backoff.succeeded(start);
-        backoff.interrupted();
-        backoff.succeeded(start + 60 * SECOND);
+        backoff.record_success(start);
+        backoff.end_success_run();
+        backoff.record_success(start + 60 * SECOND);
         assert_eq!(backoff.bound(), 30 * SECOND);
-        backoff.succeeded(start + 90 * SECOND);
+        backoff.record_success(start + 90 * SECOND);
         assert_eq!(backoff.bound(), SECOND);
     }
 
@@ -142,7 +142,7 @@ mod tests {
             for _ in 0..failures {
                 let bound = backoff.bound();
                 prop_assert!(bound <= Duration::from_nanos(cap));
-                prop_assert!(backoff.failed(&mut random) <= bound);
+                prop_assert!(backoff.record_failure(&mut random) <= bound);
                 prop_assert!(backoff.bound() >= bound);
             }
         }
@@ -152,7 +152,7 @@ mod tests {
             let mut backoff = Backoff::new(Duration::MAX, Duration::MAX / 2);
             let mut random = Rng::with_seed(seed);
             for _ in 0..failures {
-                prop_assert!(backoff.failed(&mut random) <= Duration::MAX / 2);
+                prop_assert!(backoff.record_failure(&mut random) <= Duration::MAX / 2);
             }
         }
 
@@ -164,10 +164,10 @@ mod tests {
             let start = Instant::now();
             let mut backoff = after(5, SECOND, cap);
             let mut now = start;
-            backoff.succeeded(now);
+            backoff.record_success(now);
             for gap in gaps {
                 now += Duration::from_secs(gap);
-                backoff.succeeded(now);
+                backoff.record_success(now);
                 let lasted = now - start >= cap;
                 prop_assert_eq!(backoff.bound(), if lasted { SECOND } else { cap });
             }

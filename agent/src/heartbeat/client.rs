@@ -22,9 +22,9 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     answer::{AnswerBody, AnswerHead, ExpectedAnswer},
     failure::{HeartbeatFailure, Peers},
-    message::{Messages, ReadExtras, Sequence},
+    message::{HeartbeatBuilder, ReadExtras, Sequence},
     outcome::{HeartbeatOutcome, NetworkPath},
-    progress::{self, HeartbeatPhase, NoteConnected, Progress},
+    progress::{self, ConnectedLayer, HeartbeatPhase, Progress},
     proxy::{self, Proxy, ProxyError},
     tls,
 };
@@ -38,12 +38,12 @@ const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
 /// The body with which ispmon's function answers a heartbeat.
 const FUNCTION_ANSWER: &str = "ok";
 /// By how much the connect timeout exceeds the limit of the whole heartbeat.
-const LATER: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 /// The part of its time limit, as a divisor, that an announced silence may spend on the lookup if
 /// addresses are known already.
-const ANNOUNCEMENT_LOOK_UP: u32 = 3;
+const ANNOUNCEMENT_LOOKUP_DIVISOR: u32 = 3;
 /// The longest limit of one message, so that no deadline overflows.
-const LONGEST_LIMIT: Duration = Duration::from_hours(24);
+const MAX_LIMIT: Duration = Duration::from_hours(24);
 
 /// Sends heartbeats and hand-overs to one endpoint, for as long as one configuration applies.
 ///
@@ -62,19 +62,19 @@ pub struct CloudClient {
     expect: Option<String>,
     peers: Peers,
     /// The certificates that are verified before an answer.
-    certificate: Certificate,
-    messages: Messages,
+    certificates: ConnectionCertificates,
+    messages: HeartbeatBuilder,
 }
 
 /// The certificates of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Certificate {
+enum ConnectionCertificates {
     /// None: plain HTTP.
     None,
     /// The server's alone.
-    OfServer,
+    Server,
     /// The proxy's, then the server's.
-    OfServerBehindThatOfProxy,
+    ProxyThenServer,
 }
 
 impl CloudClient {
@@ -98,7 +98,7 @@ impl CloudClient {
         let proxy = proxy::choose(url, variable)?;
         let encrypted = url.scheme() == "https" || proxy.as_ref().is_some_and(Proxy::is_encrypted);
         let verifier = encrypted.then(platform_verifier).transpose();
-        let tls = verifier.and_then(tls::configuration).map_err(ClientError::Tls)?;
+        let tls = verifier.and_then(tls::client_config).map_err(ClientError::Tls)?;
         Self::assemble(settings, device, boot, proxy.as_ref(), tls, resolver)
     }
 
@@ -117,7 +117,7 @@ impl CloudClient {
             // Only the function uses the key.
             HeartbeatKind::Plain => None,
         };
-        let key = key.map(|key| sensitive(key.expose())).transpose()?;
+        let key = key.map(|key| key_header(key.expose())).transpose()?;
         let method = match (settings.kind, settings.method) {
             (HeartbeatKind::Plain, HeartbeatMethod::Get) => Method::GET,
             (HeartbeatKind::Ispmon, _) | (HeartbeatKind::Plain, HeartbeatMethod::Post) => {
@@ -140,14 +140,14 @@ impl CloudClient {
                 proxy: proxy.map(Proxy::to_string),
                 host: url.expose().host_str().unwrap_or_default().to_owned(),
             },
-            certificate: match url.expose().scheme() {
+            certificates: match url.expose().scheme() {
                 "https" if proxy.is_some_and(Proxy::is_encrypted) => {
-                    Certificate::OfServerBehindThatOfProxy
+                    ConnectionCertificates::ProxyThenServer
                 }
-                "https" => Certificate::OfServer,
-                _ => Certificate::None,
+                "https" => ConnectionCertificates::Server,
+                _ => ConnectionCertificates::None,
             },
-            messages: Messages::new(device, boot),
+            messages: HeartbeatBuilder::new(device, boot),
             url,
         })
     }
@@ -164,7 +164,7 @@ impl CloudClient {
     ) -> HeartbeatOutcome {
         let wanted = self.expect.as_deref().map_or(ExpectedAnswer::Anything, ExpectedAnswer::Text);
         let announces_silence = matches!(state, AgentState::Stopping | AgentState::Sleeping);
-        self.exchange(self.request(state, quiet), wanted, limit, announces_silence).await
+        self.exchange(self.heartbeat_request(state, quiet), wanted, limit, announces_silence).await
     }
 
     /// Hands incidents over and waits for the answer, for `limit` at most, and for a day at most.
@@ -199,15 +199,15 @@ impl CloudClient {
     ) -> HeartbeatOutcome {
         let started = Instant::now();
         let took = || Instant::now().saturating_duration_since(started);
-        let deadline = started + limit.min(LONGEST_LIMIT);
+        let deadline = started + limit.min(MAX_LIMIT);
         let progress = Progress::new(deadline, announces_silence);
-        let exchange = progress.follow(self.client.execute(request));
+        let exchange = progress.scope(self.client.execute(request));
         match timeout_at(deadline, exchange).await {
             Ok(Ok(answer)) => {
                 let proof = self.proof_of_answer(&answer);
-                let head = AnswerHead::of(&answer, self.kind, proof);
+                let head = AnswerHead::from_response(&answer, self.kind, proof);
                 let body = AnswerBody::read(answer, deadline).await;
-                head.judge(&body, wanted, took())
+                head.into_outcome(&body, wanted, took())
             }
             Ok(Err(error)) => {
                 let failure =
@@ -244,20 +244,20 @@ impl CloudClient {
     /// The proof of an answer, whatever its status and body.
     fn proof_of_answer(&self, answer: &Response) -> Option<NetworkPath> {
         let peers: Vec<IpAddr> = answer.remote_addr().iter().map(SocketAddr::ip).collect();
-        self.way(&peers).filter(|_| self.certificate != Certificate::None)
+        self.network_path(&peers).filter(|_| self.certificates != ConnectionCertificates::None)
     }
 
     /// The proof of a failed heartbeat: the server's certificate is good, except that it is not valid yet
     /// by this device's clock. A proxy's certificate proves nothing.
     fn proof_of_failure(&self, progress: &Progress) -> Option<NetworkPath> {
-        if self.certificate != Certificate::OfServer || !progress.proved() {
+        if self.certificates != ConnectionCertificates::Server || !progress.proved() {
             return None;
         }
-        self.way(&progress.addresses())
+        self.network_path(&progress.addresses())
     }
 
     /// The path to the server, which is one of `peers` unless there is a proxy or the host is an address.
-    fn way(&self, peers: &[IpAddr]) -> Option<NetworkPath> {
+    fn network_path(&self, peers: &[IpAddr]) -> Option<NetworkPath> {
         let literal: Option<IpAddr> = self.peers.host.trim_matches(['[', ']']).parse().ok();
         match literal {
             // Through a proxy, the peer is the proxy.
@@ -266,11 +266,11 @@ impl CloudClient {
                 _ => NetworkPath::Unknown,
             }),
             Some(address) => Some(NetworkPath::to(address)),
-            None => NetworkPath::to_one_of(peers),
+            None => NetworkPath::common_path(peers),
         }
     }
 
-    fn request(&self, state: AgentState, quiet: Duration) -> Request {
+    fn heartbeat_request(&self, state: AgentState, quiet: Duration) -> Request {
         let url = self.url.expose().clone();
         if self.kind == HeartbeatKind::Ispmon {
             return self.post(url, &self.messages.next(state, quiet));
@@ -314,12 +314,12 @@ fn http_client(
     };
     let builder = builder
         .tls_backend_preconfigured(tls)
-        .dns_resolver(LookUps::new(resolver))
-        .connector_layer(NoteConnected)
+        .dns_resolver(DnsAdapter::new(resolver))
+        .connector_layer(ConnectedLayer)
         .pool_max_idle_per_host(0)
         // A host's addresses share the connect timeout, so that a dead one leaves time for the next. It is
         // longer than the limit of the heartbeat, which therefore ends the attempt.
-        .connect_timeout(timeout.saturating_add(LATER))
+        .connect_timeout(timeout.saturating_add(CONNECT_TIMEOUT_MARGIN))
         .http1_only()
         .redirect(redirect::Policy::none())
         .user_agent(USER_AGENT);
@@ -330,7 +330,7 @@ fn http_client(
     builder.build()
 }
 
-fn sensitive(key: &str) -> Result<HeaderValue, ClientError> {
+fn key_header(key: &str) -> Result<HeaderValue, ClientError> {
     let mut value = HeaderValue::from_str(key).map_err(|_| ClientError::Key)?;
     value.set_sensitive(true);
     Ok(value)
@@ -347,29 +347,29 @@ fn host_and_port(url: &Url) -> String {
 /// If the lookup fails, an announced silence goes to the addresses that were found last: when a machine
 /// shuts down, systemd stops a name server on it (dnsmasq, Unbound, Pi-hole) at the same time as the
 /// agent. TLS proves that they still belong to the same server.
-struct LookUps {
+struct DnsAdapter {
     resolver: Arc<Resolver>,
-    last: Arc<Mutex<LastFound>>,
+    last_lookup: Arc<Mutex<LastLookup>>,
 }
 
 /// The last successful lookup.
 #[derive(Default)]
-struct LastFound {
+struct LastLookup {
     name: String,
     addresses: Vec<IpAddr>,
 }
 
-impl LookUps {
+impl DnsAdapter {
     fn new(resolver: Arc<Resolver>) -> Self {
-        Self { resolver, last: Arc::default() }
+        Self { resolver, last_lookup: Arc::default() }
     }
 }
 
-impl Resolve for LookUps {
+impl Resolve for DnsAdapter {
     fn resolve(&self, name: Name) -> Resolving {
-        let (resolver, last) = (Arc::clone(&self.resolver), Arc::clone(&self.last));
+        let (resolver, last) = (Arc::clone(&self.resolver), Arc::clone(&self.last_lookup));
         Box::pin(async move {
-            progress::reached(HeartbeatPhase::Resolving);
+            progress::enter_phase(HeartbeatPhase::Resolving);
             let name = name.as_str();
             let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
             let mut known = Vec::new();
@@ -377,26 +377,27 @@ impl Resolve for LookUps {
                 known.clone_from(&last().addresses);
             }
             let now = Instant::now();
-            let mut deadline = progress::deadline().unwrap_or_else(|| now + LONGEST_LIMIT);
+            let mut deadline = progress::deadline().unwrap_or_else(|| now + MAX_LIMIT);
             if !known.is_empty() {
-                deadline = now + deadline.saturating_duration_since(now) / ANNOUNCEMENT_LOOK_UP;
+                deadline =
+                    now + deadline.saturating_duration_since(now) / ANNOUNCEMENT_LOOKUP_DIVISOR;
             }
             let addresses = match resolver.resolve(name, deadline).await {
                 Ok(addresses) => {
-                    *last() = LastFound { name: name.to_owned(), addresses: addresses.clone() };
+                    *last() = LastLookup { name: name.to_owned(), addresses: addresses.clone() };
                     addresses
                 }
                 Err(error) if known.is_empty() => return Err(error.into()),
                 Err(_) => known,
             };
-            progress::found(&addresses);
-            progress::reached(HeartbeatPhase::Connecting);
+            progress::store_addresses(&addresses);
+            progress::enter_phase(HeartbeatPhase::Connecting);
             Ok(Box::new(addresses.into_iter().map(|address| (address, 0_u16).into())) as Addrs)
         })
     }
 }
 
-impl fmt::Debug for LookUps {
+impl fmt::Debug for DnsAdapter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("LookUps")
     }

@@ -19,7 +19,7 @@ pub struct HeartbeatFailure {
     /// The proof before the failure ([`HeartbeatOutcome::proof`](super::HeartbeatOutcome::proof)).
     pub(super) proof: Option<NetworkPath>,
     /// Whether the proxy was unreachable or did not connect to the server.
-    pub(super) is_of_proxy: bool,
+    pub(super) is_proxy_failure: bool,
     reason: String,
 }
 
@@ -113,7 +113,7 @@ pub(super) struct Peers {
 
 impl Peers {
     /// The host that is connected to first.
-    fn nearest(&self) -> String {
+    fn connect_target(&self) -> String {
         self.proxy
             .as_ref()
             .map_or_else(|| self.server.clone(), |proxy| format!("the proxy {proxy}"))
@@ -123,7 +123,7 @@ impl Peers {
 impl HeartbeatFailure {
     /// The failure of a heartbeat that ran out of time in `phase`.
     pub(super) fn timed_out(phase: HeartbeatPhase, peers: &Peers, took: Duration) -> Self {
-        let (nearest, server) = (peers.nearest(), &peers.server);
+        let (nearest, server) = (peers.connect_target(), &peers.server);
         let (kind, reason) = match phase {
             HeartbeatPhase::Resolving => (
                 FailureKind::ResolveTimeout,
@@ -138,17 +138,17 @@ impl HeartbeatFailure {
                 FailureKind::ConnectTimeout,
                 format!("{nearest} did not answer the attempt to connect"),
             ),
-            HeartbeatPhase::Securing => (
+            HeartbeatPhase::TlsHandshake => (
                 FailureKind::TlsTimeout,
                 format!("{server} accepted the connection but did not finish the TLS handshake"),
             ),
-            HeartbeatPhase::Asking => (
+            HeartbeatPhase::AwaitingAnswer => (
                 FailureKind::AnswerTimeout,
                 format!("{server} accepted the connection but did not answer"),
             ),
         };
-        let is_of_proxy = peers.proxy.is_some() && phase < HeartbeatPhase::Securing;
-        Self { kind, took, proof: None, is_of_proxy, reason }
+        let is_of_proxy = peers.proxy.is_some() && phase < HeartbeatPhase::TlsHandshake;
+        Self { kind, took, proof: None, is_proxy_failure: is_of_proxy, reason }
     }
 
     /// The failure behind an error that the HTTP client returned in `phase`.
@@ -169,8 +169,9 @@ impl HeartbeatFailure {
         let is_of_host = causes.iter().any(|cause| {
             cause.downcast_ref::<LookupError>().is_some_and(|error| error.name() == peers.host)
         });
-        let is_of_proxy = peers.proxy.is_some() && phase < HeartbeatPhase::Securing && !is_of_host;
-        Self { kind, took, proof: None, is_of_proxy, reason }
+        let is_of_proxy =
+            peers.proxy.is_some() && phase < HeartbeatPhase::TlsHandshake && !is_of_host;
+        Self { kind, took, proof: None, is_proxy_failure: is_of_proxy, reason }
     }
 
     /// The reason, as the end of a sentence.
@@ -219,12 +220,12 @@ fn classify(
         return Some(tls::classify(error, &peers.server));
     }
     if let Some(error) = cause.downcast_ref::<hyper::Error>() {
-        return http(error, &peers.server);
+        return classify_http(error, &peers.server);
     }
     if let Some(error) = cause.downcast_ref::<io::Error>() {
-        return Some(transport(error, phase, peers));
+        return Some(classify_io(error, phase, peers));
     }
-    proxy(&cause.to_string(), &peers.nearest())
+    classify_proxy(&cause.to_string(), &peers.connect_target())
 }
 
 fn resolve_kind(error: &LookupError) -> FailureKind {
@@ -237,10 +238,10 @@ fn resolve_kind(error: &LookupError) -> FailureKind {
     }
 }
 
-fn transport(error: &io::Error, phase: HeartbeatPhase, peers: &Peers) -> (FailureKind, String) {
+fn classify_io(error: &io::Error, phase: HeartbeatPhase, peers: &Peers) -> (FailureKind, String) {
     use io::ErrorKind;
 
-    let (nearest, server) = (peers.nearest(), &peers.server);
+    let (nearest, server) = (peers.connect_target(), &peers.server);
     let kind = error.kind();
     let closed = matches!(
         kind,
@@ -277,15 +278,15 @@ fn transport(error: &io::Error, phase: HeartbeatPhase, peers: &Peers) -> (Failur
             FailureKind::ConnectFailed,
             format!("no connection to {nearest} could be made ({error})"),
         ),
-        (HeartbeatPhase::Securing, _) if closed => (
+        (HeartbeatPhase::TlsHandshake, _) if closed => (
             FailureKind::TlsHandshake,
             format!("{server} closed the connection in the middle of the TLS handshake"),
         ),
-        (HeartbeatPhase::Asking, ErrorKind::TimedOut) => (
+        (HeartbeatPhase::AwaitingAnswer, ErrorKind::TimedOut) => (
             FailureKind::AnswerTimeout,
             format!("{server} fell silent before its answer was complete"),
         ),
-        (HeartbeatPhase::Asking, _) if closed => (
+        (HeartbeatPhase::AwaitingAnswer, _) if closed => (
             FailureKind::ConnectionClosed,
             format!("{server} closed the connection before its answer was complete"),
         ),
@@ -293,7 +294,7 @@ fn transport(error: &io::Error, phase: HeartbeatPhase, peers: &Peers) -> (Failur
     }
 }
 
-fn http(error: &hyper::Error, server: &str) -> Option<(FailureKind, String)> {
+fn classify_http(error: &hyper::Error, server: &str) -> Option<(FailureKind, String)> {
     if error.is_parse_too_large() {
         let reason = format!("the head of the answer from {server} is too long");
         return Some((FailureKind::AnswerMalformed, reason));
@@ -310,7 +311,7 @@ fn http(error: &hyper::Error, server: &str) -> Option<(FailureKind, String)> {
 }
 
 /// Classifies the HTTP client's proxy errors by their texts, because it does not export their types.
-fn proxy(text: &str, proxy: &str) -> Option<(FailureKind, String)> {
+fn classify_proxy(text: &str, proxy: &str) -> Option<(FailureKind, String)> {
     if let Some(reason) = text.strip_prefix("tunnel error: ") {
         return match reason {
             "proxy authorization required" => Some((

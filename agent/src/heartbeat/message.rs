@@ -42,20 +42,20 @@ impl Sequence {
 
 /// Builds the heartbeats of one configuration, each with the next number of its [`Sequence`], by default
 /// one that starts at 1.
-pub(super) struct Messages {
+pub(super) struct HeartbeatBuilder {
     device: String,
     boot: String,
     sequence: Sequence,
     extras: Arc<ReadExtras>,
 }
 
-impl fmt::Debug for Messages {
+impl fmt::Debug for HeartbeatBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Messages({})", self.device)
     }
 }
 
-impl Messages {
+impl HeartbeatBuilder {
     pub(super) fn new(device: &str, boot: &str) -> Self {
         Self {
             device: device.to_owned(),
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn each_heartbeat_has_the_next_number_and_the_given_state_and_silence() {
-        let messages = Messages::new("dl-home", "b00t");
+        let messages = HeartbeatBuilder::new("dl-home", "b00t");
         messages.next(AgentState::Running, Duration::ZERO);
         let second = messages.next(AgentState::Stopping, Duration::from_millis(1_800_900));
         let json = serde_json::to_value(&second).expect("a heartbeat is JSON");
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn extras_are_read_anew_for_each_heartbeat() {
-        let mut messages = Messages::new("dl-home", "");
+        let mut messages = HeartbeatBuilder::new("dl-home", "");
         let count = AtomicU64::new(0);
         messages.set_extras(Arc::new(move || HeartbeatExtras {
             journal: Some(JournalHead {
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_announced_silence_lasts_a_day_at_most() {
-        let messages = Messages::new("dl-home", "");
+        let messages = HeartbeatBuilder::new("dl-home", "");
         let heartbeat = messages.next(AgentState::Paused, Duration::MAX);
         assert_eq!(heartbeat.agent.map(|agent| agent.quiet_s), Some(86_400));
     }

@@ -107,7 +107,7 @@ impl OutcomeKind {
     }
 
     /// The name in the journal.
-    pub fn word(self) -> String {
+    pub fn journal_name(self) -> String {
         match self {
             Self::Delivered => "delivered".to_owned(),
             Self::Refused(status) => format!("status_{status}"),
@@ -133,14 +133,14 @@ pub enum NetworkPath {
 impl NetworkPath {
     /// The path to a peer without a proxy, by the kernel's present route to it.
     pub fn to(peer: IpAddr) -> Self {
-        Self::judge(peer, &link::link_to(peer), || link::link_to(elsewhere(peer)))
+        Self::by_routes(peer, &link::link_to(peer), || link::link_to(internet_address(peer)))
     }
 
     /// Nearby are loopback, link-local, private and shared addresses (RFC 1918, RFC 3927, RFC 4193,
     /// RFC 6598), and addresses that the kernel reaches without a gateway, except through a tunnel, or on
     /// an interface on which it needs none for the internet either: a point-to-point connection such as
     /// PPP reaches everything like that. `link` is the route to `peer`, `rest` the one to the internet.
-    fn judge(peer: IpAddr, link: &LinkAnswer, rest: impl FnOnce() -> LinkAnswer) -> Self {
+    fn by_routes(peer: IpAddr, link: &LinkAnswer, rest: impl FnOnce() -> LinkAnswer) -> Self {
         let is_own_network = match peer.to_canonical() {
             IpAddr::V4(v4) => {
                 let [first, second, ..] = v4.octets();
@@ -163,7 +163,7 @@ impl NetworkPath {
     }
 
     /// The common part of the paths to `peers`, one of which was used; `None` if there are none.
-    pub(super) fn to_one_of(peers: &[IpAddr]) -> Option<Self> {
+    pub(super) fn common_path(peers: &[IpAddr]) -> Option<Self> {
         let mut ways = peers.iter().map(|peer| Self::to(*peer));
         let first = ways.next()?;
         Some(ways.fold(first, |common, way| match (common, way) {
@@ -184,7 +184,7 @@ impl NetworkPath {
 
 /// An address on the internet in the family of `peer`, for a route lookup; nothing is sent there. Any
 /// address will do for which no machine has a specific route.
-fn elsewhere(peer: IpAddr) -> IpAddr {
+fn internet_address(peer: IpAddr) -> IpAddr {
     match Family::of(peer) {
         Family::Ipv4 => IpAddr::V4(std::net::Ipv4Addr::new(1, 1, 1, 1)),
         Family::Ipv6 => {
@@ -208,7 +208,7 @@ impl HeartbeatOutcome {
     }
 
     /// Whether the server accepted it.
-    pub fn delivered(&self) -> bool {
+    pub fn is_delivered(&self) -> bool {
         matches!(self, Self::Delivered { .. })
     }
 
@@ -302,7 +302,7 @@ fn failure_advice(failure: &HeartbeatFailure) -> Option<&'static str> {
         | Kind::ConnectTimeout
         | Kind::ConnectFailed
         | Kind::ProxyRefused
-            if failure.is_of_proxy =>
+            if failure.is_proxy_failure =>
         {
             Some(PROXY_ADVICE)
         }
@@ -430,7 +430,11 @@ mod tests {
     fn addresses_of_the_local_network_are_nearby() {
         let by_router = || routed("eth0", Some("192.168.1.1"), false);
         let way = |peer: &str| {
-            NetworkPath::judge(peer.parse().expect("an address"), &by_router(), || unreachable!())
+            NetworkPath::by_routes(
+                peer.parse().expect("an address"),
+                &by_router(),
+                || unreachable!(),
+            )
         };
         for nearby in [
             "127.0.0.1",
@@ -472,7 +476,7 @@ mod tests {
         ] {
             let peer = "2001:db8::7".parse().expect("an address");
             assert_eq!(
-                NetworkPath::judge(peer, &link, || rest.clone()),
+                NetworkPath::by_routes(peer, &link, || rest.clone()),
                 expected,
                 "{link:?} {rest:?}"
             );
@@ -484,7 +488,7 @@ mod tests {
         let common = |peers: &[&str]| {
             let peers: Vec<IpAddr> =
                 peers.iter().map(|peer| peer.parse().expect("an address")).collect();
-            NetworkPath::to_one_of(&peers)
+            NetworkPath::common_path(&peers)
         };
         assert_eq!(common(&[]), None);
         assert_eq!(common(&["127.0.0.1"]), Some(NetworkPath::Nearby));
@@ -549,7 +553,10 @@ mod tests {
             (refused(403, AnswerRefusal::AppStopped), "app_stopped", false),
             (refused(200, other), "other_answer", false),
         ] {
-            assert_eq!((outcome.word().as_str(), outcome.refuses_device()), (word, refuses_device));
+            assert_eq!(
+                (outcome.journal_name().as_str(), outcome.refuses_device()),
+                (word, refuses_device)
+            );
         }
     }
 }

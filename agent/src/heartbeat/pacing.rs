@@ -12,11 +12,11 @@ use crate::config::settings::HeartbeatSettings;
 const JITTER: f64 = 0.1;
 /// The longest `Retry-After` that is obeyed: a day, the longest silence that a device can announce. A
 /// server that asks for more is more likely misconfigured than busy.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// The same for an answer that was no proof: any host on the path can forge it.
-const LONGEST_UNPROVED_RETRY_AFTER: Duration = Duration::from_hours(1);
+const MAX_UNPROVED_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// The most jitter that is added to the wait after a refusal.
-const LONGEST_JITTER: Duration = Duration::from_mins(5);
+const MAX_REFUSAL_JITTER: Duration = Duration::from_mins(5);
 /// The time over which the devices of one region spread their first heartbeats after a common outage.
 const RETURN_SPREAD: Duration = Duration::from_secs(3);
 
@@ -37,7 +37,7 @@ pub struct Pacing {
     interval: Duration,
     backoff: Backoff,
     random: Rng,
-    begun: bool,
+    has_begun: bool,
 }
 
 impl Pacing {
@@ -53,13 +53,18 @@ impl Pacing {
             interval: settings.interval,
             backoff: Backoff::new(settings.backoff_base, cap),
             random: Rng::with_seed(seed),
-            begun: false,
+            has_begun: false,
         }
     }
 
     /// The wait from `now` until the next heartbeat, after one that started at `sent` and ended with
     /// `outcome`.
-    pub fn after(&mut self, outcome: &HeartbeatOutcome, sent: Instant, now: Instant) -> Duration {
+    pub fn after_outcome(
+        &mut self,
+        outcome: &HeartbeatOutcome,
+        sent: Instant,
+        now: Instant,
+    ) -> Duration {
         match outcome {
             HeartbeatOutcome::Delivered { .. } => self.after_delivery(sent, now),
             HeartbeatOutcome::Refused { retry_after, proof, .. } => {
@@ -71,8 +76,8 @@ impl Pacing {
 
     /// The wait from `now` after a heartbeat that started at `sent` was delivered.
     pub fn after_delivery(&mut self, sent: Instant, now: Instant) -> Duration {
-        let first = !std::mem::replace(&mut self.begun, true);
-        self.backoff.succeeded(now);
+        let first = !std::mem::replace(&mut self.has_begun, true);
+        self.backoff.record_success(now);
         let gap = if first {
             self.interval.mul_f64(self.random.f64())
         } else {
@@ -84,22 +89,22 @@ impl Pacing {
     /// The wait after a refusal with this `Retry-After`; `is_proof` says whether verified TLS proved the
     /// sender.
     pub fn after_refusal(&mut self, retry_after: Option<Duration>, is_proof: bool) -> Duration {
-        self.begun = true;
-        self.backoff.interrupted();
-        let longest = if is_proof { LONGEST_RETRY_AFTER } else { LONGEST_UNPROVED_RETRY_AFTER };
+        self.has_begun = true;
+        self.backoff.end_success_run();
+        let longest = if is_proof { MAX_RETRY_AFTER } else { MAX_UNPROVED_RETRY_AFTER };
         let wait = self.interval.max(retry_after.unwrap_or_default().min(longest));
-        wait + wait.mul_f64(JITTER).min(LONGEST_JITTER).mul_f64(self.random.f64())
+        wait + wait.mul_f64(JITTER).min(MAX_REFUSAL_JITTER).mul_f64(self.random.f64())
     }
 
     /// The wait after a heartbeat that got no answer.
     pub fn after_failure(&mut self) -> Duration {
-        self.begun = true;
-        self.backoff.failed(&mut self.random)
+        self.has_begun = true;
+        self.backoff.record_failure(&mut self.random)
     }
 
     /// The wait until the next heartbeat when connectivity is known to be back: 3 s at most. Resets the
     /// back-off.
-    pub fn line_returned(&mut self) -> Duration {
+    pub fn after_reconnection(&mut self) -> Duration {
         self.backoff.reset();
         RETURN_SPREAD.min(self.interval).mul_f64(self.random.f64())
     }
@@ -125,7 +130,7 @@ mod tests {
     fn begun(seed: u64) -> Pacing {
         let mut pacing = pacing(seed);
         let now = Instant::now();
-        pacing.after(&delivered(), now, now);
+        pacing.after_outcome(&delivered(), now, now);
         pacing
     }
 
@@ -134,7 +139,7 @@ mod tests {
         let now = Instant::now();
         let mut sixths = [0_u32; 6];
         for seed in 0..6_000 {
-            let wait = pacing(seed).after(&delivered(), now, now);
+            let wait = pacing(seed).after_outcome(&delivered(), now, now);
             sixths[(wait.as_secs() / 10) as usize] += 1;
         }
         assert!(sixths.iter().all(|count| (800..1_200).contains(count)), "{sixths:?}");
@@ -146,13 +151,17 @@ mod tests {
         let mut one = pacing(3);
         let mut other = pacing(3);
         for outcome in [delivered(), failed(), refused(503, None), failed(), delivered()] {
-            assert_eq!(one.after(&outcome, now, now), other.after(&outcome, now, now));
+            assert_eq!(
+                one.after_outcome(&outcome, now, now),
+                other.after_outcome(&outcome, now, now)
+            );
         }
     }
 
     #[test]
     fn returned_connectivity_is_used_within_three_seconds_and_never_by_two_devices_at_once() {
-        let mut waits: Vec<Duration> = (0..100).map(|seed| begun(seed).line_returned()).collect();
+        let mut waits: Vec<Duration> =
+            (0..100).map(|seed| begun(seed).after_reconnection()).collect();
         assert!(waits.iter().all(|wait| *wait < Duration::from_secs(3)), "{waits:?}");
         waits.sort();
         waits.dedup();
@@ -167,7 +176,7 @@ mod tests {
         ) {
             let sent = Instant::now();
             let took = Duration::from_millis(took_ms);
-            let wait = begun(seed).after(&delivered(), sent, sent + took);
+            let wait = begun(seed).after_outcome(&delivered(), sent, sent + took);
             prop_assert!(took + wait >= INTERVAL.mul_f64(0.9));
             prop_assert!(took + wait <= INTERVAL.mul_f64(1.1));
         }
@@ -175,7 +184,7 @@ mod tests {
         #[test]
         fn after_an_answer_slower_than_the_interval_the_wait_is_zero(seed: u64, took_s in 67_u64..1_000) {
             let sent = Instant::now();
-            let wait = begun(seed).after(&delivered(), sent, sent + Duration::from_secs(took_s));
+            let wait = begun(seed).after_outcome(&delivered(), sent, sent + Duration::from_secs(took_s));
             prop_assert_eq!(wait, Duration::ZERO);
         }
 
@@ -191,7 +200,7 @@ mod tests {
             if let HeartbeatOutcome::Refused { proof, .. } = &mut answer {
                 *proof = proved.then_some(NetworkPath::Unknown);
             }
-            let wait = begun(seed).after(&answer, now, now);
+            let wait = begun(seed).after_outcome(&answer, now, now);
             let longest = Duration::from_hours(if proved { 24 } else { 1 });
             let least = asked.unwrap_or_default().clamp(INTERVAL, longest);
             let most = (least.mul_f64(1.1)).min(least + Duration::from_mins(5));
@@ -203,7 +212,7 @@ mod tests {
             let mut pacing = pacing(seed);
             let now = Instant::now();
             for _ in 0..failures {
-                prop_assert!(pacing.after(&failed(), now, now) < Duration::from_secs(30));
+                prop_assert!(pacing.after_outcome(&failed(), now, now) < Duration::from_secs(30));
             }
         }
 
@@ -214,7 +223,7 @@ mod tests {
             let mut pacing = Pacing::with_seed(&settings, seed);
             let now = Instant::now();
             for _ in 0..20 {
-                prop_assert!(pacing.after(&failed(), now, now) <= interval);
+                prop_assert!(pacing.after_outcome(&failed(), now, now) <= interval);
             }
         }
     }

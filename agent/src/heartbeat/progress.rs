@@ -31,9 +31,9 @@ pub(super) enum HeartbeatPhase {
     /// The connection is being made, to the host, or to the proxy and through it to the host.
     Connecting,
     /// The TLS handshake is running.
-    Securing,
+    TlsHandshake,
     /// The request is being sent, or the answer is outstanding.
-    Asking,
+    AwaitingAnswer,
 }
 
 /// The progress of one heartbeat.
@@ -42,12 +42,12 @@ pub(super) struct Progress {
     phase: AtomicU8,
     deadline: Instant,
     announces_silence: bool,
-    seen: Mutex<HeartbeatTrail>,
+    facts: Mutex<HookFacts>,
 }
 
 /// Facts that the hooks collect during one heartbeat.
 #[derive(Debug, Default)]
-struct HeartbeatTrail {
+struct HookFacts {
     /// The addresses that the name resolved to.
     addresses: Vec<IpAddr>,
     /// The error for a certificate whose only fault is that it is not valid yet, until the handshake's
@@ -63,11 +63,11 @@ impl Progress {
     /// It starts in [`HeartbeatPhase::Connecting`]: a host that is an address is never looked up.
     pub(super) fn new(deadline: Instant, announces_silence: bool) -> Arc<Self> {
         let phase = AtomicU8::new(HeartbeatPhase::Connecting as u8);
-        Arc::new(Self { phase, deadline, announces_silence, seen: Mutex::default() })
+        Arc::new(Self { phase, deadline, announces_silence, facts: Mutex::default() })
     }
 
     /// Runs `heartbeat` in a scope in which the hooks store to this progress.
-    pub(super) async fn follow<F: Future>(self: &Arc<Self>, heartbeat: F) -> F::Output {
+    pub(super) async fn scope<F: Future>(self: &Arc<Self>, heartbeat: F) -> F::Output {
         PROGRESS.scope(Arc::clone(self), heartbeat).await
     }
 
@@ -77,30 +77,30 @@ impl Progress {
         [
             HeartbeatPhase::Resolving,
             HeartbeatPhase::Connecting,
-            HeartbeatPhase::Securing,
-            HeartbeatPhase::Asking,
+            HeartbeatPhase::TlsHandshake,
+            HeartbeatPhase::AwaitingAnswer,
         ][usize::from(phase)]
     }
 
     /// The addresses that the name resolved to; empty if the host is an address.
     pub(super) fn addresses(&self) -> Vec<IpAddr> {
-        self.seen().addresses.clone()
+        self.lock_facts().addresses.clone()
     }
 
     /// Whether the handshake failed only because the certificate is not valid yet, and the certificate's
     /// owner signed it.
     pub(super) fn proved(&self) -> bool {
-        self.seen().proved
+        self.lock_facts().proved
     }
 
-    fn seen(&self) -> MutexGuard<'_, HeartbeatTrail> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_facts(&self) -> MutexGuard<'_, HookFacts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Stores the addresses that the name of the current heartbeat's host, or of its proxy, resolved to.
-pub(super) fn found(addresses: &[IpAddr]) {
-    let _ = PROGRESS.try_with(|progress| progress.seen().addresses = addresses.to_vec());
+pub(super) fn store_addresses(addresses: &[IpAddr]) {
+    let _ = PROGRESS.try_with(|progress| progress.lock_facts().addresses = addresses.to_vec());
 }
 
 /// Stores the error for a certificate that is good except that it is not valid yet, until [`signed`]
@@ -108,9 +108,9 @@ pub(super) fn found(addresses: &[IpAddr]) {
 ///
 /// # Errors
 /// `error` itself outside of a heartbeat, where there is nowhere to store it.
-pub(super) fn not_yet_valid(error: rustls::Error) -> Result<(), rustls::Error> {
+pub(super) fn store_not_yet_valid(error: rustls::Error) -> Result<(), rustls::Error> {
     let noted = PROGRESS.try_with(|progress| {
-        progress.seen().not_yet_valid = Some(error.clone());
+        progress.lock_facts().not_yet_valid = Some(error.clone());
     });
     noted.map_err(|_| error)
 }
@@ -119,9 +119,9 @@ pub(super) fn not_yet_valid(error: rustls::Error) -> Result<(), rustls::Error> {
 ///
 /// # Errors
 /// The stored error, if the certificate is not valid yet: the handshake must fail all the same.
-pub(super) fn signed() -> Result<(), rustls::Error> {
+pub(super) fn finish_signature_check() -> Result<(), rustls::Error> {
     let error = PROGRESS.try_with(|progress| {
-        let mut seen = progress.seen();
+        let mut seen = progress.lock_facts();
         let error = seen.not_yet_valid.take();
         seen.proved |= error.is_some();
         error
@@ -130,7 +130,7 @@ pub(super) fn signed() -> Result<(), rustls::Error> {
 }
 
 /// Stores the phase that the current heartbeat has reached.
-pub(super) fn reached(phase: HeartbeatPhase) {
+pub(super) fn enter_phase(phase: HeartbeatPhase) {
     // Outside of a heartbeat there is no progress to store to.
     let _ = PROGRESS.try_with(|progress| progress.phase.store(phase as u8, Ordering::Relaxed));
 }
@@ -147,21 +147,21 @@ pub(super) fn announces_silence() -> bool {
 
 /// Wraps the client's connector to store when a connection is ready for the request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NoteConnected;
+pub(super) struct ConnectedLayer;
 
-impl<S> Layer<S> for NoteConnected {
-    type Service = NotingConnector<S>;
+impl<S> Layer<S> for ConnectedLayer {
+    type Service = PhaseConnector<S>;
 
     fn layer(&self, connector: S) -> Self::Service {
-        NotingConnector(connector)
+        PhaseConnector(connector)
     }
 }
 
 /// A connector that stores [`HeartbeatPhase::Asking`] when it is done.
 #[derive(Clone, Debug)]
-pub(super) struct NotingConnector<S>(S);
+pub(super) struct PhaseConnector<S>(S);
 
-impl<S, Target> Service<Target> for NotingConnector<S>
+impl<S, Target> Service<Target> for PhaseConnector<S>
 where
     S: Service<Target>,
     S::Future: Send + 'static,
@@ -180,7 +180,7 @@ where
         let connecting = self.0.call(target);
         Box::pin(async move {
             let connection = connecting.await?;
-            reached(HeartbeatPhase::Asking);
+            enter_phase(HeartbeatPhase::AwaitingAnswer);
             Ok(connection)
         })
     }

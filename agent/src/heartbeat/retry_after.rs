@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use crate::clock::SOURCE_DATE;
 
 /// Parses a `Date` in any of the three formats of RFC 9110; anything else counts as absent.
-pub(super) fn date(value: &str) -> Option<Timestamp> {
+pub(super) fn parse_date(value: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(value.trim()).ok()?).ok()
 }
 
 /// Whether the server's clock can be right: `date` is not before this source was written, and at most
 /// 20 years after.
-pub(super) fn is_possible(date: Timestamp) -> bool {
+pub(super) fn is_plausible(date: Timestamp) -> bool {
     let newest = SOURCE_DATE.as_second().saturating_add(20 * 366 * 86_400);
     (SOURCE_DATE.as_second()..=newest).contains(&date.as_second())
 }
@@ -22,12 +22,12 @@ pub(super) fn is_possible(date: Timestamp) -> bool {
 /// wait, an invalid value counts as absent, and more seconds than a `u64` holds become its maximum.
 ///
 /// `now` should be the time of the clock that wrote the header, which is the answer's `Date`.
-pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(super) fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let wait = now.duration_until(date(value)?);
+    let wait = now.duration_until(parse_date(value)?);
     Some(Duration::try_from(wait).unwrap_or_default())
 }
 
@@ -40,7 +40,7 @@ mod tests {
     const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
     fn now() -> Timestamp {
-        date(NOW).expect("a date")
+        parse_date(NOW).expect("a date")
     }
 
     #[test]
@@ -59,7 +59,11 @@ mod tests {
             ("1.5", None),
             ("soon", None),
         ] {
-            assert_eq!(retry_after(value, now()), seconds.map(Duration::from_secs), "{value:?}");
+            assert_eq!(
+                parse_retry_after(value, now()),
+                seconds.map(Duration::from_secs),
+                "{value:?}"
+            );
         }
     }
 
@@ -71,21 +75,21 @@ mod tests {
             ("Sun, 06 Jan 2036 08:49:37 GMT", true),
             ("Fri, 06 Jan 2090 08:49:37 GMT", false),
         ] {
-            assert_eq!(date(text).map(is_possible), Some(possible), "{text}");
+            assert_eq!(parse_date(text).map(is_plausible), Some(possible), "{text}");
         }
     }
 
     #[test]
     fn a_date_is_read_to_the_second() {
-        assert_eq!(date(NOW).map(Timestamp::as_second), Some(784_111_777));
-        assert_eq!(date("yesterday"), None);
+        assert_eq!(parse_date(NOW).map(Timestamp::as_second), Some(784_111_777));
+        assert_eq!(parse_date("yesterday"), None);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_the_parsers_panic(text: String) {
-            retry_after(&text, now());
-            date(&text);
+            parse_retry_after(&text, now());
+            parse_date(&text);
         }
     }
 }

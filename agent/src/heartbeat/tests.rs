@@ -37,7 +37,7 @@ pub(super) fn peers(host: &str) -> Peers {
 /// The trusted roots of a client.
 pub(super) enum Roots {
     /// None.
-    Nobody,
+    None,
     /// These.
     Only(Vec<CertificateDer<'static>>),
 }
@@ -49,11 +49,11 @@ pub(super) fn client(
     proxy: Option<&Proxy>,
 ) -> CloudClient {
     let verifier = match roots {
-        Roots::Nobody => None,
+        Roots::None => None,
         Roots::Only(roots) if roots.is_empty() => None,
         Roots::Only(roots) => Some(verifier_of(roots).expect("they are certificates")),
     };
-    let tls = tls::configuration(verifier).expect("a TLS configuration");
+    let tls = tls::client_config(verifier).expect("a TLS configuration");
     CloudClient::assemble(settings, "dl-home", "b00t", proxy, tls, Arc::new(Resolver::new()))
         .expect("a client")
 }
@@ -89,7 +89,7 @@ pub(super) fn failed() -> HeartbeatOutcome {
 
 /// Runs the loop over `outcomes`, the last of which repeats, until `until`, and returns the times of the
 /// heartbeats in seconds.
-async fn sent_at(outcomes: Vec<HeartbeatOutcome>, seed: u64, until: Duration) -> Vec<f64> {
+async fn send_times(outcomes: Vec<HeartbeatOutcome>, seed: u64, until: Duration) -> Vec<f64> {
     let started = Instant::now();
     let sent = Rc::new(RefCell::new(Vec::new()));
     let heartbeat = async || {
@@ -113,7 +113,7 @@ const HOUR: Duration = Duration::from_hours(1);
 #[tokio::test(start_paused = true)]
 async fn the_first_heartbeat_is_sent_at_once_and_the_others_at_the_interval() {
     for seed in 0..20 {
-        let times = sent_at(vec![delivered()], seed, HOUR).await;
+        let times = send_times(vec![delivered()], seed, HOUR).await;
         assert!(times[0] < 0.01);
         let gaps = gaps(&times);
         assert!(gaps[0] <= 60.1, "the second follows within the interval: {gaps:?}");
@@ -127,7 +127,7 @@ async fn the_first_heartbeat_is_sent_at_once_and_the_others_at_the_interval() {
 async fn failures_are_retried_after_growing_waits_that_stay_below_the_cap() {
     let mut first = Vec::new();
     for seed in 0..50 {
-        let gaps = gaps(&sent_at(vec![failed()], seed, HOUR).await);
+        let gaps = gaps(&send_times(vec![failed()], seed, HOUR).await);
         for (count, gap) in gaps.iter().enumerate() {
             let bound = 2_f64.powi(i32::try_from(count).expect("few gaps")).min(30.0);
             // A timer wakes up to a millisecond late.
@@ -146,7 +146,7 @@ async fn one_success_between_failures_does_not_reset_the_back_off() {
     outcomes.push(failed());
     let mut later = Vec::new();
     for seed in 0..50 {
-        later.push(gaps(&sent_at(outcomes.clone(), seed, HOUR).await)[7]);
+        later.push(gaps(&send_times(outcomes.clone(), seed, HOUR).await)[7]);
     }
     assert!(later.iter().any(|gap| *gap > 2.0), "the bound is still 30 s: {later:?}");
 }
@@ -157,7 +157,7 @@ async fn lasting_success_resets_the_back_off() {
     outcomes.extend(vec![delivered(); 3]);
     outcomes.push(failed());
     for seed in 0..50 {
-        let gap = gaps(&sent_at(outcomes.clone(), seed, HOUR).await)[9];
+        let gap = gaps(&send_times(outcomes.clone(), seed, HOUR).await)[9];
         assert!(gap <= 1.002, "the bound is 1 s again: {gap}");
     }
 }
@@ -178,7 +178,7 @@ async fn a_refusal_is_retried_after_the_interval_or_a_longer_retry_after() {
             if let HeartbeatOutcome::Refused { proof, .. } = &mut answer {
                 *proof = proved.then_some(NetworkPath::Unknown);
             }
-            let gaps = gaps(&sent_at(vec![answer], seed, 50 * HOUR).await);
+            let gaps = gaps(&send_times(vec![answer], seed, 50 * HOUR).await);
             assert!(
                 gaps.iter().all(|gap| *gap >= least && *gap <= least * 1.1 + 0.002),
                 "{gaps:?}"
@@ -221,10 +221,11 @@ async fn the_loop_waits_as_long_as_it_reports_to_the_observer() {
     let heartbeat = async || delivered();
     let returned = Notify::new();
     let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), 5);
-    let heartbeats = repeat(heartbeat, &returned, pacing, |Attempt { outcome, wait, .. }| {
-        assert_eq!(*outcome, delivered());
-        observed.borrow_mut().push((Instant::now() - started, wait));
-    });
+    let heartbeats =
+        repeat(heartbeat, &returned, pacing, |HeartbeatAttempt { outcome, wait, .. }| {
+            assert_eq!(*outcome, delivered());
+            observed.borrow_mut().push((Instant::now() - started, wait));
+        });
     assert!(tokio::time::timeout(HOUR, heartbeats).await.is_err());
     let observed = observed.into_inner();
     assert!(observed.len() > 50);

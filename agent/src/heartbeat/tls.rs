@@ -18,14 +18,14 @@ use crate::tls::{Validity, provider, verify_certificate};
 
 /// The size of the session cache. rustls counts eight sessions for each server, and there are two servers
 /// at most: the endpoint and a proxy.
-const REMEMBERED_SESSIONS: usize = 16;
+const SESSION_CACHE_SIZE: usize = 16;
 
 /// Creates a configuration in which `verifier` verifies certificates. Without one, none is accepted: such
 /// a client encrypts no connection, and so works on a system without any roots.
 ///
 /// # Errors
 /// The provider supports none of the TLS versions.
-pub(super) fn configuration(
+pub(super) fn client_config(
     verifier: Option<Arc<dyn ServerCertVerifier>>,
 ) -> Result<ClientConfig, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(provider());
@@ -37,8 +37,8 @@ pub(super) fn configuration(
         None => builder.with_root_certificates(RootCertStore::empty()),
     };
     let mut configuration = builder.with_no_client_auth();
-    configuration.resumption = Resumption::store(Arc::new(Sessions {
-        memory: ClientSessionMemoryCache::new(REMEMBERED_SESSIONS),
+    configuration.resumption = Resumption::store(Arc::new(PhaseSessionStore {
+        memory: ClientSessionMemoryCache::new(SESSION_CACHE_SIZE),
     }));
     Ok(configuration)
 }
@@ -63,7 +63,7 @@ impl ServerCertVerifier for ProofRecorder {
         if let Validity::NotYet(error) =
             verify_certificate(&*self.0, certificate, intermediates, name, ocsp, now)?
         {
-            progress::not_yet_valid(error)?;
+            progress::store_not_yet_valid(error)?;
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -75,7 +75,7 @@ impl ServerCertVerifier for ProofRecorder {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let valid = self.0.verify_tls12_signature(message, certificate, signature)?;
-        progress::signed()?;
+        progress::finish_signature_check()?;
         Ok(valid)
     }
 
@@ -86,7 +86,7 @@ impl ServerCertVerifier for ProofRecorder {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let valid = self.0.verify_tls13_signature(message, certificate, signature)?;
-        progress::signed()?;
+        progress::finish_signature_check()?;
         Ok(valid)
     }
 
@@ -97,17 +97,17 @@ impl ServerCertVerifier for ProofRecorder {
 
 /// Caches sessions, and records the start of a handshake: rustls calls `kx_hint` before the first message.
 #[derive(Debug)]
-struct Sessions {
+struct PhaseSessionStore {
     memory: ClientSessionMemoryCache,
 }
 
-impl ClientSessionStore for Sessions {
+impl ClientSessionStore for PhaseSessionStore {
     fn set_kx_hint(&self, server: ServerName<'static>, group: NamedGroup) {
         self.memory.set_kx_hint(server, group);
     }
 
     fn kx_hint(&self, server: &ServerName<'_>) -> Option<NamedGroup> {
-        progress::reached(HeartbeatPhase::Securing);
+        progress::enter_phase(HeartbeatPhase::TlsHandshake);
         self.memory.kx_hint(server)
     }
 

@@ -52,7 +52,7 @@ impl Journald {
         let mut fields = line.fields.clone();
         fields.set("ispmon_time", line.at);
         dispatcher::with_default(&self.dispatch, || {
-            event::send_to_tracing(line.level, &fields, &line.sentence());
+            event::send_to_tracing(line.level, &fields, &line.single_line_text());
         });
     }
 }

@@ -69,8 +69,8 @@ impl EventLine {
 
     /// The text for a system's log: on one line, because journald and `os_log` hide or mangle text that they
     /// consider binary.
-    pub(super) fn sentence(&self) -> String {
-        neutral(&self.text)
+    pub(super) fn single_line_text(&self) -> String {
+        escape_unsafe(&self.text)
     }
 
     /// The line as text, with its newline.
@@ -81,7 +81,7 @@ impl EventLine {
             Style::Plain => at.strftime("%Y-%m-%dT%H:%M:%S%:z"),
         };
         let level = self.level.as_str();
-        let text = neutral(&self.text);
+        let text = escape_unsafe(&self.text);
         match style {
             Style::Coloured => {
                 format!(
@@ -106,7 +106,7 @@ fn colour(level: Level) -> &'static str {
 
 /// Escapes the characters that a terminal interprets: control characters and those that break a line or
 /// change the direction of writing.
-fn neutral(text: &str) -> String {
+fn escape_unsafe(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for character in text.chars() {
         if is_unsafe(character) {

@@ -30,13 +30,13 @@ struct LogQueueState {
     /// The number of lines dropped after the last entry.
     dropped: u64,
     /// The writer has taken an entry and not finished writing it.
-    writing: bool,
-    closed: bool,
+    is_writing: bool,
+    is_closed: bool,
 }
 
 impl LogQueueState {
     fn is_written(&self) -> bool {
-        self.entries.is_empty() && self.dropped == 0 && !self.writing
+        self.entries.is_empty() && self.dropped == 0 && !self.is_writing
     }
 }
 
@@ -49,7 +49,7 @@ impl LogQueue {
     /// Adds a line, or counts it as dropped. Never waits for the writer.
     pub(super) fn push(&self, line: EventLine) {
         let mut state = self.lock();
-        if state.closed {
+        if state.is_closed {
             return;
         }
         // The number of dropped lines needs an entry too, at the position where they are missing.
@@ -71,14 +71,14 @@ impl LogQueue {
     /// A call marks the entry that the previous call returned as written.
     pub(super) fn next(&self) -> Option<LogQueueEntry> {
         let mut state = self.lock();
-        state.writing = false;
+        state.is_writing = false;
         self.changed.notify_all();
         loop {
             if let Some(entry) = state.entries.pop_front().or_else(|| take_dropped(&mut state)) {
-                state.writing = true;
+                state.is_writing = true;
                 return Some(entry);
             }
-            if state.closed {
+            if state.is_closed {
                 return None;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +87,7 @@ impl LogQueue {
 
     /// Ignores all further lines.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.lock().is_closed = true;
         self.changed.notify_all();
     }
 

@@ -160,7 +160,7 @@ impl HeartbeatIncidents {
             probe: ProbeKind::Heartbeat,
             target: "heartbeat".to_owned(),
             family,
-            answer: outcome.word(),
+            answer: outcome.journal_name(),
             ms: finished.since(&started).map(|took| took.as_millis() as u64),
             at: started,
         });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{select, sync::mpsc};
 
-use super::{parts::Control, reload::Reloader};
+use super::{parts::ControlInput, reload::Reloader};
 use crate::{
     config::{ConfigError, Loaded},
     control::{ControlReply, ControlRequest},
@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct Inputs {
     pub(super) signals: mpsc::UnboundedReceiver<SignalRequest>,
     pub(super) reloader: Reloader,
-    pub(super) control: Control,
+    pub(super) control: ControlInput,
     pub(super) sleep: SleepListener,
 }
 
@@ -47,7 +47,7 @@ impl Inputs {
                 SignalRequest::Stop(signal) => Input::Stop(signal),
                 SignalRequest::Reload => Input::Reload,
             },
-            loaded = self.reloader.finished() => Input::Loaded(Box::new(loaded)),
+            loaded = self.reloader.next_result() => Input::Loaded(Box::new(loaded)),
             (request, reply) = self.control.next() => match request {
                 ControlRequest::Pause { time } => Input::Pause(time, reply),
                 ControlRequest::Resume => Input::Resume(reply),

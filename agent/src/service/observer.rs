@@ -21,14 +21,14 @@ use crate::{
 pub(super) struct HeartbeatObserver {
     device: String,
     url: HeartbeatUrl,
-    delivered: bool,
-    streak: Option<Streak>,
-    unexpected: bool,
+    has_delivered: bool,
+    streak: Option<FailureStreak>,
+    is_unexpected: bool,
 }
 
 /// Failures with no success in between.
 #[derive(Debug)]
-struct Streak {
+struct FailureStreak {
     failures: u64,
     since: Duration,
     kinds: Vec<OutcomeKind>,
@@ -37,7 +37,13 @@ struct Streak {
 impl HeartbeatObserver {
     /// Creates an observer of the heartbeats that `device` sends to `url`.
     pub(super) fn new(device: &str, url: HeartbeatUrl) -> Self {
-        Self { device: device.to_owned(), url, delivered: false, streak: None, unexpected: false }
+        Self {
+            device: device.to_owned(),
+            url,
+            has_delivered: false,
+            streak: None,
+            is_unexpected: false,
+        }
     }
 
     /// Returns the log events of an outcome at `now` (time since boot); the next attempt follows after `wait`.
@@ -50,9 +56,9 @@ impl HeartbeatObserver {
         match outcome {
             HeartbeatOutcome::Delivered { client_address, expected, took, .. } => {
                 let mut events: Vec<Box<dyn LogEvent + 'a>> = Vec::new();
-                let first = !std::mem::replace(&mut self.delivered, true);
+                let first = !std::mem::replace(&mut self.has_delivered, true);
                 match self.streak.take() {
-                    Some(Streak { failures, since, .. }) => {
+                    Some(FailureStreak { failures, since, .. }) => {
                         let after = now.saturating_sub(since);
                         events.push(Box::new(HeartbeatsRecovered { failures, after }));
                     }
@@ -68,9 +74,9 @@ impl HeartbeatObserver {
                     }));
                 }
                 if let Some(expected) = *expected
-                    && self.unexpected == expected
+                    && self.is_unexpected == expected
                 {
-                    self.unexpected = !expected;
+                    self.is_unexpected = !expected;
                     let device = &self.device;
                     events.push(if expected {
                         Box::new(DeviceExpected { device })
@@ -93,7 +99,7 @@ impl HeartbeatObserver {
         now: Duration,
     ) -> Box<dyn LogEvent + 'a> {
         let streak =
-            self.streak.get_or_insert(Streak { failures: 0, since: now, kinds: Vec::new() });
+            self.streak.get_or_insert(FailureStreak { failures: 0, since: now, kinds: Vec::new() });
         streak.failures += 1;
         let kind = outcome.kind();
         if streak.kinds.contains(&kind) {

@@ -17,7 +17,7 @@ use crate::{
     control,
     error_chain::ErrorChain,
     event::{Advice, BootIdUnknown, ControlUnavailable, LogEvent, OldConfigKept, ReloadRefused},
-    heartbeat::{Attempt, ClientError, CloudClient, HeartbeatExtras, ReadExtras},
+    heartbeat::{ClientError, CloudClient, HeartbeatAttempt, HeartbeatExtras, ReadExtras},
     installation::Prefix,
     journal::{self, Journal, JournalError, Recovered},
     logging::Logging,
@@ -99,7 +99,11 @@ impl Foundation {
         let now = self.clock.now();
         let rest = recovered.rest(&now);
         (!rest.is_zero()).then(|| {
-            CurrentPause::go_on(recovered.since, recovered.until, now.later(recovered.longest()))
+            CurrentPause::continue_until(
+                recovered.since,
+                recovered.until,
+                now.later(recovered.longest()),
+            )
         })
     }
 }
@@ -112,7 +116,7 @@ pub(super) struct ServiceParts {
     pub(super) logging: Logging,
     pub(super) manager: ServiceManager,
     /// Notified by the monitor when connectivity has returned.
-    pub(super) returned: Arc<Notify>,
+    pub(super) connectivity_restored: Arc<Notify>,
     pub(super) results: HeartbeatResults,
     state_dir: StateDir,
     journal: Journal,
@@ -128,7 +132,7 @@ struct StateDir {
 }
 
 /// The control socket, if it could be opened.
-pub(super) struct Control(Option<control::ControlServer>);
+pub(super) struct ControlInput(Option<control::ControlServer>);
 
 /// Sends the outcome of each heartbeat to the monitor and to the outbox.
 pub(super) struct HeartbeatResults {
@@ -143,7 +147,7 @@ impl ServiceParts {
         foundation: Foundation,
         logging: Logging,
         manager: ServiceManager,
-    ) -> Result<(Self, Control, SleepListener), StartError> {
+    ) -> Result<(Self, ControlInput, SleepListener), StartError> {
         let Foundation { boot, clock, journal, recovered, state_dir, status_dir } = foundation;
         let (messages, received) = mpsc::unbounded_channel();
         let (clients, client) = watch::channel(None);
@@ -163,7 +167,7 @@ impl ServiceParts {
         let publisher = publisher(&status_dir);
         let in_use = StateDir { folder: state_dir.clone(), setting: settings.state_dir.clone() };
         // Before the status shows a running agent: a user who sees that may pause it at once.
-        let control = Control::open(&status_dir).await;
+        let control = ControlInput::open(&status_dir).await;
         let deps = monitor::MonitorDeps {
             clock: clock.clone(),
             resolver: Arc::clone(&resolver),
@@ -185,7 +189,7 @@ impl ServiceParts {
             resolver,
             logging,
             manager,
-            returned,
+            connectivity_restored: returned,
             results: HeartbeatResults { messages, delivered },
             state_dir: in_use,
             journal,
@@ -211,7 +215,7 @@ impl ServiceParts {
     }
 
     /// Logs why a new configuration is refused, and reports the refusal to the service manager.
-    pub(super) fn keep_old(&self, problems: impl IntoIterator<Item = impl fmt::Display>) {
+    pub(super) fn log_refusal(&self, problems: impl IntoIterator<Item = impl fmt::Display>) {
         for problem in problems {
             ReloadRefused { problem: &problem }.emit();
         }
@@ -220,7 +224,7 @@ impl ServiceParts {
     }
 
     /// Sets the client that the outbox uses.
-    pub(super) fn use_client(&self, client: Option<&Arc<CloudClient>>) {
+    pub(super) fn set_client(&self, client: Option<&Arc<CloudClient>>) {
         self.clients.send_replace(client.cloned());
     }
 
@@ -232,10 +236,13 @@ impl ServiceParts {
 
 impl HeartbeatResults {
     /// Sends one outcome.
-    pub(super) fn publish(&self, &Attempt { started, outcome, .. }: &Attempt<'_>) {
+    pub(super) fn publish(
+        &self,
+        &HeartbeatAttempt { started, outcome, .. }: &HeartbeatAttempt<'_>,
+    ) {
         // The monitor first: the response may correct the clock, which a hand-over uses.
         self.send(MonitorMessage::Heartbeat { started, outcome: outcome.clone() });
-        self.delivered.send_replace(outcome.delivered());
+        self.delivered.send_replace(outcome.is_delivered());
     }
 
     fn send(&self, message: MonitorMessage) {
@@ -244,7 +251,7 @@ impl HeartbeatResults {
     }
 }
 
-impl Control {
+impl ControlInput {
     /// Opens the socket. If that fails, the agent runs but cannot be paused.
     async fn open(folder: &Path) -> Self {
         let path = folder.join(place::SOCKET_NAME);

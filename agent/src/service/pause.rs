@@ -15,7 +15,7 @@ use crate::{
 
 /// How long the reply to a pause request waits for the first announcement. The announcement is repeated
 /// in any case.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+const REPLY_LIMIT: Duration = Duration::from_secs(3);
 
 /// How many announcements of a pause are delivered.
 const ANNOUNCEMENTS: u32 = 2;
@@ -26,20 +26,20 @@ pub(super) struct CurrentPause {
     /// When it began.
     pub(super) since: Stamp,
     /// When it ends by itself.
-    pub(super) ends: Ends,
+    pub(super) ends: PauseEnd,
     /// Whether the cloud has accepted an announcement; `None` until the first attempt.
     announced: watch::Sender<Option<bool>>,
 }
 
 /// When a pause ends by itself: at the earlier of two times.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
+pub(super) struct PauseEnd {
     until: Stamp,
     /// In the current boot. A pause from an earlier boot ends by the wall clock, which may be wrong.
     latest: Stamp,
 }
 
-impl Ends {
+impl PauseEnd {
     /// The time left at `now`, zero when it is over.
     pub(super) fn rest(&self, now: &Stamp) -> Duration {
         self.until.time_left(now).min(self.latest.time_left(now))
@@ -49,12 +49,12 @@ impl Ends {
 impl CurrentPause {
     /// Creates a pause that is not announced yet.
     pub(super) fn begin(since: Stamp, until: Stamp) -> Self {
-        Self::go_on(since, until, until)
+        Self::continue_until(since, until, until)
     }
 
     /// Continues a pause that an earlier run began, until `latest` at most. It is announced again.
-    pub(super) fn go_on(since: Stamp, until: Stamp, latest: Stamp) -> Self {
-        Self { since, ends: Ends { until, latest }, announced: watch::Sender::new(None) }
+    pub(super) fn continue_until(since: Stamp, until: Stamp, latest: Stamp) -> Self {
+        Self { since, ends: PauseEnd { until, latest }, announced: watch::Sender::new(None) }
     }
 
     /// Has it announced again: the cloud may have received a different state since.
@@ -63,10 +63,10 @@ impl CurrentPause {
     }
 
     /// Waits at most [`ANSWER_WITHIN`] for the first announcement; returns whether the cloud has accepted one.
-    pub(super) fn is_announced(&self) -> impl Future<Output = bool> + Send + use<> {
+    pub(super) fn wait_for_announcement(&self) -> impl Future<Output = bool> + Send + use<> {
         let mut announced = self.announced.subscribe();
         async move {
-            let tried = timeout(ANSWER_WITHIN, announced.wait_for(Option::is_some)).await;
+            let tried = timeout(REPLY_LIMIT, announced.wait_for(Option::is_some)).await;
             matches!(tried, Ok(Ok(known)) if *known == Some(true))
         }
     }
@@ -92,13 +92,13 @@ impl CurrentPause {
             let started = Instant::now();
             let quiet = self.rest(&clock.now());
             let outcome = client.send(AgentState::Paused, quiet, client.timeout()).await;
-            if outcome.delivered() {
+            if outcome.is_delivered() {
                 left -= 1;
                 self.announced.send_replace(Some(true));
             } else if left == ANNOUNCEMENTS {
                 self.announced.send_replace(Some(false));
             }
-            sleep(pacing.after(&outcome, started, Instant::now())).await;
+            sleep(pacing.after_outcome(&outcome, started, Instant::now())).await;
         }
         future::pending().await
     }

@@ -26,12 +26,12 @@ pub(super) struct ReloadError(#[source] io::Error);
 pub(super) struct Reloader {
     load: Arc<Load>,
     running: Option<oneshot::Receiver<Result<Loaded, ConfigError>>>,
-    again: bool,
+    is_requested_again: bool,
 }
 
 impl Reloader {
     pub(super) fn new(load: Arc<Load>) -> Self {
-        Self { load, running: None, again: false }
+        Self { load, running: None, is_requested_again: false }
     }
 
     /// Starts a reading, now or when the running one has finished.
@@ -40,7 +40,7 @@ impl Reloader {
     /// The thread cannot be started.
     pub(super) fn request(&mut self) -> Result<(), ReloadError> {
         if self.running.is_some() {
-            self.again = true;
+            self.is_requested_again = true;
             return Ok(());
         }
         let (sender, receiver) = oneshot::channel();
@@ -60,12 +60,12 @@ impl Reloader {
     }
 
     /// Waits for the result of a reading, forever when none is running. Cancel-safe.
-    pub(super) async fn finished(&mut self) -> Result<Loaded, ConfigError> {
+    pub(super) async fn next_result(&mut self) -> Result<Loaded, ConfigError> {
         loop {
             let Some(running) = &mut self.running else { return future::pending().await };
             let result = running.await;
             self.running = None;
-            let superseded = std::mem::take(&mut self.again);
+            let superseded = std::mem::take(&mut self.is_requested_again);
             if superseded && self.request().is_ok() {
                 continue;
             }
@@ -127,7 +127,7 @@ mod tests {
         }
         go.send(()).expect("the first reading waits");
         go.send(()).expect("the second one will");
-        let settings = reloader.finished().await.expect("it is valid").settings;
+        let settings = reloader.next_result().await.expect("it is valid").settings;
         assert_eq!(settings.device, "device-2");
         assert_eq!(started.recv_timeout(PATIENCE), Ok(2));
         assert!(reloader.running.is_none());

@@ -10,7 +10,9 @@ use crate::{
     clock,
     config::{HeartbeatKind, Settings},
     event::{LogEvent, SilenceAnnounced, SilenceNotAnnounced, SleepAnnounced, StopAnnounced},
-    heartbeat::{self, Attempt, ClientError, CloudClient, HeartbeatOutcome, Pacing, Sequence},
+    heartbeat::{
+        self, ClientError, CloudClient, HeartbeatAttempt, HeartbeatOutcome, Pacing, Sequence,
+    },
 };
 
 /// An announcement is not repeated with less time left than this.
@@ -66,13 +68,13 @@ impl Reporter {
         parts: &ServiceParts,
     ) -> Infallible {
         let Self { client, observer, .. } = self;
-        let observe = |attempt: Attempt<'_>| {
+        let observe = |attempt: HeartbeatAttempt<'_>| {
             for event in observer.observe(attempt.outcome, attempt.wait, clock::boot_time()) {
                 event.emit();
             }
             parts.results.publish(&attempt);
         };
-        heartbeat::beat(client, pacing, state, &parts.returned, observe).await
+        heartbeat::run(client, pacing, state, &parts.connectivity_restored, observe).await
     }
 
     /// Announces a silence of `quiet` within `limit`: twice if time allows, because an accepted announcement
@@ -82,7 +84,7 @@ impl Reporter {
         let started = Instant::now();
         let Some(client) = self.announcing_client() else { return };
         let first = client.send(state, quiet, limit).await;
-        if first.delivered() {
+        if first.is_delivered() {
             // Before the second attempt, which may be interrupted.
             self.log_announcement(state, quiet, &first);
         }
@@ -92,7 +94,7 @@ impl Reporter {
         } else {
             None
         };
-        if !first.delivered() {
+        if !first.is_delivered() {
             self.log_announcement(state, quiet, second.as_ref().unwrap_or(&first));
         }
     }

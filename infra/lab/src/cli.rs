@@ -93,7 +93,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             exit::code(timelines::write(seed, count, out))
         }
         Ok(LabCommandLine { command: LabCommand::Evaluate }) => {
-            exit::code(evaluate::answer(io::stdin().lock(), io::stdout().lock()))
+            exit::code(evaluate::evaluate(io::stdin().lock(), io::stdout().lock()))
         }
         Err(answer) => {
             // `--help` and `--version` arrive here, too. If printing fails, the error cannot be

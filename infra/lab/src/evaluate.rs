@@ -30,7 +30,7 @@ pub enum EvaluateError {
     Stream(#[from] io::Error),
     /// A line is not a valid request.
     #[error("request {line} is not an object with `query`, `now` and `rows`")]
-    Question {
+    Request {
         /// The number of the line, from 1.
         line: usize,
         /// The parse error.
@@ -48,10 +48,10 @@ pub enum EvaluateError {
 
 /// Evaluates each line of `requests`, JSON with `query` (its text), `now` and `rows` (time and
 /// message of each), and writes one line with the rows of the result, in any order.
-pub fn answer(requests: impl BufRead, mut out: impl Write) -> Result<(), EvaluateError> {
+pub fn evaluate(requests: impl BufRead, mut out: impl Write) -> Result<(), EvaluateError> {
     for (line, text) in (1..).zip(requests.lines()) {
         let EvaluationRequest { query, now, rows } = serde_json::from_str(&text?)
-            .map_err(|source| EvaluateError::Question { line, source })?;
+            .map_err(|source| EvaluateError::Request { line, source })?;
         let query = Query::parse(&query).map_err(|source| EvaluateError::Query { line, source })?;
         let trace = |(timestamp, message)| Trace { timestamp, message };
         let rows: Vec<_> = rows.into_iter().map(trace).collect();
@@ -72,7 +72,7 @@ mod tests {
 
     fn evaluated(requests: &str) -> Result<String, EvaluateError> {
         let mut out = Vec::new();
-        answer(requests.as_bytes(), &mut out)?;
+        evaluate(requests.as_bytes(), &mut out)?;
         Ok(String::from_utf8(out).expect("UTF-8"))
     }
 

@@ -53,7 +53,7 @@ fn normal(request: &str, server: &TestServer) -> String {
 #[tokio::test]
 async fn a_heartbeat_is_one_post_with_a_length_and_the_key() {
     let server = TestServer::answering(OK);
-    let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
+    let client = client(&with_key(&server.url("/api/ping")), Roots::None, None);
     let outcome = client.send(AgentState::Stopping, Duration::from_mins(30), PATIENCE).await;
     assert!(matches!(outcome, HeartbeatOutcome::Delivered { .. }), "{outcome}");
     let request = normal(&server.requests()[0], &server);
@@ -89,15 +89,15 @@ async fn an_announced_silence_needs_no_name_server() {
     };
     let resolver = Arc::new(Resolver::with(look_up, PATIENCE));
     let settings = settings(&format!("http://function.test:{}/api/ping", server.port()));
-    let tls = tls::configuration(None).expect("a TLS configuration");
+    let tls = tls::client_config(None).expect("a TLS configuration");
     let client =
         CloudClient::assemble(&settings, "dl-home", "b00t", None, tls, resolver).expect("a client");
-    assert!(send(&client).await.delivered());
+    assert!(send(&client).await.is_delivered());
     is_stopped.store(true, Ordering::Relaxed);
     let limit = Duration::from_millis(900);
     for (state, is_delivered) in [(AgentState::Running, false), (AgentState::Stopping, true)] {
         let outcome = client.send(state, Duration::ZERO, limit).await;
-        assert_eq!(outcome.delivered(), is_delivered, "{state:?}: {outcome:?}");
+        assert_eq!(outcome.is_delivered(), is_delivered, "{state:?}: {outcome:?}");
     }
 }
 
@@ -105,7 +105,7 @@ async fn an_announced_silence_needs_no_name_server() {
 async fn outages_are_posted_beside_the_heartbeat_url() {
     let server =
         TestServer::answering("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"accepted\":1}");
-    let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
+    let client = client(&with_key(&server.url("/api/ping")), Roots::None, None);
     let incident = ReportedIncident {
         id: "01936f3e-0000-7000-8000-000000000001".parse().expect("an id"),
         kind: ispmon_wire::IncidentKind::Incident,
@@ -120,7 +120,7 @@ async fn outages_are_posted_beside_the_heartbeat_url() {
     };
     let outcome = client.hand_over(None, vec![incident], PATIENCE).await;
     let outcome = outcome.expect("an endpoint that takes outages");
-    assert!(outcome.delivered(), "{outcome}");
+    assert!(outcome.is_delivered(), "{outcome}");
     insta::assert_snapshot!(normal(&server.requests()[0], &server), @r#"
     POST /api/outages HTTP/1.1
     accept: */*
@@ -138,7 +138,7 @@ async fn outages_are_posted_beside_the_heartbeat_url() {
 #[tokio::test]
 async fn a_plain_endpoint_takes_no_outages() {
     let server = TestServer::answering(OK);
-    let client = client(&plain(&server.url("/x"), HeartbeatMethod::Get), Roots::Nobody, None);
+    let client = client(&plain(&server.url("/x"), HeartbeatMethod::Get), Roots::None, None);
     assert_eq!(client.hand_over(None, Vec::new(), PATIENCE).await, None);
 }
 
@@ -147,7 +147,7 @@ async fn a_plain_heartbeat_requests_the_url_and_sends_nothing_else() {
     let server = TestServer::answering(OK);
     let url = server.url("/ping/s3cret?x=1");
     for method in [HeartbeatMethod::Get, HeartbeatMethod::Post] {
-        let outcome = send(&client(&plain(&url, method), Roots::Nobody, None)).await;
+        let outcome = send(&client(&plain(&url, method), Roots::None, None)).await;
         assert!(matches!(outcome, HeartbeatOutcome::Delivered { .. }), "{outcome}");
     }
     let requests = server.requests();
@@ -173,7 +173,7 @@ async fn the_path_of_a_plain_heartbeat_is_in_no_sentence() {
     for answer in ["HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "garbage\r\n\r\n", ""] {
         let server = TestServer::answering(answer);
         let client =
-            client(&plain(&server.url("/s3cret"), HeartbeatMethod::Get), Roots::Nobody, None);
+            client(&plain(&server.url("/s3cret"), HeartbeatMethod::Get), Roots::None, None);
         let outcome = send(&client).await;
         assert!(!outcome.to_string().contains("s3cret"), "{outcome}");
         assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
@@ -187,7 +187,7 @@ fn debug_of_a_client_shows_no_secret() {
     let url = settings.url.as_ref().expect("a URL").expose();
     let proxy = proxy::choose(url, proxy).expect("a readable address").expect("a proxy");
     for settings in [settings, with_key("http://func.example/")] {
-        let printed = format!("{:?}", client(&settings, Roots::Nobody, Some(&proxy)));
+        let printed = format!("{:?}", client(&settings, Roots::None, Some(&proxy)));
         assert!(!printed.contains("s3cret") && !printed.contains("k3y"), "{printed}");
     }
 }
@@ -199,7 +199,7 @@ async fn every_heartbeat_opens_a_new_connection() {
         // The server keeps the connection open for another request.
         read_until_closed(connection)
     });
-    let client = client(&settings(&server.url("/")), Roots::Nobody, None);
+    let client = client(&settings(&server.url("/")), Roots::None, None);
     for _ in 0..3 {
         assert!(matches!(send(&client).await, HeartbeatOutcome::Delivered { .. }));
     }
@@ -213,7 +213,7 @@ async fn the_answers_headers_are_parsed() {
          x-ispmon-expected: no\r\nContent-Length: 2\r\n\r\nok",
     );
     let HeartbeatOutcome::Delivered { client_address, expected, date, .. } =
-        send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await
+        send(&client(&settings(&server.url("/")), Roots::None, None)).await
     else {
         panic!("a 200")
     };
@@ -227,7 +227,7 @@ async fn a_plain_heartbeat_ignores_the_functions_headers() {
     let server = TestServer::answering(
         "HTTP/1.1 204 No Content\r\nx-ispmon-client-ip: 192.0.2.1\r\nx-ispmon-expected: no\r\n\r\n",
     );
-    let client = client(&plain(&server.url("/"), HeartbeatMethod::Get), Roots::Nobody, None);
+    let client = client(&plain(&server.url("/"), HeartbeatMethod::Get), Roots::None, None);
     let HeartbeatOutcome::Delivered { client_address, expected, .. } = send(&client).await else {
         panic!("a 204")
     };
@@ -251,7 +251,7 @@ async fn every_other_status_is_a_refusal_and_redirects_are_not_followed() {
         ("500 Internal Server Error".to_owned(), (500, None)),
     ] {
         let server = TestServer::answering(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n"));
-        let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
+        let outcome = send(&client(&settings(&server.url("/")), Roots::None, None)).await;
         let HeartbeatOutcome::Refused { status, retry_after, .. } = outcome else {
             panic!("{outcome}")
         };
@@ -290,8 +290,8 @@ async fn only_the_expected_answer_is_a_delivery() {
     ];
     for (settings, body, refusal) in cases {
         let server = answering(body);
-        let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
-        assert_eq!(outcome.delivered(), refusal.is_none(), "{body:?}: {outcome}");
+        let outcome = send(&client(&settings(&server.url("/")), Roots::None, None)).await;
+        assert_eq!(outcome.is_delivered(), refusal.is_none(), "{body:?}: {outcome}");
         let words = refusal.unwrap_or_default();
         assert!(outcome.to_string().contains(words), "{body:?}: {outcome}");
         assert_eq!(outcome.proof(), None, "any host can answer plain HTTP");
@@ -311,11 +311,11 @@ async fn an_endless_or_truncated_body_is_judged_by_its_beginning() {
         read_until_closed(connection)
     });
     for server in [endless, torn, silent] {
-        let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
+        let outcome = send(&client(&settings(&server.url("/")), Roots::None, None)).await;
         assert!(matches!(outcome, HeartbeatOutcome::Refused { status: 200, .. }), "{outcome}");
         let any = plain(&server.url("/"), HeartbeatMethod::Get);
-        let outcome = send(&client(&any, Roots::Nobody, None)).await;
-        assert!(outcome.delivered(), "without an expected text, the status decides: {outcome}");
+        let outcome = send(&client(&any, Roots::None, None)).await;
+        assert!(outcome.is_delivered(), "without an expected text, the status decides: {outcome}");
     }
 }
 
@@ -328,10 +328,10 @@ async fn outages_are_delivered_if_the_function_accepts_as_many_as_were_sent() {
         ("<html>Welcome to our Wi-Fi!</html>", false),
     ] {
         let server = answering(body);
-        let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
+        let client = client(&with_key(&server.url("/api/ping")), Roots::None, None);
         let outcome = client.hand_over(None, Vec::new(), PATIENCE).await;
         let outcome = outcome.expect("an endpoint that takes outages");
-        assert_eq!(outcome.delivered(), is_taken, "{body}: {outcome}");
+        assert_eq!(outcome.is_delivered(), is_taken, "{body}: {outcome}");
     }
 }
 
@@ -344,7 +344,7 @@ async fn a_stopped_app_is_distinguished_from_a_wrong_key() {
             "HTTP/1.1 403 Site Disabled\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ));
-        let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
+        let outcome = send(&client(&settings(&server.url("/")), Roots::None, None)).await;
         assert!(outcome.advice().is_some_and(|words| words.contains(advice)), "{outcome}");
         assert_eq!(outcome.to_string().contains("the app is stopped"), !body.is_empty());
     }
@@ -375,7 +375,7 @@ async fn every_answer_by_verified_tls_is_proof_whatever_its_content() {
         ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned(), false),
     ] {
         let outcome = by_tls(&authority, authority.server("localhost", 2000..2100), &answer).await;
-        assert_eq!(outcome.delivered(), delivered, "{outcome}");
+        assert_eq!(outcome.is_delivered(), delivered, "{outcome}");
         // It comes from this machine: it proves the server's identity, and nothing about the internet.
         assert_eq!(outcome.proof(), Some(NetworkPath::Nearby), "{outcome}");
         if let HeartbeatOutcome::Delivered { date, .. } = outcome {
@@ -502,7 +502,7 @@ async fn sequence_numbers_count_attempts() {
         0 => Ok(()),
         _ => connection.write_all(OK.as_bytes()),
     });
-    let client = client(&settings(&server.url("/")), Roots::Nobody, None);
+    let client = client(&settings(&server.url("/")), Roots::None, None);
     assert!(matches!(send(&client).await, HeartbeatOutcome::Failed(_)));
     assert!(matches!(send(&client).await, HeartbeatOutcome::Delivered { .. }));
     assert!(server.requests()[1].contains("\"seq\":2"));
@@ -525,6 +525,6 @@ fn without_a_url_there_is_no_client() {
 
 #[test]
 fn debug_of_a_client_does_not_show_the_key() {
-    let client = client(&with_key("http://127.0.0.1/"), Roots::Nobody, None);
+    let client = client(&with_key("http://127.0.0.1/"), Roots::None, None);
     assert!(!format!("{client:?}").contains("k3y"));
 }

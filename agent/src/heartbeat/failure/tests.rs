@@ -35,7 +35,7 @@ async fn fail(url: &str, roots: Roots, proxy: Option<&Proxy>, limit: Duration) -
 }
 
 async fn fail_plainly(server: &TestServer, limit: Duration) -> HeartbeatFailure {
-    fail(&server.url("/api/ping"), Roots::Nobody, None, limit).await
+    fail(&server.url("/api/ping"), Roots::None, None, limit).await
 }
 
 async fn fail_tls(server: &TestServer, roots: Vec<CertificateDer<'static>>) -> HeartbeatFailure {
@@ -51,7 +51,7 @@ fn reason(failure: &HeartbeatFailure, port: u16) -> String {
 async fn a_refused_connection() {
     let held = HeldPort::reserve();
     let port = held.address().port();
-    let failure = fail(&format!("http://127.0.0.1:{port}/"), Roots::Nobody, None, AMPLE).await;
+    let failure = fail(&format!("http://127.0.0.1:{port}/"), Roots::None, None, AMPLE).await;
     assert_eq!(failure.kind, FailureKind::ConnectRefused);
     insta::assert_snapshot!(reason(&failure, port), @"127.0.0.1:PORT refused the connection");
 }
@@ -69,13 +69,13 @@ async fn a_server_that_never_finishes_the_handshake_times_out() {
     // The server speaks plain text, and waits for a line break that never comes.
     let server = TestServer::silent();
     let url = format!("https://localhost:{}/", server.port());
-    let failure = fail(&url, Roots::Nobody, None, SHORT).await;
+    let failure = fail(&url, Roots::None, None, SHORT).await;
     assert_eq!(failure.kind, FailureKind::TlsTimeout);
     assert!(failure.reason.contains("did not finish the TLS handshake"), "{}", failure.reason);
 }
 
 /// A listener at `address` whose backlog is full; the second value keeps it so.
-async fn deaf(address: &str) -> (std::net::SocketAddr, impl Sized + use<>) {
+async fn listener_with_full_backlog(address: &str) -> (std::net::SocketAddr, impl Sized + use<>) {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind(address.parse().expect("an address")).expect("a free port");
     let listener = socket.listen(1).expect("a listener");
@@ -102,7 +102,7 @@ async fn a_host_with_a_dead_address_is_reached_at_its_other_one() {
     }
     let server = TestServer::answering(OK);
     let port = server.port();
-    let (_, _held) = deaf(&format!("127.0.0.2:{port}")).await;
+    let (_, _held) = listener_with_full_backlog(&format!("127.0.0.2:{port}")).await;
     let addresses = || Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()]);
     let client = crate::heartbeat::CloudClient::assemble(
         &HeartbeatSettings {
@@ -112,12 +112,12 @@ async fn a_host_with_a_dead_address_is_reached_at_its_other_one() {
         "dl-home",
         "",
         None,
-        crate::heartbeat::tls::configuration(None).expect("a configuration"),
+        crate::heartbeat::tls::client_config(None).expect("a configuration"),
         Resolver::with(move |_| addresses(), AMPLE).into(),
     );
     let client = client.expect("a client");
     let outcome = client.send(ispmon_wire::AgentState::Running, Duration::ZERO, AMPLE).await;
-    assert!(outcome.delivered(), "{outcome}");
+    assert!(outcome.is_delivered(), "{outcome}");
 }
 
 #[tokio::test]
@@ -130,8 +130,8 @@ async fn an_unanswered_attempt_to_connect_times_out() {
         );
         return;
     }
-    let (address, _held) = deaf("127.0.0.1:0").await;
-    let failure = fail(&format!("http://{address}/"), Roots::Nobody, None, SHORT).await;
+    let (address, _held) = listener_with_full_backlog("127.0.0.1:0").await;
+    let failure = fail(&format!("http://{address}/"), Roots::None, None, SHORT).await;
     assert_eq!(failure.kind, FailureKind::ConnectTimeout);
     assert!(failure.reason.contains("did not answer the attempt to connect"), "{}", failure.reason);
 }
@@ -140,7 +140,7 @@ async fn an_unanswered_attempt_to_connect_times_out() {
 async fn a_failed_lookup_keeps_its_reason() {
     let case = async |error: fn(String) -> LookupError| {
         let look_up = move |name: &str| Err(error(name.to_owned()));
-        let tls = crate::heartbeat::tls::configuration(None).expect("a configuration");
+        let tls = crate::heartbeat::tls::client_config(None).expect("a configuration");
         let client = crate::heartbeat::CloudClient::assemble(
             &settings("http://func.example/api/ping"),
             "dl-home",
@@ -172,7 +172,7 @@ async fn a_hanging_lookup_times_out() {
         let _ = held.lock().expect("not poisoned").recv();
         Err(LookupError::Unknown { name: name.to_owned() })
     };
-    let tls = crate::heartbeat::tls::configuration(None).expect("a configuration");
+    let tls = crate::heartbeat::tls::client_config(None).expect("a configuration");
     let client = crate::heartbeat::CloudClient::assemble(
         &settings("https://func.example/api/ping"),
         "dl-home",
@@ -252,7 +252,7 @@ async fn an_answer_that_is_not_tls_fails_the_handshake() {
     };
     let url = format!("https://localhost:{port}/");
     tokio::select! {
-        failure = fail(&url, Roots::Nobody, None, AMPLE) => {
+        failure = fail(&url, Roots::None, None, AMPLE) => {
             assert_eq!(failure.kind, FailureKind::TlsHandshake);
             insta::assert_snapshot!(reason(&failure, port), @"what localhost:PORT answered is not TLS");
         }
@@ -271,7 +271,7 @@ async fn a_server_that_closes_the_connection_in_the_handshake() {
     };
     let url = format!("https://localhost:{port}/");
     tokio::select! {
-        failure = fail(&url, Roots::Nobody, None, AMPLE) => {
+        failure = fail(&url, Roots::None, None, AMPLE) => {
             assert_eq!(failure.kind, FailureKind::TlsHandshake, "{failure}");
             insta::assert_snapshot!(reason(&failure, port), @"localhost:PORT closed the connection in the middle of the TLS handshake");
         }
@@ -330,8 +330,7 @@ async fn proxies_that_refuse() {
     ] {
         let server = TestServer::answering(answer);
         let proxy = proxy_at(server.port(), "me:secret@");
-        let failure =
-            fail("https://func.example/api/ping", Roots::Nobody, Some(&proxy), AMPLE).await;
+        let failure = fail("https://func.example/api/ping", Roots::None, Some(&proxy), AMPLE).await;
         assert_eq!(failure.kind, FailureKind::ProxyRefused, "{failure}");
         assert!(failure.reason.contains(words), "{failure}");
         assert!(failure.reason.starts_with("the proxy http://127.0.0.1:"), "{failure}");
@@ -368,11 +367,11 @@ async fn a_socks_proxy_that_refuses_or_is_unreachable() {
         stream.write_all(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]).await.expect("an answer");
         drop(listener);
     };
-    let (failure, ()) = tokio::join!(fail(target, Roots::Nobody, Some(&proxy), AMPLE), serve);
+    let (failure, ()) = tokio::join!(fail(target, Roots::None, Some(&proxy), AMPLE), serve);
     assert_eq!(failure.kind, FailureKind::ProxyRefused);
     insta::assert_snapshot!(reason(&failure, port), @"the proxy socks5h://127.0.0.1:PORT was reached but would not connect further (connection refused)");
 
-    let failure = fail(target, Roots::Nobody, Some(&proxy), AMPLE).await;
+    let failure = fail(target, Roots::None, Some(&proxy), AMPLE).await;
     assert_eq!(failure.kind, FailureKind::ConnectFailed);
     insta::assert_snapshot!(reason(&failure, port), @"no connection to the proxy socks5h://127.0.0.1:PORT could be made");
 }
@@ -382,7 +381,7 @@ async fn an_unreachable_proxy() {
     let held = HeldPort::reserve();
     let port = held.address().port();
     let proxy = proxy_at(port, "");
-    let failure = fail("https://func.example/", Roots::Nobody, Some(&proxy), AMPLE).await;
+    let failure = fail("https://func.example/", Roots::None, Some(&proxy), AMPLE).await;
     assert_eq!(failure.kind, FailureKind::ConnectRefused);
     insta::assert_snapshot!(reason(&failure, port), @"the proxy http://127.0.0.1:PORT refused the connection");
 }
@@ -400,15 +399,15 @@ fn io_errors_in_each_phase_have_a_kind() {
         ),
         (HeartbeatPhase::Connecting, ErrorKind::AddrNotAvailable, FailureKind::NetworkUnreachable),
         (HeartbeatPhase::Connecting, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
-        (HeartbeatPhase::Asking, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
+        (HeartbeatPhase::AwaitingAnswer, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
         (HeartbeatPhase::Connecting, ErrorKind::TimedOut, FailureKind::ConnectTimeout),
         (HeartbeatPhase::Connecting, ErrorKind::PermissionDenied, FailureKind::ConnectForbidden),
         (HeartbeatPhase::Connecting, ErrorKind::Other, FailureKind::ConnectFailed),
         (HeartbeatPhase::Connecting, ErrorKind::ConnectionReset, FailureKind::ConnectFailed),
-        (HeartbeatPhase::Securing, ErrorKind::ConnectionReset, FailureKind::TlsHandshake),
-        (HeartbeatPhase::Asking, ErrorKind::ConnectionReset, FailureKind::ConnectionClosed),
-        (HeartbeatPhase::Asking, ErrorKind::TimedOut, FailureKind::AnswerTimeout),
-        (HeartbeatPhase::Asking, ErrorKind::Other, FailureKind::Other),
+        (HeartbeatPhase::TlsHandshake, ErrorKind::ConnectionReset, FailureKind::TlsHandshake),
+        (HeartbeatPhase::AwaitingAnswer, ErrorKind::ConnectionReset, FailureKind::ConnectionClosed),
+        (HeartbeatPhase::AwaitingAnswer, ErrorKind::TimedOut, FailureKind::AnswerTimeout),
+        (HeartbeatPhase::AwaitingAnswer, ErrorKind::Other, FailureKind::Other),
     ] {
         let failure =
             HeartbeatFailure::from_error(&io::Error::from(error), phase, &peers, Duration::ZERO);
@@ -444,6 +443,6 @@ fn an_error_inside_an_io_error_is_classified() {
     let error = io::Error::new(io::ErrorKind::InvalidData, inner);
     let peers = peers("func.example");
     let failure =
-        HeartbeatFailure::from_error(&error, HeartbeatPhase::Securing, &peers, Duration::ZERO);
+        HeartbeatFailure::from_error(&error, HeartbeatPhase::TlsHandshake, &peers, Duration::ZERO);
     assert_eq!(failure.kind, FailureKind::TlsExpired);
 }

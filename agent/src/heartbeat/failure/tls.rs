@@ -15,7 +15,7 @@ const SHOWN_CHARACTERS: usize = 120;
 /// The kind and reason of an error in the handshake with `server`, or after it.
 pub(super) fn classify(error: &Error, server: &str) -> (FailureKind, String) {
     if let Error::InvalidCertificate(problem) = error {
-        return certificate(problem, server);
+        return classify_certificate(problem, server);
     }
     let reason = match error {
         Error::InvalidMessage(_) => format!("what {server} answered is not TLS"),
@@ -103,7 +103,7 @@ impl fmt::Display for TlsAlert {
 }
 
 /// Why a certificate was not accepted.
-fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String) {
+fn classify_certificate(problem: &CertificateError, server: &str) -> (FailureKind, String) {
     use CertificateError as Problem;
     use FailureKind as Kind;
 
@@ -159,7 +159,7 @@ fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String
         Problem::Other(OtherError(inner)) => {
             let text = inner.to_string();
             let verdict = match inner.downcast_ref::<webpki::Error>() {
-                Some(problem) => chain(problem).to_owned(),
+                Some(problem) => chain_fault(problem).to_owned(),
                 // The platform verifier's error for a wrong purpose, whose type it does not export.
                 None if text == "certificate had invalid extensions" => NOT_FOR_SERVERS.to_owned(),
                 // On macOS, the system's text.
@@ -179,7 +179,7 @@ const OLD_SIGNATURE: &str =
 const DAMAGED: &str = "is damaged";
 
 /// The fault of a certificate chain for which the TLS library has no variant of its own.
-fn chain(problem: &webpki::Error) -> &'static str {
+fn chain_fault(problem: &webpki::Error) -> &'static str {
     use webpki::Error as Problem;
 
     match problem {
@@ -230,19 +230,19 @@ impl fmt::Display for CertificateTime {
 struct CertificateNames<'a>(&'a [String]);
 
 impl CertificateNames<'_> {
-    const MOST: usize = 3;
-    const CHARACTERS: usize = 80;
+    const MAX_NAMES: usize = 3;
+    const MAX_NAME_CHARACTERS: usize = 80;
 }
 
 impl fmt::Display for CertificateNames<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().take(Self::MOST).map(|name| {
+        let shown = self.0.iter().take(Self::MAX_NAMES).map(|name| {
             // rustls lists a name as `DnsName("example.net")`.
             let name = name.split('"').nth(1).unwrap_or(name);
-            shortened(name, Self::CHARACTERS)
+            shortened(name, Self::MAX_NAME_CHARACTERS)
         });
         let shown: Vec<String> = shown.collect();
-        match (shown.is_empty(), self.0.len() > Self::MOST) {
+        match (shown.is_empty(), self.0.len() > Self::MAX_NAMES) {
             (true, _) => Ok(()),
             (false, false) => write!(formatter, ": {}", shown.join(", ")),
             (false, true) => write!(formatter, ": {} and others", shown.join(", ")),

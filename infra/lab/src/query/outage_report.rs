@@ -43,7 +43,7 @@ pub const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(7);
 pub const SUMMED_UP_AFTER: SignedDuration = SignedDuration::from_mins(62);
 
 /// The text by which the query finds the log lines of outages.
-pub(crate) const MARK: &str = r#"{"event":"outage""#;
+pub(crate) const OUTAGE_PREFIX: &str = r#"{"event":"outage""#;
 
 /// The maximum time from the end of an outage to its first line for a row of its own.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
@@ -82,7 +82,9 @@ impl OutageReportQuery {
             self.devices.iter().map(|device| (comparison_key(device), device)).collect();
         let mut first: HashMap<String, (Timestamp, &String, Value)> = HashMap::new();
         for row in rows.iter().filter(|row| row.timestamp > now - RANGE) {
-            let Some(line) = silence::event(&row.message, MARK, "outage") else { continue };
+            let Some(line) = silence::event(&row.message, OUTAGE_PREFIX, "outage") else {
+                continue;
+            };
             let Some(&device) = expected.get(&silence::key(&line)) else { continue };
             let id = text(&line["id"]);
             if first.get(&id).is_none_or(|(known, ..)| row.timestamp < *known) {

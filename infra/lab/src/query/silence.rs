@@ -19,7 +19,7 @@ pub const RANGE: SignedDuration = SignedDuration::from_hours(48);
 const LONGEST_QUIET_SECONDS: f64 = 86_400.0;
 
 /// The text by which the query finds the log lines of heartbeats.
-pub(crate) const MARK: &str = r#"{"event":"heartbeat""#;
+pub(crate) const HEARTBEAT_PREFIX: &str = r#"{"event":"heartbeat""#;
 
 /// The heartbeats of the last 48 hours.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ struct HeartbeatFields {
 }
 
 fn heartbeat(message: &str) -> Option<HeartbeatFields> {
-    let line = event(message, MARK, "heartbeat")?;
+    let line = event(message, HEARTBEAT_PREFIX, "heartbeat")?;
     let number = |name: &str| text(&line[name]).parse::<f64>().ok();
     let boot = Some(text(&line["boot"])).filter(|boot| !boot.is_empty());
     let (boot, seq) = boot.zip(number("seq")).unwrap_or_default();

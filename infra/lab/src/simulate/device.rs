@@ -133,7 +133,7 @@ impl<'world> SimulatedDevice<'world> {
                 outage.to + uniform(&mut self.random, 20 * SECOND, MINUTE)
             } else if at + HEARTBEAT_TIMEOUT < outage.to && outage.length() >= SHORTEST_INCIDENT {
                 let seen = uniform(&mut self.random, RECOVERY_DETECTION.0, RECOVERY_DETECTION.1);
-                outage.to + seen + millis(self.pacing.line_returned())
+                outage.to + seen + millis(self.pacing.after_reconnection())
             } else {
                 at + HEARTBEAT_TIMEOUT + millis(self.pacing.after_failure())
             };
@@ -178,7 +178,7 @@ impl<'world> SimulatedDevice<'world> {
             AbsenceKind::AgentRestart => self.restart(),
             AbsenceKind::Pause | AbsenceKind::Sleep => {}
         }
-        self.next = span.to + millis(self.pacing.line_returned());
+        self.next = span.to + millis(self.pacing.after_reconnection());
     }
 
     /// Hands over an incident, for the first or second time, or schedules a retry.

@@ -61,7 +61,7 @@ pub(super) fn generate(
     for Trace { timestamp, message } in
         arrivals[first..].iter().rev().take(4).map(|last| &last.trace)
     {
-        let quiet_seconds = silence::event(message, silence::MARK, "heartbeat")
+        let quiet_seconds = silence::event(message, silence::HEARTBEAT_PREFIX, "heartbeat")
             .and_then(|line| line["quiet_s"].as_f64())
             .filter(|seconds| (0.0..=86_400.0).contains(seconds));
         changes.push(*timestamp);

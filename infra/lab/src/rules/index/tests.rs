@@ -128,8 +128,8 @@ impl TraceSource for ReadLine {
 fn kind(message: &str, devices: &[String]) -> Option<LineKind> {
     let line: Value = serde_json::from_str(message).ok()?;
     match line.get("event")?.as_str()? {
-        "heartbeat" if message.starts_with(silence::MARK) => heartbeat(&line, devices),
-        "outage" if message.starts_with(outage_report::MARK) => Some(LineKind::Outage),
+        "heartbeat" if message.starts_with(silence::HEARTBEAT_PREFIX) => heartbeat(&line, devices),
+        "outage" if message.starts_with(outage_report::OUTAGE_PREFIX) => Some(LineKind::Outage),
         _ => None,
     }
 }
