@@ -140,13 +140,11 @@ fn causes_without_downtime_are_those_of_the_agent() {
         .map(Cause::as_str)
         .collect();
     assert_eq!(BTreeSet::from(NO_DOWNTIME), expected);
-    let excluded = NO_DOWNTIME.map(|cause| format!("'{cause}'")).join(", ");
-    assert!(
-        TEMPLATE.text.contains(&format!("failure !in ({excluded})")),
-        "outage-report.kql: {excluded}"
-    );
-    let [others @ .., last] = &NO_DOWNTIME.map(|cause| format!("`{cause}`"));
-    let sentence = format!("the causes {} and {last} are never reported", others.join(", "));
+    let quoted = NO_DOWNTIME.map(|cause| format!("'{cause}'")).join(", ");
+    let condition = format!("failure !in ({quoted})");
+    assert!(TEMPLATE.text.contains(&condition), "outage-report.kql: {condition}");
+    let [first @ .., last] = &NO_DOWNTIME.map(|cause| format!("`{cause}`"));
+    let sentence = format!("the causes {} and {last} are never reported", first.join(", "));
     assert!(readme.contains(&sentence), "infra/README.md: {sentence}");
 }
 

@@ -39,9 +39,9 @@ fn native(rule: &Rule) -> Option<Query> {
 /// The names of the query files in a folder of `infra`.
 fn files_in(folder: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
-    let names = files.map(|name| name.into_string().unwrap());
-    names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "kql")).collect()
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let queries = files.filter(|path| path.extension().is_some_and(|found| found == "kql"));
+    queries.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
 #[test]
