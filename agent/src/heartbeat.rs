@@ -1,6 +1,6 @@
 //! Heartbeats: their content, their schedule, their connection and their outcome.
 //!
-//! - [`beat`] is the endless loop: send a heartbeat, compute the wait, sleep.
+//! - [`run`] is the endless loop: send a heartbeat, compute the wait, sleep.
 //! - [`CloudClient`] sends one heartbeat, or one hand-over, and returns a [`HeartbeatOutcome`] in every case.
 //! - [`OutcomeKind`] is that outcome without its details, for the log and for the incident machine.
 //! - [`Pacing`] computes the wait before the next heartbeat; while heartbeats fail, it uses [`Backoff`].
@@ -35,7 +35,7 @@ pub use outcome::{AnswerRefusal, HeartbeatOutcome, NetworkPath, OutcomeKind};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
 
-/// One finished heartbeat, as [`beat`] reports it to its observer.
+/// One finished heartbeat, as [`run`] reports it to its observer.
 #[derive(Debug)]
 pub struct HeartbeatAttempt<'a> {
     /// Boot time of its start.
