@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pathlib
@@ -62,8 +63,16 @@ class Artefacts:
 
 def build(folder, with_rpm):
     """Makes the packages of this machine's architecture in `folder` and returns it; `None` if this machine cannot."""
-    rpm = ["rpm"] if with_rpm else []
     folder.mkdir(parents=True, exist_ok=True)
+    # Two builds at once would each find the other's half-made files.
+    with open(folder.with_suffix(".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_alone(folder, with_rpm)
+
+
+def build_alone(folder, with_rpm):
+    """The same, while no other process builds there."""
+    rpm = ["rpm"] if with_rpm else []
     for old in folder.glob("ispmon-*"):
         old.unlink()
     make = (ROOT / "packaging/build", "--out", folder, "--arch", architecture())
