@@ -25,7 +25,7 @@ impl UnifiedLog {
     /// Writes a line, all of it public: it holds no secret, and private text would be hidden from the
     /// device's owner.
     pub(super) fn write(&self, line: &EventLine) {
-        let sentence = line.sentence();
+        let sentence = line.single_line_text();
         match line.fields.get("ispmon_id") {
             Some(id) => {
                 self.outages.with_level(log_type(line.level), &format!("{sentence} [{id}]"));
