@@ -101,12 +101,16 @@ impl Stamp {
         if other.boot_ms < self.boot_ms { other } else { self }
     }
 
+    /// The time from `earlier` to this moment, zero when `earlier` is later; across boots by the wall clock.
+    pub fn since_across_boots(&self, earlier: &Self) -> Duration {
+        self.since(earlier).unwrap_or_else(|| {
+            Duration::try_from(self.wall.duration_since(earlier.wall)).unwrap_or_default()
+        })
+    }
+
     /// The time from `now` until this moment, zero when it has passed; across boots by the wall clock.
     pub fn time_left(&self, now: &Self) -> Duration {
-        if self.is_same_boot(*now) {
-            return Duration::from_millis(self.boot_ms.saturating_sub(now.boot_ms));
-        }
-        Duration::try_from(self.wall.duration_since(now.wall)).unwrap_or_default()
+        self.since_across_boots(now)
     }
 
     /// The moment `by` later, on both clocks.

@@ -1,15 +1,12 @@
 //! Incidents and gaps, as in the journal.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use jiff::tz::TimeZone;
 use tracing::Level;
 
 use super::{EventKind, Fields, LogEvent};
-use crate::{
-    clock::Stamp,
-    outage::{Gap, Incident, Transition, sentence},
-};
+use crate::outage::{Gap, Incident, Transition, sentence};
 
 pub(super) const KINDS: &[&EventKind] = &[OPENED, CHANGED, PROGRESSED, CLOSED, GAP];
 
@@ -108,7 +105,7 @@ fn add_incident(fields: &mut Fields, incident: &Incident) {
     fields.set("ispmon_failures", incident.failures);
     if let Some(ended) = incident.ended {
         fields.set("ispmon_ended", ended.wall);
-        fields.set("ispmon_duration_s", duration(&incident.started, &ended).as_secs());
+        fields.set("ispmon_duration_s", ended.since_across_boots(&incident.started).as_secs());
     }
 }
 
@@ -117,15 +114,8 @@ fn add_gap(fields: &mut Fields, gap: &Gap) {
     fields.set("ispmon_cause", gap.cause);
     fields.set("ispmon_started", gap.started.wall);
     fields.set("ispmon_ended", gap.ended.wall);
-    fields.set("ispmon_duration_s", duration(&gap.started, &gap.ended).as_secs());
+    fields.set("ispmon_duration_s", gap.ended.since_across_boots(&gap.started).as_secs());
     fields.set_optional("ispmon_reason", gap.reason.as_deref());
-}
-
-/// The time from one stamp to another; across a reboot by the wall clock.
-fn duration(from: &Stamp, to: &Stamp) -> Duration {
-    to.since(from).unwrap_or_else(|| {
-        Duration::try_from(to.wall.duration_since(from.wall)).unwrap_or_default()
-    })
 }
 
 #[cfg(test)]
@@ -134,7 +124,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        clock::BootId,
+        clock::{BootId, Stamp},
         outage::{Cause, GapCause, IncidentId, Party, Scope},
     };
 

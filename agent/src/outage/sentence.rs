@@ -98,7 +98,7 @@ pub fn progressed(incident: &Incident, zone: &TimeZone) -> String {
 pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
     let ended = incident.ended.unwrap_or(incident.started);
     let span = span(incident.started, ended, zone);
-    let lasted = length(incident.started, ended);
+    let lasted = ended.since_across_boots(&incident.started);
     if incident.cause == Cause::Unstable {
         return format!(
             "{} stable again: failed {}, {} within {}, {span}.",
@@ -173,7 +173,7 @@ fn one_family_only(incident: &Incident) -> String {
 pub fn gap_ended(gap: &Gap, zone: &TimeZone) -> String {
     let why = gap.reason.as_deref().map(blind_reason);
     let why = why.unwrap_or_else(|| gap.cause.in_words().to_owned());
-    let length = Readable(length(gap.started, gap.ended));
+    let length = Readable(gap.ended.since_across_boots(&gap.started));
     let about = if gap.uncertain_s > 0 { "about " } else { "" };
     format!("Unmonitored for {about}{length}, {}: {why}.", span(gap.started, gap.ended, zone))
 }
@@ -269,13 +269,6 @@ fn reason(incident: &Incident, cause: Cause) -> String {
 
 fn times(count: u32) -> String {
     if count == 1 { "once".to_owned() } else { format!("{count} times") }
-}
-
-/// The time between two stamps: by boot time if they are of one boot, else by the wall clock.
-fn length(from: Stamp, to: Stamp) -> Duration {
-    to.since(&from).unwrap_or_else(|| {
-        Duration::try_from(to.wall.duration_since(from.wall)).unwrap_or_default()
-    })
 }
 
 fn local(stamp: Stamp, zone: &TimeZone) -> ZonedDateTime {

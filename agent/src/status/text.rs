@@ -142,7 +142,9 @@ fn describe(incident: &IncidentStatus, status: &Status, context: &DisplayContext
     let mut text = format!(
         "{what} since {} ({} so far), cause: {}.",
         context.time(&incident.started),
-        Readable(between(&incident.started, &context.presence.seen_until(status, context.now))),
+        Readable(
+            context.presence.seen_until(status, context.now).since_across_boots(&incident.started)
+        ),
         incident.reason
     );
     if incident.failures > 1 {
@@ -328,17 +330,10 @@ fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// The time between two moments: by boot time within one boot, else by the wall clock.
-fn between(earlier: &Stamp, later: &Stamp) -> Duration {
-    later.since(earlier).unwrap_or_else(|| {
-        Duration::try_from(later.wall.duration_since(earlier.wall)).unwrap_or(Duration::ZERO)
-    })
-}
-
 impl DisplayContext<'_> {
     /// The time since `earlier`.
     pub fn since(&self, earlier: &Stamp) -> Duration {
-        between(earlier, &self.now)
+        self.now.since_across_boots(earlier)
     }
 
     /// The time since `earlier` as text, in whole seconds.
