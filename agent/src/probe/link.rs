@@ -144,7 +144,7 @@ impl From<LinkAnswer> for Path {
     }
 }
 
-/// One address of each family that no host has (RFC 5737, RFC 3849).
+/// One address of each family that no host has (RFC 5737, RFC 3849), so that the default route leads to it.
 const UNUSED_ADDRESSES: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
