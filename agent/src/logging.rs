@@ -61,9 +61,7 @@ pub enum LoggingError {
 
 /// The running log of this process. Dropping it flushes the queue within [`FLUSH_LIMIT`].
 pub struct Logging {
-    queue: Arc<LogQueue>,
-    /// The least severe level that is logged.
-    level: Arc<RwLock<Level>>,
+    sink: Arc<QueueSink>,
 }
 
 impl Logging {
@@ -77,31 +75,31 @@ impl Logging {
     pub fn start(level: Level) -> Result<Self, LoggingError> {
         let output = LogOutput::choose(&io::stderr(), &|name| env::var_os(name))
             .map_err(LoggingError::Output)?;
-        let queue = Arc::new(LogQueue::new(QUEUE_LINES));
-        let level = Arc::new(RwLock::new(level));
-        let sink = QueueSink { queue: Arc::clone(&queue), level: Arc::clone(&level) };
-        if !event::set_sink(Box::new(sink)) {
+        let sink =
+            Arc::new(QueueSink { queue: LogQueue::new(QUEUE_LINES), level: RwLock::new(level) });
+        if !event::set_sink(sink.clone()) {
             return Err(LoggingError::StartedTwice);
         }
-        let lines = Arc::clone(&queue);
+        let lines = Arc::clone(&sink);
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || writer::run(&lines, output))
+            .spawn(move || writer::run(&lines.queue, output))
             .map_err(LoggingError::Thread)?;
-        log_panics(Arc::clone(&queue));
-        Ok(Self { queue, level })
+        log_panics(Arc::clone(&sink));
+        Ok(Self { sink })
     }
 
     /// Changes the least severe level that is logged.
     pub fn set_level(&self, level: Level) {
-        *self.level.write().unwrap_or_else(PoisonError::into_inner) = level;
+        *self.sink.level.write().unwrap_or_else(PoisonError::into_inner) = level;
     }
 }
 
 /// Adds events to the queue. Never waits for the writing thread.
 struct QueueSink {
-    queue: Arc<LogQueue>,
-    level: Arc<RwLock<Level>>,
+    queue: LogQueue,
+    /// The least severe level that is logged.
+    level: RwLock<Level>,
 }
 
 impl LogSink for QueueSink {
@@ -117,15 +115,15 @@ impl LogSink for QueueSink {
 /// Lines that are not written within [`FLUSH_LIMIT`] are lost.
 impl Drop for Logging {
     fn drop(&mut self) {
-        self.queue.close();
-        self.queue.wait_until_written(FLUSH_LIMIT);
+        self.sink.queue.close();
+        self.sink.queue.wait_until_written(FLUSH_LIMIT);
     }
 }
 
-fn log_panics(queue: Arc<LogQueue>) {
+fn log_panics(sink: Arc<QueueSink>) {
     std::panic::set_hook(Box::new(move |panic| {
         AgentPanicked { what: &panic.to_string() }.emit();
-        queue.wait_until_written(FLUSH_LIMIT);
+        sink.queue.wait_until_written(FLUSH_LIMIT);
     }));
 }
 

@@ -1,6 +1,6 @@
 //! The destination of log events: the log of the process, once it has been started.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tracing::Level;
 
@@ -15,11 +15,11 @@ pub trait LogSink: Send + Sync {
     fn log(&self, level: Level, sentence: String, fields: Fields);
 }
 
-static SINK: OnceLock<Box<dyn LogSink>> = OnceLock::new();
+static SINK: OnceLock<Arc<dyn LogSink>> = OnceLock::new();
 
 /// Sends all events of this process to `sink` from now on. Returns `false`, and changes nothing, if a sink is
 /// already set.
-pub fn set_sink(sink: Box<dyn LogSink>) -> bool {
+pub fn set_sink(sink: Arc<dyn LogSink>) -> bool {
     SINK.set(sink).is_ok()
 }
 
