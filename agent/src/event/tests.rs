@@ -3,7 +3,7 @@ use std::{path::Path, time::Duration};
 use super::*;
 use crate::{
     clock::{BootId, Stamp, StepSource},
-    heartbeat::{AnswerRefusal, HeartbeatOutcome},
+    heartbeat::{AnswerRefusal, HeartbeatOutcome, tests::refused_with},
     outage::IncidentId,
     probe::LocalFailure,
 };
@@ -16,13 +16,7 @@ struct Outer(#[source] std::io::Error);
 fn each_event_is_a_sentence_with_its_level() {
     let url = "https://ispmon.example/api/ping";
     let device = "dl-home";
-    let refused = |status, refusal| HeartbeatOutcome::Refused {
-        status,
-        refusal,
-        retry_after: None,
-        proof: None,
-        took: Duration::ZERO,
-    };
+    let refused = |status, refusal| refused_with(status, refusal, None);
     let outcome = &refused(401, AnswerRefusal::Status);
     let unavailable = &refused(503, AnswerRefusal::Status);
     let (expected, answer) = ("{\"accepted\":1}".to_owned(), "Welcome!".to_owned());

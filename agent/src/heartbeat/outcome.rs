@@ -394,24 +394,7 @@ impl fmt::Display for HttpStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refused(status: u16, retry_after: Option<Duration>) -> HeartbeatOutcome {
-        refused_with(status, AnswerRefusal::Status, retry_after)
-    }
-
-    fn refused_with(
-        status: u16,
-        refusal: AnswerRefusal,
-        retry_after: Option<Duration>,
-    ) -> HeartbeatOutcome {
-        HeartbeatOutcome::Refused {
-            status,
-            refusal,
-            retry_after,
-            proof: None,
-            took: Duration::ZERO,
-        }
-    }
+    use crate::heartbeat::tests::{refused, refused_with};
 
     fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> LinkAnswer {
         let gateway = gateway.map(|gateway| gateway.parse().expect("an address"));

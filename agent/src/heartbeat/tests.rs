@@ -68,14 +68,16 @@ pub(super) fn delivered() -> HeartbeatOutcome {
     }
 }
 
-pub(super) fn refused(status: u16, retry_after: Option<Duration>) -> HeartbeatOutcome {
-    HeartbeatOutcome::Refused {
-        status,
-        refusal: AnswerRefusal::Status,
-        retry_after,
-        proof: None,
-        took: Duration::ZERO,
-    }
+pub(crate) fn refused(status: u16, retry_after: Option<Duration>) -> HeartbeatOutcome {
+    refused_with(status, AnswerRefusal::Status, retry_after)
+}
+
+pub(crate) fn refused_with(
+    status: u16,
+    refusal: AnswerRefusal,
+    retry_after: Option<Duration>,
+) -> HeartbeatOutcome {
+    HeartbeatOutcome::Refused { status, refusal, retry_after, proof: None, took: Duration::ZERO }
 }
 
 pub(super) fn failed() -> HeartbeatOutcome {

@@ -118,11 +118,10 @@ impl UploadState {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
+    use crate::heartbeat::tests::refused_with;
 
     /// A cloud that first returns the responses in `trouble`, and never accepts more than `room`
     /// incidents at once, nor any of the bad ones.
@@ -243,13 +242,7 @@ mod tests {
 
     #[test]
     fn only_statuses_about_the_content_count_as_its_refusal() {
-        let refused = |status, refusal| HeartbeatOutcome::Refused {
-            status,
-            refusal,
-            retry_after: None,
-            proof: None,
-            took: Duration::ZERO,
-        };
+        let refused = |status, refusal| refused_with(status, refusal, None);
         for status in [400, 413, 422] {
             assert_eq!(
                 UploadResult::of(&refused(status, AnswerRefusal::Status)),

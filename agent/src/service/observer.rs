@@ -113,7 +113,7 @@ impl HeartbeatObserver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heartbeat::AnswerRefusal;
+    use crate::heartbeat;
 
     const WAIT: Duration = Duration::from_secs(2);
 
@@ -134,13 +134,7 @@ mod tests {
     }
 
     fn refused(status: u16) -> HeartbeatOutcome {
-        HeartbeatOutcome::Refused {
-            status,
-            refusal: AnswerRefusal::Status,
-            retry_after: None,
-            proof: None,
-            took: Duration::ZERO,
-        }
+        heartbeat::tests::refused(status, None)
     }
 
     /// The names of the log events when one outcome a second is observed.
