@@ -166,7 +166,7 @@ impl ServiceManager {
         }
     }
 
-    /// Called by the service loop after [`life_is_due`](Self::keep_alive_is_due): both loops work.
+    /// Called by the service loop after [`keep_alive_is_due`](Self::keep_alive_is_due): both loops work.
     pub fn send_keep_alive(&self) {
         self.handle(Occurrence::KeepAliveDue);
     }

@@ -76,7 +76,7 @@ enum Wakefulness {
     /// The machine has woken up, or a pause has ended.
     Resumed,
     /// The machine is about to sleep. A heartbeat would cancel the announced silence, so the next one is
-    /// sent only if the machine is still awake after [`FALL_ASLEEP_WITHIN`].
+    /// sent only if the machine is still awake after [`FALL_ASLEEP_LIMIT`].
     FallingAsleep,
 }
 
@@ -313,7 +313,7 @@ impl Service {
     /// The time left of a pause, whose announced silence remains valid; zero without a pause.
     fn pause_time_left(&self) -> Duration {
         let pause = self.pause.as_ref();
-        pause.map(|pause| pause.rest(&self.parts.clock.now())).unwrap_or_default()
+        pause.map(|pause| pause.time_left(&self.parts.clock.now())).unwrap_or_default()
     }
 
     async fn announce(&self, state: AgentState, quiet: Duration, limit: Duration) {
@@ -372,7 +372,7 @@ fn reload(
 /// Waits until a pause is over, forever without one.
 async fn wait_for_pause_end(ends: Option<PauseEnd>, clock: &Clock) {
     let Some(ends) = ends else { return future::pending().await };
-    while let rest = ends.rest(&clock.now())
+    while let rest = ends.time_left(&clock.now())
         && !rest.is_zero()
     {
         // This timer does not count time asleep, so check the clock every 5 s.

@@ -236,6 +236,16 @@ impl CloudClient {
         self
     }
 
+    /// The device's name.
+    pub fn device(&self) -> &str {
+        self.messages.device()
+    }
+
+    /// Whether a heartbeat can announce a silence; a plain dead-man's switch cannot receive one.
+    pub fn can_announce(&self) -> bool {
+        self.kind == HeartbeatKind::Ispmon
+    }
+
     /// The configured limit of one heartbeat.
     pub fn timeout(&self) -> Duration {
         self.timeout

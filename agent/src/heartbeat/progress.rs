@@ -103,7 +103,7 @@ pub(super) fn store_addresses(addresses: &[IpAddr]) {
     let _ = PROGRESS.try_with(|progress| progress.lock_facts().addresses = addresses.to_vec());
 }
 
-/// Stores the error for a certificate that is good except that it is not valid yet, until [`signed`]
+/// Stores the error for a certificate that is good except that it is not valid yet, until [`finish_signature_check`]
 /// fails the handshake with it.
 ///
 /// # Errors
@@ -157,7 +157,7 @@ impl<S> Layer<S> for ConnectedLayer {
     }
 }
 
-/// A connector that stores [`HeartbeatPhase::Asking`] when it is done.
+/// A connector that stores [`HeartbeatPhase::AwaitingAnswer`] when it is done.
 #[derive(Clone, Debug)]
 pub(super) struct PhaseConnector<S>(S);
 

@@ -97,7 +97,7 @@ impl Recovered {
                 last.map(|last| gap(last.cause, last.ended, now, last.uncertain_s)).collect();
             return Start { gaps, ..Start::default() };
         };
-        let goes_on = !pause.rest(&now).is_zero();
+        let goes_on = !pause.time_left(&now).is_zero();
         match self.last_run.filter(|last| last.cause != GapCause::Stopped) {
             Some(last) => Start {
                 gaps: vec![
@@ -138,7 +138,7 @@ pub struct RecoveredPause {
 impl RecoveredPause {
     /// How much of it is left at `now`. Across a boot only wall clocks can be compared, and they
     /// may be wrong, so it is never more than the whole pause, nor than the longest allowed one.
-    pub fn rest(&self, now: &Stamp) -> Duration {
+    pub fn time_left(&self, now: &Stamp) -> Duration {
         self.until.time_left(now).min(self.longest())
     }
 
@@ -451,7 +451,7 @@ mod tests {
             found,
             RecoveredPause { since: first, until: second.later(Duration::from_hours(2)) }
         );
-        assert_eq!(found.rest(&now), Duration::from_mins(90));
+        assert_eq!(found.time_left(&now), Duration::from_mins(90));
     }
 
     fn record(seq: u64, at: Stamp, entry: Entry) -> Record {
@@ -620,9 +620,9 @@ mod tests {
         let since = stamp(1, 0, "2026-11-24T10:00:00Z");
         let pause = RecoveredPause { since, until: since.later(Duration::from_hours(2)) };
         let in_1970 = stamp(2, 30, "1970-01-01T00:00:30Z");
-        assert_eq!(pause.rest(&in_1970), Duration::from_hours(2));
+        assert_eq!(pause.time_left(&in_1970), Duration::from_hours(2));
         let set = stamp(2, 60, "2026-11-24T11:45:00Z");
-        assert_eq!(pause.rest(&set), Duration::from_mins(15));
-        assert_eq!(pause.rest(&stamp(2, 60, "2026-11-25T08:00:00Z")), Duration::ZERO);
+        assert_eq!(pause.time_left(&set), Duration::from_mins(15));
+        assert_eq!(pause.time_left(&stamp(2, 60, "2026-11-25T08:00:00Z")), Duration::ZERO);
     }
 }

@@ -97,7 +97,7 @@ impl Foundation {
     pub(super) fn pause(&self) -> Option<CurrentPause> {
         let recovered = self.recovered.pause?;
         let now = self.clock.now();
-        let rest = recovered.rest(&now);
+        let rest = recovered.time_left(&now);
         (!rest.is_zero()).then(|| {
             CurrentPause::continue_until(
                 recovered.since,

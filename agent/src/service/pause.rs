@@ -41,7 +41,7 @@ pub(super) struct PauseEnd {
 
 impl PauseEnd {
     /// The time left at `now`, zero when it is over.
-    pub(super) fn rest(&self, now: &Stamp) -> Duration {
+    pub(super) fn time_left(&self, now: &Stamp) -> Duration {
         self.until.time_left(now).min(self.latest.time_left(now))
     }
 }
@@ -62,7 +62,7 @@ impl CurrentPause {
         self.announced.send_replace(None);
     }
 
-    /// Waits at most [`ANSWER_WITHIN`] for the first announcement; returns whether the cloud has accepted one.
+    /// Waits at most [`REPLY_LIMIT`] for the first announcement; returns whether the cloud has accepted one.
     pub(super) fn wait_for_announcement(&self) -> impl Future<Output = bool> + Send + use<> {
         let mut announced = self.announced.subscribe();
         async move {
@@ -72,8 +72,8 @@ impl CurrentPause {
     }
 
     /// The time left at `now`, zero when it is over.
-    pub(super) fn rest(&self, now: &Stamp) -> Duration {
-        self.ends.rest(now)
+    pub(super) fn time_left(&self, now: &Stamp) -> Duration {
+        self.ends.time_left(now)
     }
 
     /// Announces the pause, retrying until the cloud accepts it: unannounced silence raises the alarm. About
@@ -90,7 +90,7 @@ impl CurrentPause {
         let mut left = if is_accepted { 0 } else { ANNOUNCEMENTS };
         while left > 0 {
             let started = Instant::now();
-            let quiet = self.rest(&clock.now());
+            let quiet = self.time_left(&clock.now());
             let outcome = client.send(AgentState::Paused, quiet, client.timeout()).await;
             if outcome.is_delivered() {
                 left -= 1;

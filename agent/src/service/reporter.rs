@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{observer::HeartbeatObserver, parts::ServiceParts};
 use crate::{
     clock,
-    config::{HeartbeatKind, Settings},
+    config::Settings,
     event::{LogEvent, SilenceAnnounced, SilenceNotAnnounced, SleepAnnounced, StopAnnounced},
     heartbeat::{
         self, ClientError, CloudClient, HeartbeatAttempt, HeartbeatOutcome, Pacing, Sequence,
@@ -22,8 +22,6 @@ const SHORTEST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(50);
 pub(super) struct Reporter {
     client: Arc<CloudClient>,
     observer: HeartbeatObserver,
-    device: String,
-    kind: HeartbeatKind,
 }
 
 impl Reporter {
@@ -42,12 +40,7 @@ impl Reporter {
         let client = CloudClient::new(heartbeat, device, &parts.boot, resolver)?
             .with_sequence(sequence.clone())
             .with_extras(parts.extras());
-        Ok(Some(Self {
-            client: Arc::new(client),
-            observer: HeartbeatObserver::new(device, url),
-            device: device.clone(),
-            kind: heartbeat.kind,
-        }))
+        Ok(Some(Self { client: Arc::new(client), observer: HeartbeatObserver::new(device, url) }))
     }
 
     /// The client, which the outbox uses too.
@@ -57,7 +50,7 @@ impl Reporter {
 
     /// The client, if it can announce silence: a plain dead-man's switch counts every request as a heartbeat.
     pub(super) fn announcing_client(&self) -> Option<&CloudClient> {
-        (self.kind == HeartbeatKind::Ispmon).then_some(&*self.client)
+        self.client.can_announce().then_some(&*self.client)
     }
 
     /// Sends heartbeats forever, the first with `state`.
@@ -100,7 +93,7 @@ impl Reporter {
     }
 
     fn log_announcement(&self, state: AgentState, quiet: Duration, outcome: &HeartbeatOutcome) {
-        let device = &self.device;
+        let device = self.client.device();
         match outcome {
             HeartbeatOutcome::Delivered { .. } if state == AgentState::Sleeping => {
                 SleepAnnounced { device, quiet }.emit();
