@@ -177,6 +177,20 @@ impl TestNetwork {
         Some(Self::connect().expect("namespaces and nft work"))
     }
 
+    /// Takes the router's addresses in the device's network away, so that it answers no neighbour discovery.
+    pub fn stop_neighbour_discovery(&self) -> io::Result<()> {
+        // The device takes seconds to notice by default: solicit once and give up after 50 ms.
+        for family in ["ipv4", "ipv6"] {
+            for (setting, value) in
+                [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
+            {
+                self.device.set_sysctl(&format!("{family}/neigh/eth0/{setting}"), value)?;
+            }
+        }
+        self.router.ip("addr flush dev lan")?;
+        self.device.ip("neigh flush all")
+    }
+
     fn connect() -> io::Result<Self> {
         let device = TestHost::new("device")?;
         let router = TestHost::new("router")?;

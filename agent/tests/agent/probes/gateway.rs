@@ -64,17 +64,7 @@ fn a_router_that_drops_tcp_is_silent_unless_it_answers_an_echo() {
 fn a_router_without_neighbour_discovery_is_gone() {
     let Some(network) = TestNetwork::build() else { return };
     let interface = interface(&network.device);
-    // This takes seconds by default: solicit once and give up after 50 ms.
-    for family in ["ipv4", "ipv6"] {
-        for (setting, value) in
-            [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
-        {
-            let name = format!("{family}/neigh/eth0/{setting}");
-            network.device.set_sysctl(&name, value).expect("the sysctl is set");
-        }
-    }
-    network.router.ip("addr flush dev lan").expect("the router loses its addresses");
-    network.device.ip("neigh flush all").expect("the device forgets the router");
+    network.stop_neighbour_discovery().expect("ip and the sysctls work");
     for router in ["192.168.7.1", "fe80::1"] {
         let expected = (RouterOutcome::Gone, "gone".to_owned());
         assert_eq!(probe_router(&network.device, &interface, router), expected, "{router}");

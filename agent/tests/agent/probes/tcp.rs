@@ -146,17 +146,7 @@ fn the_devices_own_firewall_is_distinguished_from_the_connection() {
 #[test]
 fn a_router_that_answers_no_neighbour_discovery_is_no_firewall() {
     let Some(network) = TestNetwork::build() else { return };
-    // This takes seconds by default: solicit once and give up after 50 ms.
-    for family in ["ipv4", "ipv6"] {
-        for (setting, value) in
-            [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
-        {
-            let name = format!("{family}/neigh/eth0/{setting}");
-            network.device.set_sysctl(&name, value).expect("the sysctl is set");
-        }
-    }
-    network.router.ip("addr flush dev lan").expect("the router loses its addresses");
-    network.device.ip("neigh flush all").expect("the device forgets the router");
+    network.stop_neighbour_discovery().expect("ip and the sysctls work");
     for index in [0, 1] {
         assert_eq!(end_and_sender(&network, index).0, ConnectEnd::Unreachable, "{index}");
     }

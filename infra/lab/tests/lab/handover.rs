@@ -3,14 +3,12 @@
 //!
 //! Cloud and function are real; a minute of the story takes one second.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs, net::SocketAddr};
 
 use ispmon_lab::{
     clock::{Scale, StoryClock},
-    cloud::{Cloud, CloudEvent, CloudSettings},
-    host::keys::Keys,
+    cloud::{Cloud, CloudEvent},
     rules::MonitorCondition,
-    telemetry::IngestionDelay,
 };
 use ispmon_wire::{IncidentKind, OUTAGES_PATH, OutageReport, ReportedIncident, ReportedSegment};
 use jiff::{SignedDuration, Timestamp};
@@ -19,13 +17,12 @@ use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use crate::http::Connection;
+use crate::{
+    http::Connection,
+    stage::{self, DEVICE, HANG, KEY},
+};
 
-const DEVICE: &str = "dl-home";
-const KEY: &str = "the-key-of-dl-home";
 const REPORT: &str = "ispmon-outage-report";
-/// Each test takes less than a minute; after this time it has hung.
-const HANG: Duration = Duration::from_mins(2);
 
 /// A cloud and its events so far.
 struct Stage {
@@ -56,18 +53,7 @@ impl Stage {
     async fn set() -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
-        let cloud = Cloud::start(CloudSettings {
-            listen: ([127, 0, 0, 1], 0).into(),
-            keys: Keys::host(KEY),
-            devices: vec![DEVICE.to_owned()],
-            mail_folder: home.path().join("mail"),
-            executable: PathBuf::from(env!("CARGO_BIN_EXE_ispmon-lab")),
-            delay: IngestionDelay::NONE,
-            seed: 0,
-            clock,
-        })
-        .await
-        .expect("the cloud starts");
+        let cloud = stage::start_cloud(&home, clock).await;
         Self { cloud, clock, home, reports: vec![], lines: 0, starts: 0, evaluations: 0 }
     }
 

@@ -12,4 +12,5 @@ mod relay;
 mod rules;
 mod simulate;
 mod snapshot;
+mod stage;
 mod up;

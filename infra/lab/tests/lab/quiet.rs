@@ -2,25 +2,20 @@
 //!
 //! Cloud, function and agent are real; a minute of the story takes one second.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use ispmon_lab::{
     clock::{Scale, StoryClock},
-    cloud::{Cloud, CloudEvent, CloudSettings, HeartbeatRow},
+    cloud::{Cloud, CloudEvent, HeartbeatRow},
     demo::agent::{Agent, AgentEvent, AgentSettings},
-    host::keys::Keys,
     internet::Internet,
     rules::MonitorCondition,
-    telemetry::IngestionDelay,
 };
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
 
-const DEVICE: &str = "dl-home";
-const KEY: &str = "the-key-of-dl-home";
-/// Each test takes less than a minute; after this time it has hung.
-const HANG: Duration = Duration::from_mins(2);
+use crate::stage::{self, DEVICE, HANG, KEY, lab};
 
 /// A cloud, a device that may run or not, and the events so far.
 struct Stage {
@@ -37,18 +32,7 @@ impl Stage {
     async fn set() -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
-        let cloud = Cloud::start(CloudSettings {
-            listen: ([127, 0, 0, 1], 0).into(),
-            keys: Keys::host(KEY),
-            devices: vec![DEVICE.to_owned()],
-            mail_folder: home.path().join("mail"),
-            executable: lab(),
-            delay: IngestionDelay::NONE,
-            seed: 0,
-            clock,
-        })
-        .await
-        .expect("the cloud starts");
+        let cloud = stage::start_cloud(&home, clock).await;
         let internet = Internet::start(cloud.address()).await.expect("the internet");
         Self { cloud, internet, agent: None, clock, home, heartbeats: vec![], mails: vec![] }
     }
@@ -118,10 +102,6 @@ impl Stage {
     fn last(&self) -> &HeartbeatRow {
         self.heartbeats.last().expect("a heartbeat")
     }
-}
-
-fn lab() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_ispmon-lab"))
 }
 
 #[tokio::test]
