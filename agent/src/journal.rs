@@ -169,7 +169,7 @@ pub use flaw::{Damage, Flaw, LineLocation, Located};
 pub use handle::{Appended, Appending, Journal, JournalError, OPEN_LIMIT};
 pub use reader::{JournalReadError, JournalReader, last_alive};
 pub use record::{Digest, Entry, FORMAT, Predecessor, Record, UnknownRecord};
-pub use recovered::{LastRun, PastGap, Recovered, RecoveredPause, Start};
+pub use recovered::{LastRun, PastGap, Recovered, Start};
 pub(crate) use recovered::{
     ended_where_last_observed, is_same_device, is_same_kind, was_observed_at,
 };

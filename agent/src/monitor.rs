@@ -7,11 +7,13 @@
 //!
 //! Nothing here waits for a disk, the resolver or the reader of the log.
 
+mod evidence;
 mod histogram;
 mod message;
 mod prober;
 mod recorder;
 pub mod schedule;
+mod start;
 mod status_builder;
 mod tally;
 
@@ -26,15 +28,14 @@ use tokio::{
 
 use crate::{
     clock::{self, Clock, ClockEvent, Stamp},
-    event::{Advice, AnchorsBlocked, ClockStepped, LogEvent, MonitoringBlind},
-    heartbeat::HeartbeatOutcome,
-    journal::{Entry, PastGap, Recovered, Start},
+    event::{ClockStepped, LogEvent},
+    journal::Entry,
     notify::ServiceManager,
     outage::{
-        Evidence, FamilyState, Gap, GapCause, GraceReason, IncidentId, MachineSettings,
-        OutageMachine, ProbePlan, StatusKey, Transition,
+        Evidence, Gap, GapCause, GraceReason, IncidentId, OutageMachine, ProbePlan, StatusKey,
     },
-    probe::{Family, LinkAnswer, PerFamily, link::LinkMonitor},
+    pause::Pause,
+    probe::link::LinkMonitor,
 };
 pub use histogram::Histogram;
 pub use message::{MonitorDeps, MonitorMessage, MonitorSettings, SharedTally};
@@ -53,17 +54,6 @@ const ALIVE_EVERY: Duration = Duration::from_mins(1);
 /// monitored meanwhile, and earlier probes are void.
 const STALLED_AFTER: Duration = Duration::from_secs(9);
 
-/// Monitoring or paused.
-#[derive(Clone, Copy, Debug)]
-enum Mode {
-    Monitoring,
-    /// No probes are sent and all evidence is ignored.
-    Paused {
-        since: Stamp,
-        until: Stamp,
-    },
-}
-
 /// The monitoring task.
 #[derive(Debug)]
 pub struct Monitor {
@@ -80,7 +70,8 @@ pub struct Monitor {
     manager: ServiceManager,
     random: Rng,
     connectivity_restored: Arc<Notify>,
-    mode: Mode,
+    /// The current pause: no probes are sent, and all evidence is ignored.
+    pause: Option<Pause>,
     /// Results of probes sent before this time since boot (in milliseconds) are void.
     void_before_ms: u64,
     /// The state that was last shown.
@@ -93,96 +84,9 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Prepares monitoring, and records what happened since the last run.
-    ///
-    /// # Panics
-    /// When called outside of a tokio runtime.
-    pub fn start(settings: MonitorSettings, deps: MonitorDeps) -> Self {
-        let MonitorDeps {
-            clock,
-            resolver,
-            journal,
-            recovered,
-            publisher,
-            manager,
-            state_dir,
-            connectivity_restored: returned,
-            hand_over_due: closed,
-        } = deps;
-        let now = clock.now();
-        let mut random = Rng::new();
-        let machine_settings =
-            MachineSettings { grace: settings.probe.grace, ..MachineSettings::default() };
-        let mut machine =
-            OutageMachine::new(machine_settings, random.fork(), recovered.open.clone(), now);
-        recovered.hours.iter().for_each(|summary| machine.learn(summary));
-        recovered.networks.iter().for_each(|facts| machine.restore_network(facts));
-        let (sender, answers) = mpsc::unbounded_channel();
-        let prober = Prober::new(&settings, clock.clone(), resolver, sender);
-        let phase = settings.probe.interval.mul_f64(random.f64());
-        let boot_time = Duration::from_millis(now.boot_ms);
-        let tally = Tally::new(now);
-        let hour_ends = boot_time + tally.time_to_full_hour(now);
-        let mut monitor = Self {
-            schedule: ProbeSchedule::new(settings.probe.interval, phase, boot_time),
-            status_builder: StatusBuilder::new(
-                &settings,
-                now,
-                &state_dir,
-                publisher,
-                manager.clone(),
-            ),
-            manager,
-            recorder: Recorder::new(journal, closed),
-            settings,
-            clock,
-            machine,
-            prober,
-            results: answers,
-            links: LinkMonitor::new(),
-            tally: SharedTally::new(tally),
-            random,
-            connectivity_restored: returned,
-            mode: Mode::Monitoring,
-            void_before_ms: 0,
-            status_key: None,
-            has_warned_of_blocked: false,
-            clocks_read_at: boot_time,
-            alive_written_at: Duration::ZERO,
-            hour_ends,
-        };
-        monitor.begin(&recovered, now);
-        monitor
-    }
-
     /// The counters, shared with the heartbeats.
     pub fn tally(&self) -> SharedTally {
         self.tally.clone()
-    }
-
-    /// Records how the last run ended and that this one has begun.
-    fn begin(&mut self, recovered: &Recovered, now: Stamp) {
-        for note in &recovered.notes {
-            Advice { advice: note }.emit();
-        }
-        for incident in &recovered.superseded {
-            self.recorder.progress(Transition::Closed(incident.clone()), now);
-        }
-        let Start { gaps, pause, must_record_pause: renews_pause } = recovered.start(now);
-        for PastGap { cause, started, ended, uncertain_s } in gaps {
-            self.note_gap(cause, started, ended, uncertain_s);
-        }
-        if let Some(pause) = pause {
-            self.mode = Mode::Paused { since: pause.since, until: pause.until };
-            self.tally.lock().stop_monitoring(now);
-            if renews_pause {
-                self.recorder.write(Entry::Paused { until: pause.until }, now);
-            }
-        }
-        let (version, device) =
-            (env!("CARGO_PKG_VERSION").to_owned(), self.settings.device.clone());
-        self.recorder.write(Entry::AgentStarted { version, device }, now);
-        self.begin_grace(GraceReason::Started, now);
     }
 
     /// Monitors until a stop is requested.
@@ -248,8 +152,13 @@ impl Monitor {
         self.machine.deadline().filter(|_| !self.is_paused())
     }
 
+    /// The current pause, after the start the one that an earlier run began.
+    pub fn pause(&self) -> Option<Pause> {
+        self.pause
+    }
+
     fn is_paused(&self) -> bool {
-        matches!(self.mode, Mode::Paused { .. })
+        self.pause.is_some()
     }
 
     /// Records the open incidents because monitoring stops at `now`. During a pause this has been done
@@ -325,123 +234,6 @@ impl Monitor {
         self.schedule.resume(Duration::from_millis(now.boot_ms));
     }
 
-    /// Looks up the routes to the anchors and returns whether they changed. Whichever caller detects
-    /// that a link came up starts the grace period.
-    fn look_up_links(&mut self, now: Stamp) -> bool {
-        let before = self.prober.links().clone();
-        let evidence = self.prober.look_up_links();
-        let after = self.prober.links();
-        let returned = |family| {
-            let (before, after) = (before[family].as_ref(), after[family].as_ref());
-            before.zip(after).is_some_and(|(before, after)| after.has_come_up_since(before))
-        };
-        let has_returned = Family::BOTH.into_iter().any(returned);
-        let way = |links: &PerFamily<Option<LinkAnswer>>| {
-            PerFamily::from_fn(|family| links[family].as_ref().map(LinkAnswer::without_mac))
-        };
-        let has_changed = has_returned || way(after) != way(&before);
-        if has_returned {
-            self.observe(&Evidence::Grace(GraceReason::LinkUp), now);
-        }
-        self.observe(&evidence, now);
-        has_changed
-    }
-
-    /// The kernel reported that interfaces, addresses or routes may have changed.
-    fn links_changed(&mut self) {
-        if self.is_paused() {
-            return;
-        }
-        let now = self.clock.now();
-        if self.look_up_links(now) {
-            self.schedule.hurry();
-            self.show();
-        }
-    }
-
-    /// Handles the result of a probe.
-    fn handle_result(&mut self, answer: ProbeResult) {
-        let ProbeResult { sent: asked, evidence, ended } = answer;
-        if let Some(probe) = ended {
-            self.schedule.answered(probe);
-        }
-        let now = self.read_clocks();
-        if asked.boot_ms < self.void_before_ms || self.is_paused() {
-            return;
-        }
-        for evidence in evidence {
-            match &evidence {
-                Evidence::Probe { family, rtt, .. } if self.counts_probes(*family) => {
-                    self.tally.lock().count_probe(*rtt);
-                }
-                Evidence::Round(round) => self.tally.lock().count_round(round.is_answered()),
-                _ => {}
-            }
-            self.observe(&evidence, now);
-        }
-    }
-
-    /// Whether probes of a family count for the quality: it has a route, and no outage is open.
-    fn counts_probes(&self, family: Family) -> bool {
-        self.machine.status_key().families[family] != FamilyState::Absent
-            && !self.machine.is_failing()
-    }
-
-    /// Passes evidence to the machine and handles its transitions. During a pause evidence is ignored.
-    fn observe(&mut self, evidence: &Evidence, now: Stamp) {
-        if self.is_paused() {
-            return;
-        }
-        let was_failing = self.machine.is_failing();
-        let transitions = self.machine.observe(evidence, now);
-        if was_failing && !self.machine.is_failing() {
-            self.connectivity_restored.notify_one();
-        }
-        for network in self.machine.take_learned() {
-            self.recorder.write(Entry::Network { network }, now);
-        }
-        let has_changed = !transitions.is_empty();
-        for transition in transitions {
-            self.recorder.transition(transition, now);
-        }
-        let status_key = self.machine.status_key();
-        if self.status_key != Some(status_key) {
-            self.note_status_key(status_key);
-            self.show();
-        } else if has_changed {
-            self.show();
-        }
-    }
-
-    /// Discards evidence of families without anchors, and of heartbeats when none are sent.
-    fn discard_unprobed(&mut self, now: Stamp) {
-        for family in Family::BOTH {
-            if self.prober.links()[family].is_none() {
-                self.observe(&Evidence::NoAnchors { family }, now);
-            }
-        }
-        if self.settings.heartbeat.is_none() {
-            self.observe(&Evidence::NoHeartbeats, now);
-        }
-    }
-
-    /// Counts blips, logs once that anchors are blocked, and logs when this device can no longer send probes.
-    fn note_status_key(&mut self, status_key: StatusKey) {
-        let before = self.status_key.replace(status_key);
-        let new = status_key.blips - before.map_or(0, |before| before.blips);
-        if new > 0 {
-            self.tally.lock().count_blips(u32::try_from(new).unwrap_or(u32::MAX));
-        }
-        if status_key.anchors_blocked && !std::mem::replace(&mut self.has_warned_of_blocked, true) {
-            AnchorsBlocked.emit();
-        }
-        if let Some(reason) = status_key.blind
-            && before.is_none_or(|before| before.blind.is_none())
-        {
-            MonitoringBlind { reason }.emit();
-        }
-    }
-
     /// Handles a message from another task.
     fn handle_message(&mut self, message: MonitorMessage) {
         let now = self.read_clocks();
@@ -449,20 +241,15 @@ impl Monitor {
             MonitorMessage::Heartbeat { started, outcome } => {
                 self.heartbeat(started, &outcome, now);
             }
-            MonitorMessage::Pause { until, noted } => {
+            MonitorMessage::Pause { pause, noted } => {
                 self.record_open_incidents(now);
-                let since = match self.mode {
-                    Mode::Monitoring => now,
-                    Mode::Paused { since, .. } => since,
-                };
-                self.mode = Mode::Paused { since, until };
+                self.pause = Some(pause);
                 self.tally.lock().stop_monitoring(now);
-                self.recorder.write_and_notify(Entry::Paused { until }, now, noted);
+                self.recorder.write_and_notify(Entry::Paused { until: pause.until }, now, noted);
             }
             MonitorMessage::Resume => {
-                if let Mode::Paused { since, .. } = self.mode {
-                    self.mode = Mode::Monitoring;
-                    self.unmonitored(GapCause::Paused, since, now);
+                if let Some(pause) = self.pause.take() {
+                    self.unmonitored(GapCause::Paused, pause.since, now);
                 }
             }
             MonitorMessage::Sleep => self.recorder.note_alive(now),
@@ -489,32 +276,6 @@ impl Monitor {
         self.show();
     }
 
-    fn heartbeat(&mut self, started: Duration, outcome: &HeartbeatOutcome, now: Stamp) {
-        let started = now.earlier(Duration::from_millis(now.boot_ms).saturating_sub(started));
-        self.tally.lock().count_heartbeat(outcome.is_delivered());
-        self.status_builder.heartbeat(outcome, now);
-        let proof = outcome.proof();
-        // Any intermediary can send a `Date`; only a response that counts as proof is trusted.
-        if let (HeartbeatOutcome::Delivered { date: Some(date), .. }, Some(_)) = (outcome, proof) {
-            let step = self.clock.heartbeat_date(*date, started, now);
-            if let Some(ClockEvent::Stepped { by_ms, source }) = step {
-                // The record of the step is the first one with the right time.
-                let now = now.corrected(&self.clock.now());
-                self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
-                ClockStepped { by_ms, source }.emit();
-            }
-            self.observe(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
-        }
-        // The wall clock may just have been corrected.
-        let now = now.corrected(&self.clock.now());
-        if started.boot_ms < self.void_before_ms || self.is_paused() {
-            return;
-        }
-        let evidence =
-            Evidence::Heartbeat { started, finished: now, proof, outcome: outcome.kind() };
-        self.observe(&evidence, now);
-    }
-
     fn end_hour(&mut self, now: Stamp) {
         let mut tally = self.tally.lock();
         let summary = tally.summarise(now);
@@ -535,17 +296,13 @@ impl Monitor {
     fn show(&mut self) {
         let now = self.clock.now();
         let links = self.prober.links();
-        let pause = match self.mode {
-            Mode::Monitoring => None,
-            Mode::Paused { until, .. } => Some(until),
-        };
         let quality = self.tally.lock().quality(now);
         self.status_builder.quality(quality);
-        self.status_builder.blind(self.machine.status_key().blind.filter(|_| pause.is_none()));
+        self.status_builder.blind(self.machine.status_key().blind.filter(|_| !self.is_paused()));
         self.status_builder.show(
             &self.machine.snapshot(),
             links,
-            pause,
+            self.pause.map(|pause| pause.until),
             &self.recorder,
             &self.clock,
             now,

@@ -33,13 +33,14 @@ use crate::{
     logging::Logging,
     monitor::MonitorMessage,
     notify::ServiceManager,
+    pause::Pause,
     signals::SignalRequest,
     sleep::Permit,
 };
 use inputs::{Input, Inputs};
 pub use parts::{Foundation, StartError};
 use parts::{ServiceParts, monitor_settings};
-use pause::{CurrentPause, PauseEnd};
+use pause::CurrentPause;
 pub use reload::Load;
 use reload::Reloader;
 use reporter::Reporter;
@@ -121,13 +122,12 @@ impl Service {
     ) -> Result<Self, StartError> {
         let Loaded { settings, warnings, .. } = loaded;
         log_warnings(&warnings);
-        let pause = foundation.pause();
-        let (parts, control, sleep) =
+        let (parts, pause, control, sleep) =
             ServiceParts::start(&settings, foundation, logging, manager).await?;
         let inputs = Inputs { signals, reloader: Reloader::new(load), control, sleep };
         let sequence = Sequence::after(parts.clock.now().boot_ms);
         let reporter = Reporter::new(&settings, &parts, &sequence).map_err(StartError::Client)?;
-        let wakefulness = Wakefulness::Awake;
+        let (wakefulness, pause) = (Wakefulness::Awake, pause.map(CurrentPause::new));
         Ok(Self { settings, reporter, sequence, wakefulness, pause, inputs, parts })
     }
 
@@ -166,7 +166,7 @@ impl Service {
         let Self { settings, reporter, sequence, wakefulness, pause, inputs, parts } = self;
         let parts = &*parts;
         let pacing = Pacing::new(&settings.heartbeat);
-        let ends = pause.as_ref().map(|pause| pause.ends);
+        let current = pause.as_ref().map(|current| current.pause);
         let heartbeats = async {
             if *wakefulness == Wakefulness::FallingAsleep {
                 time::sleep(FALL_ASLEEP_LIMIT).await;
@@ -185,7 +185,7 @@ impl Service {
             }
         };
         pin!(heartbeats);
-        let over = wait_for_pause_end(ends, &parts.clock);
+        let over = wait_for_pause_end(current, &parts.clock);
         pin!(over);
         loop {
             let input = select! {
@@ -214,7 +214,9 @@ impl Service {
                 Input::Pause(time, reply) => {
                     return Interruption::Pause(parts.clock.now().later(time), reply);
                 }
-                Input::Resume(reply) if ends.is_some() => return Interruption::Resume(Some(reply)),
+                Input::Resume(reply) if current.is_some() => {
+                    return Interruption::Resume(Some(reply));
+                }
                 Input::Resume(reply) => reply.send(&ControlAnswer::NotPaused),
                 Input::Sleep(permit) => return Interruption::Sleep(permit),
                 Input::Wake => return Interruption::Wake,
@@ -232,16 +234,17 @@ impl Service {
     }
 
     fn begin_pause(&mut self, until: Stamp, reply: ControlReply) {
-        let since = self.pause.as_ref().map(|pause| pause.since);
-        let again = since.is_some();
+        let current = self.pause.as_ref().map(|current| current.pause);
+        let again = current.is_some();
         let (caller, zone) = (reply.caller(), clock::local_zone());
         AgentPaused { until: &until, caller: &caller, zone: &zone }.emit();
-        let since = since.unwrap_or_else(|| self.parts.clock.now());
-        let pause = CurrentPause::begin(since, until);
-        let is_announced = pause.wait_for_announcement();
-        self.pause = Some(pause);
+        let since = current.map_or_else(|| self.parts.clock.now(), |current| current.since);
+        let pause = Pause::new(since, until);
+        let current = CurrentPause::new(pause);
+        let is_announced = current.wait_for_announcement();
+        self.pause = Some(current);
         let (noted, is_noted) = oneshot::channel();
-        self.parts.notify_monitor(MonitorMessage::Pause { until, noted });
+        self.parts.notify_monitor(MonitorMessage::Pause { pause, noted });
         let can_announce = self.reporter.as_ref().and_then(Reporter::announcing_client).is_some();
         // In a task of its own: waiting before the reply must not delay the service.
         tokio::spawn(async move {
@@ -254,14 +257,14 @@ impl Service {
 
     /// Has the pause announced again, because the cloud has since received another message, or none.
     fn announce_pause_again(&self) {
-        if let Some(pause) = &self.pause {
-            pause.announce_again();
+        if let Some(current) = &self.pause {
+            current.announce_again();
         }
     }
 
     fn end_pause(&mut self, reply: Option<ControlReply>) {
         self.set_resumed();
-        let Some(pause) = self.pause.take() else { return };
+        let Some(CurrentPause { pause, .. }) = self.pause.take() else { return };
         let caller = reply.as_ref().map(ControlReply::caller);
         AgentResumed { caller: caller.as_ref().map(|caller| caller as &dyn fmt::Display) }.emit();
         self.parts.notify_monitor(MonitorMessage::Resume);
@@ -312,8 +315,8 @@ impl Service {
 
     /// The time left of a pause, whose announced silence remains valid; zero without a pause.
     fn pause_time_left(&self) -> Duration {
-        let pause = self.pause.as_ref();
-        pause.map(|pause| pause.time_left(&self.parts.clock.now())).unwrap_or_default()
+        let now = self.parts.clock.now();
+        self.pause.as_ref().map(|current| current.pause.time_left(&now)).unwrap_or_default()
     }
 
     async fn announce(&self, state: AgentState, quiet: Duration, limit: Duration) {
@@ -370,9 +373,9 @@ fn reload(
 }
 
 /// Waits until a pause is over, forever without one.
-async fn wait_for_pause_end(ends: Option<PauseEnd>, clock: &Clock) {
-    let Some(ends) = ends else { return future::pending().await };
-    while let rest = ends.time_left(&clock.now())
+async fn wait_for_pause_end(pause: Option<Pause>, clock: &Clock) {
+    let Some(pause) = pause else { return future::pending().await };
+    while let rest = pause.time_left(&clock.now())
         && !rest.is_zero()
     {
         // This timer does not count time asleep, so check the clock every 5 s.

@@ -57,11 +57,6 @@ impl Histogram {
         self.longest_ms = self.longest_ms.max(duration.as_secs_f64() * 1_000.0);
     }
 
-    /// The number of counted durations.
-    pub fn count(&self) -> u64 {
-        self.total
-    }
-
     /// The duration that the share `quantile` (0 to 1) of all does not exceed, in milliseconds to one
     /// decimal; `None` when nothing was counted.
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {

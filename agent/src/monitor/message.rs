@@ -11,11 +11,12 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Tally;
 use crate::{
-    clock::{Clock, Stamp},
+    clock::Clock,
     config::settings::ProbeSettings,
     heartbeat::HeartbeatOutcome,
     journal::{Journal, Recovered},
     notify::ServiceManager,
+    pause::Pause,
     resolver::Resolver,
     status::{HandOverProblem, Publisher},
 };
@@ -30,10 +31,10 @@ pub enum MonitorMessage {
         /// Its outcome.
         outcome: HeartbeatOutcome,
     },
-    /// Stop monitoring until `until`, or until [`MonitorMessage::Resume`].
+    /// Stop monitoring until [`MonitorMessage::Resume`].
     Pause {
-        /// When the pause ends by itself.
-        until: Stamp,
+        /// The pause, to be recorded.
+        pause: Pause,
         /// Notified when the journal has stored the pause, or cannot.
         noted: oneshot::Sender<()>,
     },

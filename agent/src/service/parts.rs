@@ -10,7 +10,6 @@ use std::{
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::CurrentPause;
 use crate::{
     clock::{self, BootId, Clock},
     config::{Settings, Sources},
@@ -24,6 +23,7 @@ use crate::{
     monitor::{self, Monitor, MonitorMessage, MonitorSettings, SharedTally},
     notify::ServiceManager,
     outbox::{self, Outbox},
+    pause::Pause,
     resolver::Resolver,
     sleep::SleepListener,
     state_dir,
@@ -92,20 +92,6 @@ impl Foundation {
         }
         Ok(Self { boot, clock, journal, recovered, state_dir, status_dir })
     }
-
-    /// Returns the pause that an earlier run began, if it is not over.
-    pub(super) fn pause(&self) -> Option<CurrentPause> {
-        let recovered = self.recovered.pause?;
-        let now = self.clock.now();
-        let rest = recovered.time_left(&now);
-        (!rest.is_zero()).then(|| {
-            CurrentPause::continue_until(
-                recovered.since,
-                recovered.until,
-                now.later(recovered.longest()),
-            )
-        })
-    }
 }
 
 /// Handles to everything that the service shares with the monitor, the outbox and the heartbeat client.
@@ -141,13 +127,13 @@ pub(super) struct HeartbeatResults {
 }
 
 impl ServiceParts {
-    /// Starts monitor, outbox, control socket and sleep listener.
+    /// Starts monitor, outbox, control socket and sleep listener. Returns also the pause that continues.
     pub(super) async fn start(
         settings: &Settings,
         foundation: Foundation,
         logging: Logging,
         manager: ServiceManager,
-    ) -> Result<(Self, ControlInput, SleepListener), StartError> {
+    ) -> Result<(Self, Option<Pause>, ControlInput, SleepListener), StartError> {
         let Foundation { boot, clock, journal, recovered, state_dir, status_dir } = foundation;
         let (messages, received) = mpsc::unbounded_channel();
         let (clients, client) = watch::channel(None);
@@ -180,7 +166,7 @@ impl ServiceParts {
             hand_over_due: closed,
         };
         let monitor = Monitor::start(monitor_settings(settings), deps);
-        let tally = monitor.tally();
+        let (tally, pause) = (monitor.tally(), monitor.pause());
         tokio::spawn(monitor.run(received));
         tokio::spawn(outbox.run());
         let parts = Self {
@@ -196,7 +182,7 @@ impl ServiceParts {
             tally,
             clients,
         };
-        Ok((parts, control, SleepListener::start()))
+        Ok((parts, pause, control, SleepListener::start()))
     }
 
     /// Returns the function that reads the journal's head and the link quality for each heartbeat.

@@ -9,8 +9,9 @@ use tokio::{
 };
 
 use crate::{
-    clock::{Clock, Stamp},
+    clock::Clock,
     heartbeat::{CloudClient, Pacing},
+    pause::Pause,
 };
 
 /// How long the reply to a pause request waits for the first announcement. The announcement is repeated
@@ -20,41 +21,19 @@ const REPLY_LIMIT: Duration = Duration::from_secs(3);
 /// How many announcements of a pause are delivered.
 const ANNOUNCEMENTS: u32 = 2;
 
-/// A pause that has begun.
+/// A pause that has begun, and its announcement.
 #[derive(Debug)]
 pub(super) struct CurrentPause {
-    /// When it began.
-    pub(super) since: Stamp,
-    /// When it ends by itself.
-    pub(super) ends: PauseEnd,
+    /// Its start and end.
+    pub(super) pause: Pause,
     /// Whether the cloud has accepted an announcement; `None` until the first attempt.
     announced: watch::Sender<Option<bool>>,
 }
 
-/// When a pause ends by itself: at the earlier of two times.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PauseEnd {
-    until: Stamp,
-    /// In the current boot. A pause from an earlier boot ends by the wall clock, which may be wrong.
-    latest: Stamp,
-}
-
-impl PauseEnd {
-    /// The time left at `now`, zero when it is over.
-    pub(super) fn time_left(&self, now: &Stamp) -> Duration {
-        self.until.time_left(now).min(self.latest.time_left(now))
-    }
-}
-
 impl CurrentPause {
-    /// Creates a pause that is not announced yet.
-    pub(super) fn begin(since: Stamp, until: Stamp) -> Self {
-        Self::continue_until(since, until, until)
-    }
-
-    /// Continues a pause that an earlier run began, until `latest` at most. It is announced again.
-    pub(super) fn continue_until(since: Stamp, until: Stamp, latest: Stamp) -> Self {
-        Self { since, ends: PauseEnd { until, latest }, announced: watch::Sender::new(None) }
+    /// Begins or continues a pause. It is announced, also when an earlier run has announced it.
+    pub(super) fn new(pause: Pause) -> Self {
+        Self { pause, announced: watch::Sender::new(None) }
     }
 
     /// Has it announced again: the cloud may have received a different state since.
@@ -71,11 +50,6 @@ impl CurrentPause {
         }
     }
 
-    /// The time left at `now`, zero when it is over.
-    pub(super) fn time_left(&self, now: &Stamp) -> Duration {
-        self.ends.time_left(now)
-    }
-
     /// Announces the pause, retrying until the cloud accepts it: unannounced silence raises the alarm. About
     /// an interval later it is announced once more, because an accepted message may still be lost in the
     /// cloud. Each announcement holds the time left, so that both give the same end.
@@ -90,7 +64,7 @@ impl CurrentPause {
         let mut left = if is_accepted { 0 } else { ANNOUNCEMENTS };
         while left > 0 {
             let started = Instant::now();
-            let quiet = self.time_left(&clock.now());
+            let quiet = self.pause.time_left(&clock.now());
             let outcome = client.send(AgentState::Paused, quiet, client.timeout()).await;
             if outcome.is_delivered() {
                 left -= 1;
