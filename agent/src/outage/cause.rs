@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe::Family;
 
-/// What failed. The order is that of the verdict: of two causes that lasted equally long, the earlier
-/// one becomes an incident's headline.
+/// What failed. Of two causes that lasted equally long, the earlier one becomes an incident's headline.
+/// The order is that of the verdict, but `clock`, which is no downtime, comes after `dns`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -73,6 +73,25 @@ impl Cause {
             Self::Degraded => "degraded",
             Self::Unstable => "unstable",
             Self::Up => "up",
+        }
+    }
+
+    /// The name that users read, such as `router`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Firewall => "firewall",
+            Self::Gateway => "router",
+            Self::CaptivePortal => "login page",
+            Self::Vpn => "VPN",
+            Self::Isp => "ISP",
+            Self::Dns => "DNS",
+            Self::Clock => "clock",
+            Self::Endpoint => "endpoint",
+            Self::Credentials => "credentials",
+            Self::Degraded => "degraded connection",
+            Self::Unstable => "unstable",
+            Self::Up => "working",
         }
     }
 

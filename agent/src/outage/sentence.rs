@@ -221,17 +221,18 @@ fn present_cause(incident: &Incident) -> Cause {
 /// A cause with its details.
 fn reason(incident: &Incident, cause: Cause) -> String {
     let last = |probe: ProbeKind| incident.evidence.iter().rev().find(|seen| seen.probe == probe);
-    match cause {
-        Cause::Link => match last(ProbeKind::Link).map(|seen| seen.answer.as_str()) {
-            Some("no_carrier") => "link (no carrier)".to_owned(),
-            Some("no_address") => "link (no address)".to_owned(),
-            Some("no_route") => "link (no route)".to_owned(),
-            _ => "link (this device is not connected)".to_owned(),
+    let answer = |probe| last(probe).map(|seen| seen.answer.as_str());
+    let details = match cause {
+        Cause::Link => match answer(ProbeKind::Link) {
+            Some("no_carrier") => "no carrier",
+            Some("no_address") => "no address",
+            Some("no_route") => "no route",
+            _ => "this device is not connected",
         },
-        Cause::Firewall => "firewall (this device's own rules forbid it)".to_owned(),
-        Cause::Gateway => "router (silent)".to_owned(),
-        Cause::CaptivePortal => "login page (it intercepts web requests)".to_owned(),
-        Cause::Vpn => "VPN (the tunnel is dead, the connection beneath it works)".to_owned(),
+        Cause::Firewall => "this device's own rules forbid it",
+        Cause::Gateway => "silent",
+        Cause::CaptivePortal => "it intercepts web requests",
+        Cause::Vpn => "the tunnel is dead, the connection beneath it works",
         Cause::Isp => {
             // A live router can give several answers; each of the others is a single word.
             let dead = [RouterOutcome::Silent, RouterOutcome::Gone, RouterOutcome::NotAsked]
@@ -240,31 +241,29 @@ fn reason(incident: &Incident, cause: Cause) -> String {
                 seen.probe == ProbeKind::Gateway && !dead.contains(&seen.answer.as_str())
             });
             if alive {
-                "ISP (router answered, nothing beyond it)".to_owned()
+                "router answered, nothing beyond it"
             } else {
-                "ISP (router could not be probed, nothing beyond it)".to_owned()
+                "router could not be probed, nothing beyond it"
             }
         }
-        Cause::Dns => match last(ProbeKind::SystemDns)
-            .or_else(|| last(ProbeKind::DirectDns))
-            .map(|seen| seen.answer.as_str())
-        {
-            Some("silent") => "DNS (name servers are silent)".to_owned(),
-            Some("lied") => "DNS (name servers return false addresses)".to_owned(),
-            Some("nxdomain") => "DNS (name servers deny a name that exists)".to_owned(),
-            Some(_) => "DNS (name servers fail)".to_owned(),
-            None => "DNS (names cannot be looked up)".to_owned(),
+        Cause::Dns => match answer(ProbeKind::SystemDns).or_else(|| answer(ProbeKind::DirectDns)) {
+            Some("silent") => "name servers are silent",
+            Some("lied") => "name servers return false addresses",
+            Some("nxdomain") => "name servers deny a name that exists",
+            Some(_) => "name servers fail",
+            None => "names cannot be looked up",
         },
-        Cause::Clock => "clock (this device's clock is wrong)".to_owned(),
-        Cause::Endpoint => {
-            "endpoint (the internet works, the address that heartbeats go to does not)".to_owned()
+        Cause::Clock => "this device's clock is wrong",
+        Cause::Endpoint => "the internet works, the address that heartbeats go to does not",
+        Cause::Credentials => "the other side refuses this device",
+        Cause::Degraded => {
+            return last(ProbeKind::Tcp)
+                .map_or_else(|| "loss or slowness".to_owned(), |seen| seen.target.clone());
         }
-        Cause::Credentials => "credentials (the other side refuses this device)".to_owned(),
-        Cause::Degraded => last(ProbeKind::Tcp)
-            .map_or_else(|| "loss or slowness".to_owned(), |seen| seen.target.clone()),
-        Cause::Unstable => "an unstable connection".to_owned(),
-        Cause::Up => "nothing".to_owned(),
-    }
+        Cause::Unstable => return "an unstable connection".to_owned(),
+        Cause::Up => return "nothing".to_owned(),
+    };
+    format!("{} ({details})", cause.label())
 }
 
 fn times(count: u32) -> String {

@@ -23,7 +23,7 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
     for incident in options.history.incidents_in(options.period) {
         let recorded = &incident.recorded;
         let whose = recorded.party.map_or("–", Party::as_str);
-        let what = with_notes(words::cause(recorded.cause), &words::notes(options, incident));
+        let what = with_notes(&words::cause(recorded.cause), &words::notes(options, incident));
         rows.push((
             incident.time.from,
             [
@@ -235,7 +235,7 @@ fn one_incident(
     writeln!(
         output,
         "{}",
-        with_notes(words::cause(recorded.cause), &words::notes(options, incident))
+        with_notes(&words::cause(recorded.cause), &words::notes(options, incident))
     )?;
     let mut rows = Vec::new();
     let clocks = |what: &str, at, stamp: &crate::clock::Stamp| {
@@ -258,7 +258,7 @@ fn one_incident(
             time(phase.time.to),
             Readable(phase.time.duration()).to_string(),
             words::scope(phase.scope).to_owned(),
-            words::cause(phase.cause).to_owned(),
+            words::cause(phase.cause),
         ]
     });
     table(output, &["FROM", "TO", "LASTED", "SCOPE", "CAUSE"], rows)?;

@@ -12,42 +12,31 @@ use crate::{
     probe::Family,
 };
 
-/// The cause as a phrase.
-pub(super) fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Link => "Link: this device was not connected",
-        Cause::Firewall => "Firewall: this device's own rules forbade it",
-        Cause::Gateway => "Router: it did not answer",
-        Cause::CaptivePortal => "Login page: it answered instead of the internet",
-        Cause::Vpn => "VPN: the tunnel was down, the connection beneath it worked",
-        Cause::Isp => "ISP: no server on the internet answered",
-        Cause::Dns => "DNS: names could not be looked up",
-        Cause::Clock => "Clock: this device's clock was wrong",
-        Cause::Endpoint => "Endpoint: the address of the heartbeats did not answer",
-        Cause::Credentials => "Credentials: the heartbeats were refused",
-        Cause::Degraded => "Degraded connection: loss or slowness",
-        Cause::Unstable => "Unstable: the connection failed repeatedly",
-        Cause::Up => "Working",
-    }
+/// The cause as a phrase, such as `Router: it did not answer`.
+pub(super) fn cause(cause: Cause) -> String {
+    let explanation = match cause {
+        Cause::Link => "this device was not connected",
+        Cause::Firewall => "this device's own rules forbade it",
+        Cause::Gateway => "it did not answer",
+        Cause::CaptivePortal => "it answered instead of the internet",
+        Cause::Vpn => "the tunnel was down, the connection beneath it worked",
+        Cause::Isp => "no server on the internet answered",
+        Cause::Dns => "names could not be looked up",
+        Cause::Clock => "this device's clock was wrong",
+        Cause::Endpoint => "the address of the heartbeats did not answer",
+        Cause::Credentials => "the heartbeats were refused",
+        Cause::Degraded => "loss or slowness",
+        Cause::Unstable => "the connection failed repeatedly",
+        Cause::Up => return short_cause(cause),
+    };
+    format!("{}: {explanation}", short_cause(cause))
 }
 
-/// The cause in a word or two.
-pub(super) fn short_cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Link => "Link",
-        Cause::Firewall => "Firewall",
-        Cause::Gateway => "Router",
-        Cause::CaptivePortal => "Login page",
-        Cause::Vpn => "VPN",
-        Cause::Isp => "ISP",
-        Cause::Dns => "DNS",
-        Cause::Clock => "Clock",
-        Cause::Endpoint => "Endpoint",
-        Cause::Credentials => "Credentials",
-        Cause::Degraded => "Degraded",
-        Cause::Unstable => "Unstable",
-        Cause::Up => "Working",
-    }
+/// The cause in a word or two, such as `Router`.
+pub(super) fn short_cause(cause: Cause) -> String {
+    let mut label = cause.label().to_owned();
+    label[..1].make_ascii_uppercase();
+    label
 }
 
 /// The responsible party.
