@@ -8,11 +8,13 @@
 //!
 //! A failed heartbeat is a value, never an error: to detect it is the purpose of this program.
 
+mod advice;
 mod answer;
 mod backoff;
 mod client;
 mod failure;
 mod message;
+mod network_path;
 mod outcome;
 mod pacing;
 mod progress;
@@ -31,7 +33,8 @@ pub use backoff::Backoff;
 pub use client::{ClientError, CloudClient};
 pub use failure::{FailureKind, HeartbeatFailure};
 pub use message::{HeartbeatExtras, ReadExtras, Sequence};
-pub use outcome::{AnswerRefusal, HeartbeatOutcome, NetworkPath, OutcomeKind};
+pub use network_path::NetworkPath;
+pub use outcome::{AnswerRefusal, HeartbeatOutcome, OutcomeKind};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
 

@@ -11,7 +11,8 @@ use reqwest::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    outcome::{AnswerRefusal, HeartbeatOutcome, NetworkPath},
+    network_path::NetworkPath,
+    outcome::{AnswerRefusal, HeartbeatOutcome},
     retry_after,
 };
 use crate::{clock, config::settings::HeartbeatKind};

@@ -6,7 +6,7 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use rustix::io::Errno;
 
-use super::{outcome::NetworkPath, progress::HeartbeatPhase};
+use super::{network_path::NetworkPath, progress::HeartbeatPhase};
 use crate::{duration::Readable, resolver::LookupError};
 
 /// A heartbeat that was not answered. Its Display is a sentence for users, without any secret.

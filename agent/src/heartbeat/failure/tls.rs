@@ -85,14 +85,16 @@ impl fmt::Display for TlsAlert {
             }
             Said::UnrecognisedName => "it does not know the host by this name",
             Said::AccessDenied => "it denies access",
-            Said::CertificateRequired
-            | Said::NoCertificate
-            | Said::BadCertificate
-            | Said::UnsupportedCertificate
+            // Servers in Go send `bad_certificate` when the client has shown none.
+            Said::CertificateRequired | Said::NoCertificate | Said::BadCertificate => {
+                "it wants a certificate of this device, which has none"
+            }
+            // This device has shown no certificate that a server could judge.
+            Said::UnsupportedCertificate
             | Said::CertificateRevoked
             | Said::CertificateExpired
             | Said::CertificateUnknown
-            | Said::UnknownCA => "it wants a certificate of this device, which has none",
+            | Said::UnknownCA => "something on the way rejects a certificate",
             Said::NoApplicationProtocol => "it does not speak HTTP/1.1",
             Said::InternalError => "it has an error of its own",
             other => {
@@ -439,6 +441,7 @@ mod tests {
         func.example:443 refused the TLS handshake: it hung up
         func.example:443 refused the TLS handshake: it has no method of TLS in common with this program
         func.example:443 refused the TLS handshake: it wants a certificate of this device, which has none
+        func.example:443 refused the TLS handshake: something on the way rejects a certificate
         func.example:443 refused the TLS handshake: it denies access
         func.example:443 refused the TLS handshake: it has no version of TLS in common with this program
         func.example:443 refused the TLS handshake: it has an error of its own
