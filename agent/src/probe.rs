@@ -11,6 +11,7 @@
 //! A failed probe is a value, never an error: failures are what this program measures. Every probe has a
 //! time limit, none blocks another, and none needs root.
 
+mod address;
 mod anchor;
 mod answer;
 pub mod dns;
@@ -26,6 +27,7 @@ pub mod round;
 pub mod targets;
 pub mod tcp;
 
+pub(crate) use address::{is_link_local, is_private};
 pub(crate) use anchor::parse_address;
 pub use anchor::{Anchor, AnchorError};
 pub use answer::{

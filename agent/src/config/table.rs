@@ -243,6 +243,8 @@ system uses.",
     Setting {
         key: "probe.portal",
         kind: SettingKind::Portal,
+        // Two, of different owners, because one may be blocked, and because some portals let the best-known
+        // one through. Both exist for this purpose and serve hundreds of millions of devices.
         default: "http://connectivitycheck.gstatic.com/generate_204, http://cp.cloudflare.com/generate_204",
         old_variable: None,
         flag: None,

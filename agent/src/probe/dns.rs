@@ -169,11 +169,11 @@ pub async fn query_system(
     let begun = Instant::now();
     let (answer, word) = match resolver.resolve(name, begun + limit).await {
         Ok(addresses) if addresses.iter().copied().any(is_unusable_address) => {
-            (DnsOutcome::Lied, "lied")
+            (DnsOutcome::Lied, DnsOutcome::Lied.as_str())
         }
-        Ok(_) => (DnsOutcome::Answered, "answered"),
+        Ok(_) => (DnsOutcome::Answered, DnsOutcome::Answered.as_str()),
         Err(LookupError::TimedOut { .. } | LookupError::Hanging { .. }) => {
-            (DnsOutcome::Silent, "silent")
+            (DnsOutcome::Silent, DnsOutcome::Silent.as_str())
         }
         Err(LookupError::Unknown { .. }) => (DnsOutcome::Failed, NXDOMAIN),
         Err(LookupError::Temporary { .. }) => (DnsOutcome::Failed, "servfail"),
@@ -209,12 +209,12 @@ fn judge(
         // Servers that block, or that have no server to forward to, answer like this to every query.
         Ok(DnsAnswer::Addresses(addresses)) if addresses.is_empty() => (DnsOutcome::Failed, NODATA),
         Ok(DnsAnswer::Addresses(addresses)) if addresses.iter().any(is_lie) => {
-            (DnsOutcome::Lied, "lied")
+            (DnsOutcome::Lied, DnsOutcome::Lied.as_str())
         }
         Ok(DnsAnswer::Addresses(_)) if !for_everything.is_empty() => {
             (DnsOutcome::Answered, "hijacks_nxdomain")
         }
-        Ok(DnsAnswer::Addresses(_)) => (DnsOutcome::Answered, "answered"),
+        Ok(DnsAnswer::Addresses(_)) => (DnsOutcome::Answered, DnsOutcome::Answered.as_str()),
         Ok(DnsAnswer::Failed(word)) => (DnsOutcome::Failed, word),
         Err(DnsFailure::Unreachable) => (DnsOutcome::Failed, "unreachable"),
         Err(DnsFailure::Nonsense) => (DnsOutcome::Failed, "nonsense"),
@@ -222,7 +222,7 @@ fn judge(
         Err(DnsFailure::NotAsked(failure)) => (DnsOutcome::NotAsked, failure.as_str()),
         // The server is alive; only packet loss or a failing server upstream can cause this.
         Err(DnsFailure::Silent) if nonce.is_ok() => (DnsOutcome::Failed, "partly_silent"),
-        Err(DnsFailure::Silent) => (DnsOutcome::Silent, "silent"),
+        Err(DnsFailure::Silent) => (DnsOutcome::Silent, DnsOutcome::Silent.as_str()),
     }
 }
 
@@ -360,24 +360,28 @@ mod tests {
         let servfail = || Ok(DnsAnswer::Failed("servfail"));
         let silent = || Err(DnsFailure::Silent);
         for (real, nonce, expected) in [
-            (truth(), unknown(), (DnsOutcome::Answered, "answered")),
-            (truth(), silent(), (DnsOutcome::Answered, "answered")),
-            (truth(), Ok(DnsAnswer::Addresses(vec![])), (DnsOutcome::Answered, "answered")),
+            (truth(), unknown(), (DnsOutcome::Answered, DnsOutcome::Answered.as_str())),
+            (truth(), silent(), (DnsOutcome::Answered, DnsOutcome::Answered.as_str())),
+            (
+                truth(),
+                Ok(DnsAnswer::Addresses(vec![])),
+                (DnsOutcome::Answered, DnsOutcome::Answered.as_str()),
+            ),
             (Ok(DnsAnswer::Addresses(vec![])), unknown(), (DnsOutcome::Failed, "nodata")),
             (
                 Ok(DnsAnswer::Addresses(vec![])),
                 Ok(DnsAnswer::Addresses(vec![])),
                 (DnsOutcome::Failed, "nodata"),
             ),
-            (lie(), lie(), (DnsOutcome::Lied, "lied")),
+            (lie(), lie(), (DnsOutcome::Lied, DnsOutcome::Lied.as_str())),
             (truth(), lie(), (DnsOutcome::Answered, "hijacks_nxdomain")),
             (silent(), lie(), (DnsOutcome::Failed, "partly_silent")),
             (unknown(), lie(), (DnsOutcome::Failed, "nxdomain")),
-            (blocked(), unknown(), (DnsOutcome::Lied, "lied")),
+            (blocked(), unknown(), (DnsOutcome::Lied, DnsOutcome::Lied.as_str())),
             (unknown(), unknown(), (DnsOutcome::Failed, "nxdomain")),
             (servfail(), servfail(), (DnsOutcome::Failed, "servfail")),
             (silent(), unknown(), (DnsOutcome::Failed, "partly_silent")),
-            (silent(), silent(), (DnsOutcome::Silent, "silent")),
+            (silent(), silent(), (DnsOutcome::Silent, DnsOutcome::Silent.as_str())),
             (Err(DnsFailure::Unreachable), silent(), (DnsOutcome::Failed, "unreachable")),
         ] {
             assert_eq!(judge(&real, &nonce), expected, "{real:?}, {nonce:?}");

@@ -38,13 +38,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Observation, PortalOutcome, ProbeKind, dns};
+use super::{Observation, PortalOutcome, ProbeKind, dns, is_private};
 use crate::{clock::Stamp, resolver::Resolver};
-
-/// The default servers: two, of different owners, because one may be blocked, and because some portals let
-/// the best-known one through. Both exist for this purpose and serve hundreds of millions of devices.
-pub const DEFAULT: [&str; 2] =
-    ["http://connectivitycheck.gstatic.com/generate_204", "http://cp.cloudflare.com/generate_204"];
 
 /// Time limit of the check: a portal is on the local network or close to it.
 pub const LIMIT: Duration = Duration::from_secs(3);
@@ -106,7 +101,7 @@ pub async fn check(
     }
     let observation = Observation {
         probe: ProbeKind::Portal,
-        target: decided.as_ref().and_then(Url::host_str).unwrap_or("nobody").to_owned(),
+        target: decided.as_ref().and_then(Url::host_str).unwrap_or("none").to_owned(),
         family: None,
         answer: portal.as_str().to_owned(),
         ms: u64::try_from(begun.elapsed().as_millis()).ok(),
@@ -146,13 +141,6 @@ impl HttpPage {
         let nonce = format!("ispmon-{:016x}.{}", fastrand::u64(..), dns::WELL_KNOWN);
         let answer = resolver.resolve(&nonce, deadline).await;
         answer.is_ok_and(|addresses| addresses.contains(&self.peer))
-    }
-}
-
-fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -323,14 +311,6 @@ mod tests {
                     .await
             });
             assert_eq!(seen.expect("a runtime"), expected, "{what}");
-        }
-    }
-
-    #[test]
-    fn the_defaults_are_plain_http() {
-        for server in DEFAULT {
-            let url: Url = server.parse().expect("a URL");
-            assert_eq!(url.scheme(), "http", "{server}");
         }
     }
 }

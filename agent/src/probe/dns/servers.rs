@@ -10,7 +10,7 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::probe::{
-    Route,
+    Route, is_link_local, is_private,
     link::{self, Path},
 };
 
@@ -185,20 +185,6 @@ fn owner(server: IpAddr, path: &Path, is_router: bool) -> ServerOwner {
         None => is_private(server),
     };
     if is_users { ServerOwner::User } else { ServerOwner::Provider }
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    }
-}
-
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
-    }
 }
 
 /// The networks of public DNS services, as each publishes them.

@@ -16,7 +16,7 @@ use super::{
     Neighbour, Path, UNUSED_ADDRESSES, Underlay,
     judge::{self, InterfaceState},
 };
-use crate::probe::{Family, Interface, LinkAnswer, MacAddress, Route};
+use crate::probe::{Family, Interface, LinkAnswer, MacAddress, Route, is_link_local};
 use kernel::{Kernel, KernelRoute, LookupKind, LookupReply};
 
 /// Links, and the addresses, routes and policy rules of both families: `RTNLGRP_LINK`, `_IPV4_IFADDR`,
@@ -208,13 +208,9 @@ enum Reach {
 }
 
 fn reach(address: IpAddr) -> Reach {
-    let on_its_link = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
     if address.is_loopback() {
         Reach::Device
-    } else if on_its_link {
+    } else if is_link_local(address) {
         Reach::Link
     } else {
         Reach::Beyond
