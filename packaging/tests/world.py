@@ -144,6 +144,10 @@ class World:
         self.box.wait("the service to run", self.is_active)
         self.wait_condition("up")
 
+    def wait_delivered(self):
+        """Waits until the agent reports that its last heartbeat was delivered."""
+        self.box.wait("a delivered heartbeat", lambda: (self.status().get("heartbeat", {}).get("last") or {}).get("delivered"))
+
     def history(self):
         """Incidents and gaps in the journal, the oldest first."""
         return json.loads(self.agent("outages", "--json", "--all").out)

@@ -128,6 +128,8 @@ def explained(world):
 def reading(world, user):
     """Runs the four commands, which need neither root nor a group."""
     found = single(world.outages(), "outage")
+    # A heartbeat that began during the outage may have failed after it.
+    world.wait_delivered()
     outages = world.agent("outages", user=user).out
     contains(outages, found["id"][:13], "provider")
     contains(world.agent("report", user=user).out, f"Internet connection of {DEVICE}", "Internet provider")
