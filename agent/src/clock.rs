@@ -19,10 +19,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use rustix::time::{ClockId, clock_gettime};
 
 pub use stamp::{BootId, Stamp};
-pub use watch::{
-    ClockComparison, ClockEvent, DARK_WAKE, DATE_TOLERANCE, LATEST_DATE, Reading,
-    SHORTEST_SUSPENSION, SMALLEST_STEP, SOURCE_DATE, StepSource,
-};
+pub use watch::{ClockComparison, ClockEvent, LATEST_DATE, Reading, SOURCE_DATE, StepSource};
 
 /// The longest that reading all clocks may take for the values to count as simultaneous.
 const MAX_READ_TIME: Duration = Duration::from_millis(5);
@@ -286,6 +283,6 @@ mod tests {
         let after = clock.now();
         assert!(after.since(&before).is_some());
         let apart = after.wall.duration_since(now()).unsigned_abs();
-        assert!(apart < SMALLEST_STEP, "{apart:?}");
+        assert!(apart < watch::SMALLEST_STEP, "{apart:?}");
     }
 }

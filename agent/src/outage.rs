@@ -31,7 +31,6 @@ mod verdict;
 pub use crate::probe::{Observation, ProbeKind};
 pub use cause::{Cause, Party, Scope};
 pub use evidence::{Evidence, GraceReason, RoundResult};
-pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Segment};
 pub use machine::{
@@ -41,4 +40,3 @@ pub use machine::{
 pub use network::{Network, NetworkFacts};
 pub use open::MOST_SEGMENTS;
 pub use transition::Transition;
-pub use verdict::{FailureFacts, combined_cause, verdict};

@@ -48,7 +48,6 @@ use crate::{
 };
 use batch::{Backlog, Batch, OutboxError, read, read_backlog};
 use disk::Disk;
-pub use message::{WallTime, gap, incident};
 use progress::{HandOverProgress, HandOverRound};
 use upload::{UploadAction, UploadResult, UploadState};
 

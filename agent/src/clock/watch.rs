@@ -29,15 +29,15 @@ use super::{BootId, Stamp};
 
 /// The shortest suspension that counts. The two clocks are read one after the other, so a smaller
 /// difference may just be the time between the two reads.
-pub const SHORTEST_SUSPENSION: Duration = Duration::from_secs(1);
+const SHORTEST_SUSPENSION: Duration = Duration::from_secs(1);
 
 /// A machine that is awake for less than this between two suspensions was not awake for its user: a Mac
 /// does that for about 55 s several times a night.
-pub const DARK_WAKE: Duration = Duration::from_mins(1);
+const DARK_WAKE: Duration = Duration::from_mins(1);
 
 /// The smallest move of the wall clock that counts as a step; above 1 s, so that a leap second does
 /// not.
-pub const SMALLEST_STEP: Duration = Duration::from_secs(2);
+pub(super) const SMALLEST_STEP: Duration = Duration::from_secs(2);
 
 /// The clocks' rates may differ by 1 part in this many: 500 parts in a million, the most that NTP
 /// corrects.
@@ -46,7 +46,7 @@ const DRIFT_DIVISOR: u64 = 2_000;
 /// How far the `Date` of a response must lie outside its uncertainty for the clock to be corrected.
 /// `Date` is made by clocks that are right to the second, and a few seconds do not matter when the
 /// journal is compared with other logs.
-pub const DATE_TOLERANCE: Duration = Duration::from_secs(5);
+const DATE_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The date of a slower response is too uncertain to use.
 const SLOWEST_RESPONSE: Duration = Duration::from_mins(1);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Downtime, History, Interval, PastIncident, Ratio};
 use crate::{
-    outage::{Cause, Party, Scope},
+    outage::{Party, Scope},
     probe::Family,
 };
 
@@ -104,10 +104,10 @@ impl Account {
     }
 
     fn add(&mut self, history: &History, incident: &PastIncident) {
-        match (incident.recorded.scope, incident.recorded.cause) {
-            (_, Cause::Degraded) => self.unaccounted.degraded += 1,
-            (Scope::Heartbeat, _) => self.unaccounted.heartbeat += 1,
-            _ => {}
+        match incident.recorded.scope {
+            Scope::Quality => self.unaccounted.degraded += 1,
+            Scope::Heartbeat => self.unaccounted.heartbeat += 1,
+            Scope::Internet | Scope::Ipv4 | Scope::Ipv6 => {}
         }
         for failure in history.failures(incident) {
             let downtime = self.overlap(&failure);

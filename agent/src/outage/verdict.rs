@@ -7,37 +7,37 @@ use crate::probe::{LinkAnswer, RouterOutcome};
 /// leaves out facts that were probed before the doubt began, because they are stale.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
-pub struct FailureFacts {
+pub(super) struct FailureFacts {
     /// How the kernel would route; `None` if it was not queried.
-    pub link: Option<LinkAnswer>,
+    pub(super) link: Option<LinkAnswer>,
     /// Whether this device itself blocks packets to most anchors (`EPERM`, `EACCES`, a local ICMP
     /// error).
-    pub forbidden: bool,
+    pub(super) forbidden: bool,
     /// The router's answer; `None` if it was not probed since the doubt began.
-    pub gateway: Option<RouterOutcome>,
+    pub(super) gateway: Option<RouterOutcome>,
     /// Whether this router has ever answered on this network. If it has not, silence may be normal for
     /// it.
-    pub gateway_answered_before: bool,
+    pub(super) gateway_answered_before: bool,
     /// Whether the family had already failed beyond the router when it lost its address or route, while
     /// the other family kept its own over the same interface. A router whose uplink loses IPv6 must
     /// stop announcing itself as an IPv6 router (RFC 7084, G-5); that is the same failure.
-    pub had_failed_beyond_router: bool,
+    pub(super) had_failed_beyond_router: bool,
     /// Whether an incident is already open. The kernel reports a router as gone only after 20 to 30
     /// seconds: too late for the cause at opening, but in time for a later segment.
-    pub opened: bool,
+    pub(super) opened: bool,
     /// Whether the route leads into a tunnel and an anchor answers beneath it, over either family.
-    pub alive_underlay: bool,
+    pub(super) alive_underlay: bool,
     /// Whether every portal page that answered was intercepted.
-    pub portal: bool,
+    pub(super) portal: bool,
     /// Whether an anchor has proved itself.
-    pub anchors_alive: bool,
+    pub(super) anchors_alive: bool,
     /// Whether certificates are not valid yet, or the clock shows a time before the build date.
-    pub clock: bool,
+    pub(super) clock: bool,
     /// Whether lookups fail.
-    pub dns: bool,
+    pub(super) dns: bool,
     /// Why heartbeats fail, when it is for no reason further up: [`Cause::Endpoint`], or
     /// [`Cause::Credentials`] when the server has refused this device five times in a row, over ten minutes.
-    pub heartbeat: Option<Cause>,
+    pub(super) heartbeat: Option<Cause>,
 }
 
 /// Names the cause: the first row that holds.
@@ -61,7 +61,7 @@ pub struct FailureFacts {
 ///
 /// A proof that was completed after a round began vetoes rows 1 to 6 for the family that it travelled
 /// on. That is handled before: such a round does not count.
-pub fn verdict(facts: &FailureFacts) -> Cause {
+pub(super) fn verdict(facts: &FailureFacts) -> Cause {
     let tunnel = facts.link.as_ref().and_then(LinkAnswer::route).is_some_and(|route| route.tunnel);
     let gateway_dead = match facts.gateway {
         Some(RouterOutcome::Silent) => facts.gateway_answered_before,
@@ -94,7 +94,7 @@ pub fn verdict(facts: &FailureFacts) -> Cause {
 
 /// The cause of families that are down together: the earliest row among those that still have a route,
 /// because the internet was not reached over a family without one; `link` if none has.
-pub fn combined_cause(causes: impl IntoIterator<Item = Cause>) -> Cause {
+pub(super) fn combined_cause(causes: impl IntoIterator<Item = Cause>) -> Cause {
     causes.into_iter().min_by_key(|cause| (*cause == Cause::Link, *cause)).unwrap_or(Cause::Link)
 }
 

@@ -9,14 +9,14 @@ use crate::{
 };
 
 /// Returns the wall-clock time of a stamp, by the latest known offset of its boot.
-pub type WallTime<'a> = &'a dyn Fn(&Stamp) -> Timestamp;
+pub(super) type WallTime<'a> = &'a dyn Fn(&Stamp) -> Timestamp;
 
 /// A closed incident as it is sent to the cloud; `None` while it is open.
 ///
 /// Times of two boots may contradict each other when the clock of one was wrong and never
 /// corrected. The cloud refuses the whole message in that case, so the end is moved, but never the
 /// start or the downtime, which was measured in boot time.
-pub fn incident(
+pub(super) fn incident(
     incident: &Incident,
     wall_time: WallTime<'_>,
 ) -> Option<ispmon_wire::ReportedIncident> {
@@ -50,7 +50,7 @@ pub fn incident(
 }
 
 /// A gap as it is sent to the cloud: its downtime is 0, because it is unknown.
-pub fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::ReportedIncident {
+pub(super) fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::ReportedIncident {
     let started = wall_time(&gap.started);
     ispmon_wire::ReportedIncident {
         id: gap.id.0,
