@@ -27,9 +27,20 @@ const LOCK_MODE: u32 = 0o600;
 /// A state folder on disk.
 pub(in crate::journal) struct StateFolder {
     path: PathBuf,
-    lock: Option<File>,
+    lock: Option<FolderLock>,
     current: Option<File>,
     alive: Option<File>,
+}
+
+/// The lock of a state folder, held until this is dropped.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    /// Unlocks explicitly: a child process that is about to execute another program has a copy of the open
+    /// file, and would keep the lock for that moment.
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl StateFolder {
@@ -50,7 +61,7 @@ impl Storage for StateFolder {
     fn claim(&mut self) -> Result<(), ClaimError> {
         let path = self.at(files::LOCK);
         if let Some(lock) = &self.lock {
-            if is_at(lock, &path).map_err(ClaimError::Io)? {
+            if is_at(&lock.0, &path).map_err(ClaimError::Io)? {
                 return Ok(());
             }
             // The folder was deleted or replaced, so the other open files are stale too.
@@ -76,7 +87,7 @@ impl Storage for StateFolder {
         // The process id only informs others; locking works without it, so a full disk is no reason
         // to refuse.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        self.lock = Some(lock);
+        self.lock = Some(FolderLock(lock));
         Ok(())
     }
 
