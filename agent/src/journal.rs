@@ -166,7 +166,8 @@ pub use crate::{
 pub use clock_offsets::WallClockOffsets;
 pub use files::HANDED_OVER_FILE;
 pub use flaw::{Damage, Flaw, LineLocation, Located};
-pub use handle::{Appended, Appending, Journal, JournalError, OPEN_LIMIT};
+pub use handle::{Appending, Journal, JournalError, OPEN_LIMIT};
+pub use queue::Appended;
 pub use reader::{JournalReadError, JournalReader, last_alive};
 pub use record::{Digest, Entry, FORMAT, Predecessor, Record, UnknownRecord};
 pub use recovered::{LastRun, PastGap, Recovered, Start};

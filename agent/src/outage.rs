@@ -25,6 +25,7 @@ mod network;
 mod open;
 mod quality;
 pub mod sentence;
+mod settings;
 mod transition;
 mod verdict;
 
@@ -33,10 +34,8 @@ pub use cause::{Cause, Party, Scope};
 pub use evidence::{Evidence, GraceReason, RoundResult};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Segment};
-pub use machine::{
-    FamilyState, MachineLimits, MachineSettings, MachineSnapshot, OutageMachine, ProbePlan,
-    StatusKey,
-};
+pub use machine::{FamilyState, MachineSnapshot, OutageMachine, ProbePlan, StatusKey};
 pub use network::{Network, NetworkFacts};
 pub use open::MOST_SEGMENTS;
+pub use settings::{MachineLimits, MachineSettings};
 pub use transition::Transition;

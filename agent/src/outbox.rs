@@ -12,13 +12,14 @@
 //! 4. While the clock shows an implausible time, everything waits: times once sent cannot be taken
 //!    back.
 //! 5. Only ispmon's function acknowledges, by the number of incidents that it accepted. It may
-//!    still lose them, so everything is sent a second time some minutes later (`outbox/place.rs`);
+//!    still lose them, so everything is sent a second time some minutes later (`outbox/progress.rs`);
 //!    new incidents go first.
 //! 6. An incident whose content the cloud refuses is isolated and skipped, so that it blocks
-//!    nothing else (`outbox/course.rs`).
+//!    nothing else (`outbox/upload.rs`).
 
 mod batch;
 mod disk;
+mod error;
 mod message;
 mod progress;
 mod upload;
@@ -46,8 +47,9 @@ use crate::{
     outage::IncidentId,
     status::HandOverProblem,
 };
-use batch::{Backlog, Batch, OutboxError, read, read_backlog};
+use batch::{Backlog, Batch, read, read_backlog};
 use disk::Disk;
+use error::OutboxError;
 use progress::{HandOverProgress, HandOverRound};
 use upload::{UploadAction, UploadResult, UploadState};
 

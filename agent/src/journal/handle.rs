@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use super::{
-    queue::{JournalQueue, JournalWork},
-    record::{Digest, Entry},
+    queue::{Appended, JournalQueue, JournalWork},
+    record::Entry,
     recovered::Recovered,
     state::JournalState,
     storage::{StateFolder, Storage},
@@ -46,22 +46,6 @@ pub struct Journal {
 struct Thread {
     queue: Arc<JournalQueue>,
     folder: Arc<Path>,
-}
-
-/// The outcome of an append.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Appended {
-    /// It is on disk and survives a power cut.
-    Durable {
-        /// Its number.
-        seq: u64,
-        /// Its hash.
-        digest: Digest,
-    },
-    /// It waits in memory until the journal can be written again.
-    Waiting,
-    /// It is lost: too many records wait, the journal is closed, or the record is too long.
-    Dropped,
 }
 
 /// Why the journal cannot be opened.

@@ -10,13 +10,29 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Appended, chain::RecordPosition, record::Entry, state::JournalState};
+use super::{Digest, chain::RecordPosition, record::Entry, state::JournalState};
 use crate::clock::Stamp;
 
 /// The largest number of records that wait in memory.
 pub(super) const CAPACITY: usize = 1_000;
 /// The largest number of records that the thread takes at once.
 const BATCH: usize = 64;
+
+/// The outcome of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is on disk and survives a power cut.
+    Durable {
+        /// Its number.
+        seq: u64,
+        /// Its hash.
+        digest: Digest,
+    },
+    /// It waits in memory until the journal can be written again.
+    Waiting,
+    /// It is lost: too many records wait, the journal is closed, or the record is too long.
+    Dropped,
+}
 
 /// The next task of the thread.
 pub(super) enum JournalWork {

@@ -22,8 +22,8 @@ use fastrand::Rng;
 
 use super::{
     Cause, Gap, Incident, IncidentId, Observation, Party, Scope, Transition,
-    machine::MachineSettings,
     open::{OpenIncident, Opening},
+    settings::MachineSettings,
 };
 use crate::clock::Stamp;
 

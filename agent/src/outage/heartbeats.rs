@@ -7,9 +7,9 @@ use fastrand::Rng;
 use super::{
     Cause, Gap, IncidentId, Observation, Party, ProbeKind, Scope, Transition,
     family::OPEN_AFTER,
-    machine::MachineSettings,
     names::NameLookups,
     open::{OpenIncident, Opening},
+    settings::MachineSettings,
     verdict::{FailureFacts, verdict},
 };
 use crate::{clock::Stamp, heartbeat::OutcomeKind, probe::Family};

@@ -3,12 +3,10 @@
 mod condition;
 mod evidence;
 mod plan;
-mod settings;
 mod sight;
 mod snapshot;
 
 pub use plan::ProbePlan;
-pub use settings::{MachineLimits, MachineSettings};
 pub use snapshot::{FamilyState, MachineSnapshot, StatusKey};
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -27,6 +25,7 @@ use super::{
     network::Networks,
     open::OpenIncident,
     quality::QualityMonitor,
+    settings::MachineSettings,
 };
 use crate::{
     clock::Stamp,

@@ -20,8 +20,8 @@ use self::{
 };
 use super::{
     Cause, IncidentId, Observation, ProbeKind, Scope, Transition,
-    machine::MachineSettings,
     open::{OpenIncident, Opening},
+    settings::MachineSettings,
 };
 use crate::{clock::Stamp, probe::Family, summary::Summary};
 

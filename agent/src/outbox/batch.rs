@@ -1,15 +1,11 @@
 //! Reads the next batch to hand over from the journal.
 
-use std::{
-    io,
-    iter::Peekable,
-    path::{Path, PathBuf},
-};
+use std::{io, iter::Peekable, path::Path};
 
 use ispmon_wire::limits;
-use thiserror::Error;
 
 use super::{
+    error::OutboxError,
     message,
     progress::{HandOverPosition, HandOverProgress, HandOverRound},
 };
@@ -42,17 +38,6 @@ pub(super) struct Batch {
     pub(super) position: Option<HandOverPosition>,
     /// The incidents that wait after this batch.
     pub(super) remaining: Backlog,
-}
-
-/// Why the journal cannot be handed over now.
-#[derive(Debug, Error)]
-pub(super) enum OutboxError {
-    /// The journal cannot be read.
-    #[error("the journal cannot be read")]
-    Read(#[source] JournalReadError),
-    /// The progress cannot be saved.
-    #[error("the hand-over progress cannot be written to {}", .0.display())]
-    Write(PathBuf, #[source] io::Error),
 }
 
 /// Reads the journal to its end, because the newest record of a boot has the best offset of its

@@ -22,7 +22,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::batch::OutboxError;
+use super::error::OutboxError;
 use crate::{
     clock::Stamp,
     journal::{Digest, HANDED_OVER_FILE},

@@ -30,6 +30,7 @@ mod poll;
 mod procfs;
 #[cfg(any(target_os = "macos", test))]
 mod route_socket;
+mod source;
 
 use std::{
     io,

@@ -11,8 +11,9 @@ use std::{
 };
 
 use super::{
-    Path, fallback,
+    Path,
     judge::{self, InterfaceKind, InterfaceState},
+    source,
 };
 use crate::probe::{Family, LinkAnswer, MacAddress, Route};
 
@@ -96,7 +97,7 @@ fn judge(
     let source = match source {
         Ok(source) => *source,
         Err(error) => {
-            return match fallback::without_source(error) {
+            return match source::without_source(error) {
                 LinkAnswer::NoRoute | LinkAnswer::NoAddress if !states.is_empty() => {
                     without_route()
                 }
@@ -112,7 +113,7 @@ fn judge(
     };
     // Without one, a policy rule leads to a table that is not listed.
     let Some(entry) = entry.filter(|entry| !entry.rejects) else {
-        return fallback::by_source(Ok(source)).into();
+        return source::by_source(Ok(source)).into();
     };
     let state = states.iter().find(|state| state.name == entry.interface);
     let tunnel = state.is_some_and(|state| state.is_tunnel(states));
