@@ -1,34 +1,33 @@
-//! Checks that each top-level module of a crate uses modules of lower layers only.
+//! Checks the direction of the imports within a crate: each top-level module uses modules of lower layers
+//! only, and no modules beside each other use each other in a circle.
 //!
-//! The source is parsed as tokens, so that every import is found, whether it is grouped, inside an
-//! expression or in a macro's arguments. Test code may use anything. A name that the crate's root
-//! re-exports has no layer, so an import must name the module that defines the item.
+//! Test code may use anything. A name that the crate's root re-exports has no layer, so an import must name
+//! the module that defines the item.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    iter::Peekable,
     path::{Path, PathBuf},
 };
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree, token_stream::IntoIter};
+use crate::imports::{self, CratePath, Module};
 
 /// Maps (user, used module) to the files with that use, outside of tests.
-type Uses = BTreeMap<(String, String), BTreeSet<PathBuf>>;
+type Uses<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<&'a Path>>;
 
 /// Fails for a module that uses one that is not in a lower layer, for a module of the crate's root
-/// without exactly one layer, and for an exception that nothing needs.
+/// without exactly one layer, for an exception that nothing needs, and for a circle.
 ///
 /// `source` is the folder of the crate's `lib.rs`. `layers` are the top-level modules, the lowest
 /// layer first. `exceptions` are uses that violate the layers: user, used module, reason.
 pub fn check(source: &Path, layers: &[&[&str]], exceptions: &[(&str, &str, &str)]) {
-    let mut declared = declared_modules(parse(&source.join("lib.rs")));
+    let mut declared = imports::declared_modules(imports::parse(&source.join("lib.rs")));
     let mut listed = layers.concat();
     declared.sort_unstable();
     listed.sort_unstable();
     assert_eq!(listed, declared, "each module has one layer");
 
-    let uses = uses_in(source);
+    let modules = imports::modules(source);
+    let uses = uses(&modules, &listed);
     assert!(uses.len() > layers.len(), "the imports were found: {uses:?}");
     let upward: Vec<_> = uses
         .iter()
@@ -41,9 +40,14 @@ pub fn check(source: &Path, layers: &[&[&str]], exceptions: &[(&str, &str, &str)
         "these do not lie below their user; move what is shared to a lower layer: {upward:#?}"
     );
     for (user, used, reason) in exceptions {
-        let is_used = uses.contains_key(&((*user).to_owned(), (*used).to_owned()));
+        let is_used = uses.contains_key(&(user, used));
         assert!(is_used && !reason.is_empty(), "nothing needs the exception {user} to {used}");
     }
+    let circles = circles(&modules);
+    assert!(
+        circles.is_empty(),
+        "these modules use each other; move what is shared to one that uses none of them: {circles:#?}"
+    );
 }
 
 /// Returns whether `lower` is in a layer below that of `upper`.
@@ -52,149 +56,81 @@ fn lies_below(layers: &[&[&str]], lower: &str, upper: &str) -> bool {
     layer(lower).zip(layer(upper)).is_some_and(|(lower, upper)| lower < upper)
 }
 
-/// Returns the modules that the crate's root declares, without those for tests.
-fn declared_modules(root: TokenStream) -> Vec<String> {
-    let mut modules = Vec::new();
-    let mut tokens = root.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        if is_mark(&token, '#') && tokens.next_if(is_test_attribute).is_some() {
-            skip_item(&mut tokens);
-        } else if is_word(&token, "mod")
-            && let Some(TokenTree::Ident(module)) = tokens.next()
-        {
-            modules.push(module.to_string());
-        }
-    }
-    modules
-}
-
-fn parse(file: &Path) -> TokenStream {
-    let text = fs::read_to_string(file).expect("a source file");
-    text.parse().expect("the file is Rust")
-}
-
-fn uses_in(source: &Path) -> Uses {
+/// The uses of one top-level module by another. The crate's root and its test of the layers may use all.
+fn uses<'a>(modules: &'a [Module], top: &[&'a str]) -> Uses<'a> {
     let mut uses = Uses::new();
-    let mut folders = vec![source.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a source folder") {
-            let path = entry.expect("a source entry").path();
-            let within: PathBuf = path
-                .strip_prefix(source)
-                .expect("a path below the source folder")
-                .with_extension("");
-            let modules: Vec<_> = within.iter().filter_map(|part| part.to_str()).collect();
-            let is_root = [["lib"], ["main"], ["layers"]].iter().any(|root| modules == root);
-            if is_root || modules.last() == Some(&"tests") {
-                continue;
-            }
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let mut named = BTreeSet::new();
-            collect(parse(&path), modules.len(), &mut named);
-            for other in named.into_iter().filter(|module| module != modules[0]) {
-                uses.entry((modules[0].to_owned(), other)).or_default().insert(path.clone());
+    for Module { path, file, named, .. } in modules {
+        let Some(user) = path.first().filter(|user| *user != "layers") else { continue };
+        for used in named.iter().filter_map(|used| used.first()) {
+            if used != user && top.contains(&used.as_str()) {
+                uses.entry((user, used)).or_default().insert(file.as_path());
             }
         }
     }
     uses
 }
 
-/// Adds the top-level modules that `tokens` name; the tokens belong to a module `depth` levels below
-/// the crate's root.
-fn collect(tokens: TokenStream, depth: usize, found: &mut BTreeSet<String>) {
-    let mut tokens = tokens.into_iter().peekable();
-    let mut before = String::new();
-    while let Some(token) = tokens.next() {
-        let mut is_module = false;
-        match &token {
-            hash if is_mark(hash, '#') && tokens.next_if(is_test_attribute).is_some() => {
-                skip_item(&mut tokens);
+/// Lists the groups of modules beside each other, each of which uses all others of its group, directly or
+/// through others of them.
+fn circles(modules: &[Module]) -> Vec<String> {
+    let known: BTreeSet<_> = modules.iter().map(|module| module.path.as_slice()).collect();
+    let imports: BTreeMap<_, _> =
+        modules.iter().map(|module| (module.path.as_slice(), &module.imports)).collect();
+    // An edge is a use by a module, or below it, of one beside it, or below that.
+    let mut edges: BTreeMap<&[String], BTreeSet<&[String]>> = BTreeMap::new();
+    for user in modules {
+        for used in &user.named {
+            let Some(used) = module_of(used.clone(), &known, &imports) else { continue };
+            let common = user.path.iter().zip(used).take_while(|(a, b)| a == b).count();
+            if common < user.path.len().min(used.len()) {
+                edges.entry(&user.path[..=common]).or_default().insert(&used[..=common]);
             }
-            TokenTree::Ident(word) if word == "crate" && skip_colons(&mut tokens) => {
-                collect_path(&mut tokens, depth, found);
-            }
-            TokenTree::Ident(word) if word == "super" => {
-                let mut up = 1;
-                let mut goes_on = skip_colons(&mut tokens);
-                while goes_on && tokens.next_if(|next| is_word(next, "super")).is_some() {
-                    up += 1;
-                    goes_on = skip_colons(&mut tokens);
-                }
-                if goes_on && up >= depth {
-                    collect_path(&mut tokens, depth, found);
-                }
-            }
-            TokenTree::Ident(_) if before == "mod" => is_module = true,
-            TokenTree::Group(group) => collect(group.stream(), depth, found),
-            _ => {}
         }
-        if is_module && let Some(TokenTree::Group(body)) = tokens.next_if(is_group) {
-            collect(body.stream(), depth + 1, found);
-        }
-        before = token.to_string();
     }
-}
-
-/// Adds the next part of a path that has reached the crate's root: one module, or several in braces.
-fn collect_path(tokens: &mut Peekable<IntoIter>, depth: usize, found: &mut BTreeSet<String>) {
-    match tokens.next() {
-        Some(TokenTree::Ident(module)) => {
-            found.insert(module.to_string());
-        }
-        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
-            let mut is_first = true;
-            for token in group.stream() {
-                match token {
-                    TokenTree::Ident(module) if is_first => {
-                        found.insert(module.to_string());
-                        is_first = false;
-                    }
-                    TokenTree::Punct(mark) if mark.as_char() == ',' => is_first = true,
-                    _ => {}
+    let reachable = |from: &[String]| {
+        let (mut found, mut open) = (BTreeSet::new(), vec![from]);
+        while let Some(next) = open.pop() {
+            for used in edges.get(next).into_iter().flatten() {
+                if found.insert(*used) {
+                    open.push(*used);
                 }
             }
         }
-        Some(TokenTree::Group(group)) => collect(group.stream(), depth, found),
-        _ => {}
-    }
+        found
+    };
+    let reached: BTreeMap<_, _> = edges.keys().map(|user| (*user, reachable(user))).collect();
+    let is_reached = |from, to| reached.get(from).is_some_and(|found| found.contains(to));
+    let circles: BTreeSet<_> = reached
+        .iter()
+        .filter(|(user, found)| found.contains(*user))
+        .map(|(user, found)| {
+            let circle = found.iter().filter(|used| is_reached(**used, *user));
+            circle.map(|module| module.join("::")).collect::<Vec<_>>().join(", ")
+        })
+        .collect();
+    circles.into_iter().collect()
 }
 
-fn skip_colons(tokens: &mut Peekable<IntoIter>) -> bool {
-    let mut colon = || tokens.next_if(|next| next.to_string() == ":").is_some();
-    colon() && colon()
-}
-
-fn skip_item(tokens: &mut Peekable<IntoIter>) {
-    for token in tokens {
-        match token {
-            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => return,
-            TokenTree::Punct(mark) if mark.as_char() == ';' => return,
-            _ => {}
+/// The module that defines an item: the longest part of its path that is a module, and for a re-exported
+/// item the module that it comes from. `None` for an item of another crate.
+fn module_of<'a>(
+    mut item: CratePath,
+    known: &BTreeSet<&'a [String]>,
+    imports: &BTreeMap<&'a [String], &'a Vec<CratePath>>,
+) -> Option<&'a [String]> {
+    // Each turn follows one re-export, and no chain of them is longer.
+    for _ in 0..8 {
+        let module = (0..=item.len()).rev().find_map(|end| known.get(&item[..end]))?;
+        let Some(name) = item.get(module.len()) else { return Some(module) };
+        let origin = imports[module].iter().find(|import| import.last() == Some(name));
+        match origin {
+            Some(origin) if *origin != item => {
+                item = [origin.as_slice(), &item[module.len() + 1..]].concat();
+            }
+            _ => return Some(module),
         }
     }
-}
-
-fn is_test_attribute(token: &TokenTree) -> bool {
-    matches!(token, TokenTree::Group(attribute) if is_test(attribute))
-}
-
-fn is_test(attribute: &Group) -> bool {
-    matches!(attribute.stream().to_string().replace(' ', "").as_str(), "cfg(test)")
-}
-
-fn is_mark(token: &TokenTree, mark: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == mark)
-}
-
-fn is_word(token: &TokenTree, word: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident == word)
-}
-
-fn is_group(token: &TokenTree) -> bool {
-    matches!(token, TokenTree::Group(body) if body.delimiter() == Delimiter::Brace)
+    None
 }
 
 #[cfg(test)]
@@ -202,29 +138,6 @@ mod tests {
     use super::*;
 
     const LAYERS: &[&[&str]] = &[&["clock", "duration"], &["probe"], &["outage"], &["command"]];
-
-    #[test]
-    fn imports_are_found_however_they_are_written() {
-        let found = |source: &str, depth| {
-            let tokens = source.parse().expect("Rust");
-            let mut found = BTreeSet::new();
-            collect(tokens, depth, &mut found);
-            found.into_iter().collect::<Vec<_>>()
-        };
-        assert_eq!(found("use crate::a::B;", 1), ["a"]);
-        assert_eq!(found("use crate::{a::{B, c::D}, e, f::*};", 1), ["a", "e", "f"]);
-        assert_eq!(found("fn f() -> crate::b::C { for _ in crate::d::e() {} }", 1), ["b", "d"]);
-        assert_eq!(found("fn f() { print!(\"{}\", crate::a::B(1)); }", 1), ["a"]);
-        assert_eq!(found("/// [`crate::a`]\nfn f() { \"crate::b\"; } // crate::c", 1), [""; 0]);
-        assert_eq!(found("use super::a::B;", 1), ["a"], "one level up is the root");
-        assert_eq!(found("use super::{a::B, c};", 1), ["a", "c"]);
-        assert_eq!(found("use super::a::B;", 2), [""; 0]);
-        assert_eq!(found("use super::super::a::B;", 2), ["a"]);
-        assert_eq!(found("mod m { use super::a; use super::super::b; }", 1), ["b"]);
-        let tests =
-            "#[cfg(test)]\nuse crate::a;\n#[cfg(test)]\nmod tests { use crate::b; } use crate::c;";
-        assert_eq!(found(tests, 1), ["c"]);
-    }
 
     #[test]
     fn an_upward_import_is_detected() {
@@ -235,9 +148,32 @@ mod tests {
         assert!(!lies_below(LAYERS, "unknown", "command"));
     }
 
+    fn path(text: &str) -> CratePath {
+        text.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The circles of modules, given as their path, imports and other names.
+    fn circles_of(modules: &[(&str, &[&str])]) -> Vec<String> {
+        let modules: Vec<_> = modules
+            .iter()
+            .map(|(module, imports)| {
+                let imports: Vec<_> = imports.iter().map(|import| path(import)).collect();
+                let named = imports.clone();
+                Module { path: path(module), file: PathBuf::new(), imports, named }
+            })
+            .collect();
+        circles(&modules)
+    }
+
     #[test]
-    fn declared_modules_are_those_of_the_shipped_program() {
-        let root = "pub mod a;\nmod b;\n#[cfg(test)]\nmod layers;\n#[cfg(unix)]\npub(crate) mod c;";
-        assert_eq!(declared_modules(root.parse().expect("Rust")), ["a", "b", "c"]);
+    fn a_circle_is_detected_below_the_top_level_and_through_re_exports() {
+        let parent = ("a", &["a::one::One", "a::two::Two"][..]);
+        let none = [("", &[][..]), parent, ("a::one", &["a::Two"]), ("a::two", &["std::fs"])];
+        assert_eq!(circles_of(&none), [""; 0], "a parent and its children are no circle");
+        let two = [("", &[][..]), parent, ("a::one", &["a::Two"]), ("a::two", &["a::One"])];
+        assert_eq!(circles_of(&two), ["a::one, a::two"]);
+        let three =
+            [("", &[][..]), ("a", &["b::B"]), ("b", &[]), ("b::deep", &["c::C"]), ("c", &["a::A"])];
+        assert_eq!(circles_of(&three), ["a, b, c"]);
     }
 }

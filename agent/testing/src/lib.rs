@@ -11,6 +11,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a helper that fails must fail the test")]
 
 pub mod certificates;
+mod imports;
 pub mod layers;
 #[cfg(target_os = "linux")]
 pub mod logind;
