@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::query::{
-    DeviceSilent, DeviceSilentReminder, Query, Row, Trace, device_silent_minute, silence,
+    DeviceSilent, DeviceSilentReminder, LONGEST_RANGE, Query, Row, Trace, device_silent_minute,
 };
 use outages::Outages;
 
@@ -273,7 +273,7 @@ fn evaluation_time(
         0 => base,
         1 => base + SignedDuration::from_secs(random.i64(0..86_400)),
         2 => change + SignedDuration::from_secs_f64(reminder.silence_minutes * 60.0),
-        3 => change + silence::RANGE,
+        3 => change + LONGEST_RANGE,
         4 | 5 => {
             let latest = choice(random, &[0, 1_200]);
             let late = SignedDuration::from_secs(random.i64(-60..=latest));

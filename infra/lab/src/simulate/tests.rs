@@ -7,7 +7,7 @@ use super::{
     world::{Absence, AbsenceKind, SimulatedOutage, World},
 };
 use crate::{
-    query::{Trace, silence::RANGE},
+    query::{LONGEST_RANGE, Trace},
     rules::{self, Rule, index::TraceSource as _},
 };
 
@@ -199,7 +199,7 @@ fn a_simulated_world_is_the_same_for_the_plain_engine() {
         let plain =
             run::run_with(&world, &assumptions, &settings, &rules, seed, |rule, now, lines| {
                 all.extend(lines.iter().map(super::lines::SimulatedLine::to_trace));
-                all.retain(|row| row.timestamp > now - RANGE);
+                all.retain(|row| row.timestamp > now - LONGEST_RANGE);
                 rule.evaluate(now, &all)
             });
         assert_eq!(plain, run::run(&world, &assumptions, &settings, &rules, seed));
