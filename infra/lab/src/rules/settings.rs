@@ -13,9 +13,9 @@ use jiff::{SignedDuration, SpanRelativeTo, fmt::temporal::SpanParser};
 use super::{
     condition::{Aggregation, AlertCondition},
     failing::{FailingPeriods, FailingPeriodsError},
+    monitor_condition::MonitorCondition,
     resolve::{self, FrequencyError},
 };
-use crate::rules::MonitorCondition;
 use document::{ActionGroup, Resource, ScheduledQueryRule, Snapshot};
 use processing::ProcessingRule;
 pub use processing::ProcessingRuleError;
@@ -184,7 +184,11 @@ pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, RuleSettingsError> {
         rules.extend(settings);
     }
     for rule in &mut rules {
-        rule.suppressed = processing.iter().flat_map(|each| each.removed(rule)).copied().collect();
+        rule.suppressed = processing
+            .iter()
+            .flat_map(|each| each.removed(&rule.id, &rule.scope))
+            .copied()
+            .collect();
     }
     if rules.is_empty() { Err(RuleSettingsError::NoRules) } else { Ok(rules) }
 }

@@ -4,8 +4,8 @@
 //! "Alert processing rules"). The lab supports rules that always remove all action groups, filtered
 //! by alert rule and by monitor condition; any other is an error.
 
-use super::{RuleSettings, document::ActionRule, document::Resource};
-use crate::rules::MonitorCondition;
+use super::document::{ActionRule, Resource};
+use crate::rules::monitor_condition::MonitorCondition;
 
 /// Why an alert processing rule is refused.
 #[derive(Debug, thiserror::Error)]
@@ -88,13 +88,14 @@ impl ProcessingRule {
         Ok(Some(rule))
     }
 
-    /// The monitor conditions of this rule's alerts whose notifications are suppressed.
-    pub(super) fn removed(&self, rule: &RuleSettings) -> &[MonitorCondition] {
-        let in_scope = self.scopes.iter().any(|scope| contains(scope, &rule.scope));
+    /// The monitor conditions whose notifications are suppressed for alerts of the alert rule `rule`
+    /// about the resource `resource`, both resource ids.
+    pub(super) fn removed(&self, rule: &str, resource: &str) -> &[MonitorCondition] {
+        let in_scope = self.scopes.iter().any(|scope| contains(scope, resource));
         let named = self
             .rules
             .as_ref()
-            .is_none_or(|ids| ids.iter().any(|id| id.eq_ignore_ascii_case(&rule.id)));
+            .is_none_or(|ids| ids.iter().any(|id| id.eq_ignore_ascii_case(rule)));
         if in_scope && named { &self.removed } else { &[] }
     }
 }
