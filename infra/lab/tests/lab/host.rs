@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ispmon_lab::{
     host::{
-        HostEvent,
+        event::{HandlerEnd, HostEvent},
         restart::{Consequence, Ending},
     },
     telemetry::item::{Data, Severity, TelemetryItem},
@@ -281,7 +281,9 @@ async fn a_handler_that_exits_with_0_is_never_restarted() {
     let stage = Stage::set(Wanted::default()).await;
     assert_eq!(stage.exchange(perform("exit 0").as_bytes()).await.status(), 500);
     let ended = stage.event(|event| matches!(event, HostEvent::HandlerEnded { .. })).await;
-    let HostEvent::HandlerEnded { ending, consequence, .. } = ended else { unreachable!() };
+    let HostEvent::HandlerEnded(HandlerEnd { ending, consequence, .. }) = ended else {
+        unreachable!()
+    };
     assert_eq!((ending, consequence), (Ending::Code(0), Consequence::Nothing));
     for _ in 0..3 {
         assert_eq!(stage.exchange(perform("nothing").as_bytes()).await.status(), 500);
@@ -298,7 +300,7 @@ async fn a_failing_handler_is_restarted_twice() {
         assert_eq!(stage.exchange(perform("stderr-and-exit 1").as_bytes()).await.status(), 500);
         let nth = |event: &&HostEvent| matches!(event, HostEvent::HandlerEnded { .. });
         let ended = stage.nth_event(round, nth).await;
-        let HostEvent::HandlerEnded { ending, consequence, last_words } = ended else {
+        let HostEvent::HandlerEnded(HandlerEnd { ending, consequence, last_words }) = ended else {
             unreachable!()
         };
         assert_eq!(ending, Ending::Code(1));
@@ -327,7 +329,7 @@ async fn a_killed_handler_fails_the_request_in_flight_and_serves_the_next() {
     assert_eq!(connection.receive().await.status(), 500);
     assert_eq!(stage.exchange(perform("nothing").as_bytes()).await.status(), 200);
     let ended = stage.event(|event| matches!(event, HostEvent::HandlerEnded { .. })).await;
-    let HostEvent::HandlerEnded { ending, .. } = ended else { unreachable!() };
+    let HostEvent::HandlerEnded(HandlerEnd { ending, .. }) = ended else { unreachable!() };
     assert_eq!(ending, Ending::Signal(9));
 }
 
@@ -350,7 +352,9 @@ async fn a_handler_that_is_never_ready_is_killed_three_times() {
         .events()
         .into_iter()
         .filter_map(|event| match event {
-            HostEvent::HandlerEnded { ending, consequence, .. } => Some((ending, consequence)),
+            HostEvent::HandlerEnded(HandlerEnd { ending, consequence, .. }) => {
+                Some((ending, consequence))
+            }
             _ => None,
         })
         .collect();
