@@ -15,6 +15,7 @@ pub mod settings;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use ispmon_function::EXPECTED_VARIABLE;
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -28,9 +29,6 @@ use evaluation::Evaluation;
 pub use event::{CloudEvent, HandedOver, HeartbeatRow};
 use ingestion::IngestedRows;
 pub use settings::CloudSettings;
-
-/// The app setting with the devices that the alert rules cover.
-const EXPECTED_DEVICES: &str = "EXPECTED_DEVICES";
 
 /// Why the cloud cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +80,7 @@ impl Cloud {
             app: folder.path().to_path_buf(),
             listen,
             keys,
-            app_settings: BTreeMap::from([(EXPECTED_DEVICES.to_owned(), devices.join(","))]),
+            app_settings: BTreeMap::from([(EXPECTED_VARIABLE.to_owned(), devices.join(","))]),
             front_end: true,
             clock,
             observer: Arc::new(move |event| taking_in.take(event)),
