@@ -13,7 +13,7 @@ mod folder;
 mod ingestion;
 pub mod settings;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use ispmon_function::EXPECTED_VARIABLE;
 use tempfile::TempDir;
@@ -27,6 +27,7 @@ use crate::{
 };
 use evaluation::Evaluation;
 pub use event::{CloudEvent, HandedOver, HeartbeatRow};
+pub use folder::AppFolderError;
 use ingestion::IngestedRows;
 pub use settings::CloudSettings;
 
@@ -34,14 +35,8 @@ pub use settings::CloudSettings;
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
     /// The app folder could not be created.
-    #[error("cannot make the folder of the function app `{}`", path.display())]
-    Folder {
-        /// The folder or file.
-        path: PathBuf,
-        /// The error that the operating system returned.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Folder(#[from] AppFolderError),
     /// The rules of the deployment cannot be evaluated.
     #[error("cannot evaluate the alert rules of the deployment")]
     Rules(#[from] RulesError),

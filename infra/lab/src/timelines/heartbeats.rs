@@ -9,7 +9,7 @@ use ispmon_wire::{AgentInfo, AgentState, Device, Heartbeat, comparison_key};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{Arrival, MINUTE, arrival, choice, spelling};
+use super::arrival::{Arrival, MINUTE, arrival, choice, spelling};
 use crate::query::{Trace, message, silence::HEARTBEAT_PREFIX, table::event};
 
 /// One device with its sequence numbers.

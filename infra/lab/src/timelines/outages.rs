@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Arrival, MINUTE, arrival, choice, spelling};
+use super::arrival::{Arrival, MINUTE, arrival, choice, spelling};
 use crate::query::{
     LONGEST_RANGE, OutageReportQuery, message,
     outage_report::{SHOWN_FOR, SUMMED_UP_AFTER},
