@@ -104,7 +104,7 @@ impl Host {
             front_end: settings.front_end,
             clock: settings.clock,
             observer: settings.observer,
-            identity: Identity::new(),
+            identity: Identity::of_this_process(),
             port: HandlerPort::take().map_err(HostError::Port)?,
             state: watch::Sender::new(HandlerState::Starting),
             in_flight: watch::Sender::new(0),

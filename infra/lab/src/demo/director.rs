@@ -275,7 +275,7 @@ impl<W: Write> Director<W> {
         let at = self.clock.now();
         self.narrator.print_event(at, format_args!("agent    {sentence}"));
         if level == "WARN" && self.story.next() == Some(StoryStep::AgentNotices) {
-            self.report(at, StoryEvent::AgentNoticed { sentence })
+            self.report(at, StoryEvent::AgentNoticed)
         } else {
             Ok(())
         }
