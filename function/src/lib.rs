@@ -42,7 +42,7 @@ use tokio::net::{TcpListener, TcpSocket};
 pub use failure::{HandlerFailure, install_panic_hook};
 pub use limits::ServerLimits;
 pub use server::serve;
-pub use settings::{FunctionSettings, FunctionSettingsError};
+pub use settings::{EXPECTED_VARIABLE, FunctionSettings, FunctionSettingsError};
 pub use stdout::{LineWriter, StdoutError};
 
 /// Length of the accept queue; the system may allow fewer. A client that does not fit retries after

@@ -8,7 +8,7 @@ use thiserror::Error;
 /// The variable in which the Functions host passes the port, 1 to 65,535.
 pub(crate) const PORT_VARIABLE: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 /// The app setting with the names of the monitored devices, separated by commas.
-pub(crate) const EXPECTED_VARIABLE: &str = "EXPECTED_DEVICES";
+pub const EXPECTED_VARIABLE: &str = "EXPECTED_DEVICES";
 
 /// Settings from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]

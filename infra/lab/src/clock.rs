@@ -93,11 +93,6 @@ impl StoryClock {
         self.started.elapsed()
     }
 
-    /// The story time since the start.
-    pub fn story_elapsed(&self) -> SignedDuration {
-        self.now().duration_since(self.epoch)
-    }
-
     /// The story time at which the clock started.
     pub const fn epoch(&self) -> Timestamp {
         self.epoch
@@ -157,7 +152,7 @@ mod tests {
         let clock = StoryClock::start_at(Scale::FASTEST, epoch());
         tokio::time::advance(Duration::from_millis(7_500)).await;
         assert_eq!(clock.now().to_string(), "2026-03-01T12:07:30Z");
-        assert_eq!(clock.story_elapsed(), SignedDuration::from_secs(450));
+        assert_eq!(clock.now().duration_since(clock.epoch()), SignedDuration::from_secs(450));
         assert_eq!(clock.real_elapsed(), Duration::from_millis(7_500));
     }
 

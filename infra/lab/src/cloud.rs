@@ -13,8 +13,9 @@ mod folder;
 mod ingestion;
 pub mod settings;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
+use ispmon_function::EXPECTED_VARIABLE;
 use tempfile::TempDir;
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -26,24 +27,16 @@ use crate::{
 };
 use evaluation::Evaluation;
 pub use event::{CloudEvent, HandedOver, HeartbeatRow};
+pub use folder::AppFolderError;
 use ingestion::IngestedRows;
 pub use settings::CloudSettings;
-
-/// The app setting with the devices that the alert rules cover.
-const EXPECTED_DEVICES: &str = "EXPECTED_DEVICES";
 
 /// Why the cloud cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
     /// The app folder could not be created.
-    #[error("cannot make the folder of the function app `{}`", path.display())]
-    Folder {
-        /// The folder or file.
-        path: PathBuf,
-        /// The error that the operating system returned.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Folder(#[from] AppFolderError),
     /// The rules of the deployment cannot be evaluated.
     #[error("cannot evaluate the alert rules of the deployment")]
     Rules(#[from] RulesError),
@@ -82,7 +75,7 @@ impl Cloud {
             app: folder.path().to_path_buf(),
             listen,
             keys,
-            app_settings: BTreeMap::from([(EXPECTED_DEVICES.to_owned(), devices.join(","))]),
+            app_settings: BTreeMap::from([(EXPECTED_VARIABLE.to_owned(), devices.join(","))]),
             front_end: true,
             clock,
             observer: Arc::new(move |event| taking_in.take(event)),

@@ -15,10 +15,9 @@ pub mod narrator;
 pub mod story;
 
 use std::{
-    env, fs,
+    env,
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -139,7 +138,7 @@ async fn set_up<W: Write>(
     let internet = Internet::start(cloud.address()).await?;
     let agent = Agent::start(&AgentSettings {
         executable,
-        folder: agent_folder(home)?,
+        folder: home.path().join("agent"),
         device: DEVICE.to_owned(),
         internet: internet.addresses().clone(),
         key,
@@ -147,10 +146,4 @@ async fn set_up<W: Write>(
     })?;
     narrator.print_introduction(DEVICE);
     Ok(Director::new(cloud, internet, agent, DEVICE, clock, narrator))
-}
-
-fn agent_folder(home: &TempDir) -> Result<PathBuf, DemoError> {
-    let folder = home.path().join("agent");
-    fs::create_dir(&folder).map_err(DemoError::Folder)?;
-    Ok(folder)
 }

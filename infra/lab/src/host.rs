@@ -8,6 +8,7 @@
 //! - [`app`] reads `host.json` and the functions.
 //! - [`routes`] finds the function of a request, [`keys`] authorizes the client.
 //! - [`forward`] builds the forwarded request; [`exchange`] sends it.
+//! - [`event`] is what a host reports.
 //! - [`handler`] is the process, [`restart`] decides what follows when it exits.
 //! - [`console`] and [`report`] turn lines and invocations into telemetry, [`log_level`] filters
 //!   it.
@@ -15,6 +16,7 @@
 pub mod app;
 mod body;
 pub mod console;
+pub mod event;
 pub mod exchange;
 pub mod forward;
 pub mod handler;
@@ -26,26 +28,20 @@ pub mod report;
 pub mod restart;
 pub mod routes;
 mod server;
+mod shared;
 mod supervisor;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use hyper::Method;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use crate::{
-    clock::StoryClock,
-    telemetry::item::{Severity, TelemetryItem},
-};
+use crate::clock::StoryClock;
 use app::{App, AppError};
+use event::{HostEvent, HostObserver};
 use identity::Identity;
 use keys::Keys;
 use port::HandlerPort;
-use restart::{Consequence, Ending};
-use supervisor::HandlerState;
-
-/// Called for each event, synchronously and in order; must not block.
-pub type HostObserver = Arc<dyn Fn(HostEvent) + Send + Sync>;
+use shared::{HandlerState, HostShared};
 
 /// Settings of a host.
 #[derive(Clone)]
@@ -64,65 +60,6 @@ pub struct HostSettings {
     pub clock: StoryClock,
     /// Receives the events.
     pub observer: HostObserver,
-}
-
-/// Events of a host.
-#[derive(Clone, Debug)]
-pub enum HostEvent {
-    /// The handler's process was started.
-    HandlerStarted {
-        /// Its process id.
-        process: u32,
-    },
-    /// The handler's process could not be started; the host stops.
-    CannotStart {
-        /// The program.
-        executable: PathBuf,
-        /// The error that the operating system returned.
-        reason: String,
-    },
-    /// The handler responds to HTTP.
-    HandlerReady {
-        /// The time since the process was started.
-        took: Duration,
-    },
-    /// The handler exited by itself.
-    HandlerEnded {
-        /// Exit status or signal.
-        ending: Ending,
-        /// The host's reaction.
-        consequence: Consequence,
-        /// The last three stderr lines of the handler, oldest first.
-        last_words: Vec<String>,
-    },
-    /// A function was invoked.
-    Invoked {
-        /// The function's name.
-        function: String,
-        /// The request's method.
-        method: Method,
-        /// The status that the client received.
-        status: u16,
-        /// Whether the handler responded.
-        success: bool,
-        /// The time between request and response.
-        took: Duration,
-    },
-    /// A request was refused without invoking a function: 401 or 404.
-    Rejected {
-        /// The request's method.
-        method: Method,
-        /// Its path, without the query, which may contain a key.
-        path: String,
-        /// The status that the client received.
-        status: u16,
-        /// The client's address.
-        caller: SocketAddr,
-    },
-    /// An item was sent to Application Insights.
-    Telemetry(Box<TelemetryItem>),
-    /// The host has stopped, and the handler has been killed.
-    Stopped,
 }
 
 /// Why a host cannot start.
@@ -153,20 +90,6 @@ pub struct Host {
     running: JoinHandle<()>,
 }
 
-/// State that the parts of a host share.
-pub(crate) struct HostShared {
-    app: App,
-    keys: Keys,
-    app_settings: BTreeMap<String, String>,
-    front_end: bool,
-    clock: StoryClock,
-    observer: HostObserver,
-    identity: Identity,
-    port: HandlerPort,
-    state: watch::Sender<HandlerState>,
-    in_flight: watch::Sender<usize>,
-}
-
 impl Host {
     /// Reads the app, listens, and starts the handler; requests wait until it is ready.
     pub async fn start(settings: HostSettings) -> Result<Self, HostError> {
@@ -181,7 +104,7 @@ impl Host {
             front_end: settings.front_end,
             clock: settings.clock,
             observer: settings.observer,
-            identity: Identity::new(),
+            identity: Identity::of_this_process(),
             port: HandlerPort::take().map_err(HostError::Port)?,
             state: watch::Sender::new(HandlerState::Starting),
             in_flight: watch::Sender::new(0),
@@ -218,19 +141,6 @@ impl Drop for Host {
     }
 }
 
-impl HostShared {
-    fn tell(&self, event: HostEvent) {
-        (self.observer)(event);
-    }
-
-    /// Records an item unless the log levels in `host.json` filter it out.
-    fn record(&self, category: &str, severity: Severity, item: TelemetryItem) {
-        if self.app.log_levels.keeps(category, severity) {
-            self.tell(HostEvent::Telemetry(Box::new(item)));
-        }
-    }
-}
-
 async fn run(shared: Arc<HostShared>, listener: TcpListener, stopping: watch::Receiver<bool>) {
     let kill = watch::Sender::new(false);
     let mut server = std::pin::pin!(server::serve(Arc::clone(&shared), listener, stopping));
@@ -243,5 +153,5 @@ async fn run(shared: Arc<HostShared>, listener: TcpListener, stopping: watch::Re
             supervisor.await;
         }
     }
-    shared.tell(HostEvent::Stopped);
+    shared.emit(HostEvent::Stopped);
 }

@@ -72,7 +72,7 @@ pub struct Internet {
 pub enum InternetError {
     /// One of its servers could not listen.
     #[error("cannot listen on loopback for the stand-in for the internet")]
-    Listen(#[source] io::Error),
+    Listen(#[from] io::Error),
     /// A relay could not be started.
     #[error("cannot start a relay to the internet")]
     Relay(#[from] RelayError),
@@ -147,10 +147,8 @@ impl Internet {
 async fn bind_name_server(server: SocketAddr) -> Result<(UdpSocket, Relay), InternetError> {
     let mut tried = 1;
     loop {
-        let datagrams =
-            UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(InternetError::Listen)?;
-        let address = datagrams.local_addr().map_err(InternetError::Listen)?;
-        match Relay::start(address, server) {
+        let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        match Relay::start(datagrams.local_addr()?, server) {
             Ok(relay) => return Ok((datagrams, relay)),
             Err(_) if tried < PORTS_TRIED => tried += 1,
             Err(error) => return Err(error.into()),

@@ -8,6 +8,7 @@
 //! - [`device_silent_minute`] is another form of [`device_silent`], with the same result.
 //! - [`silence`] computes from the heartbeats since when a device is silent.
 //! - [`device_silent`], [`device_silent_reminder`] and [`outage_report`] are one query each.
+//! - [`table`] has the rows that a query reads and returns.
 //! - [`template`] parses parameters out of a query's text, and renders a text with parameters.
 
 pub mod device_silent;
@@ -15,39 +16,16 @@ pub mod device_silent_minute;
 pub mod device_silent_reminder;
 pub mod outage_report;
 pub mod silence;
+pub mod table;
 pub mod template;
 
 use jiff::Timestamp;
-use serde_json::Value;
-use thiserror::Error;
 
 pub use device_silent::DeviceSilent;
 pub use device_silent_reminder::DeviceSilentReminder;
 pub use outage_report::OutageReportQuery;
-pub use template::Template;
-
-/// One row of the table `traces`: a line that the function wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trace {
-    /// When the line was written.
-    pub timestamp: Timestamp,
-    /// The line.
-    pub message: String,
-}
-
-/// Converts a line of the function to a message as the host passes it on: without the line feed.
-pub fn message(line: &ispmon_function::line::TraceLine) -> String {
-    String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned()
-}
-
-/// One row of a query's result.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// The columns by which a rule splits its alerts, as name and value.
-    pub dimensions: Vec<(String, String)>,
-    /// The measured column, in the unit of the query.
-    pub value: f64,
-}
+pub use table::{LONGEST_RANGE, Row, Trace, message};
+pub use template::{QueryError, Template};
 
 /// A query with its parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,47 +45,6 @@ pub const TEMPLATES: [&Template; 4] = [
     &device_silent_reminder::TEMPLATE,
     &outage_report::TEMPLATE,
 ];
-
-/// Why a query's text is not recognized.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum QueryError {
-    /// The text is not a template with values for its placeholders.
-    #[error(
-        "the query is most like {template}, but where that has {expected:?} the query has {found:?}"
-    )]
-    Different {
-        /// The file name of the template with the longest matching prefix.
-        template: &'static str,
-        /// The template's text at the first difference.
-        expected: String,
-        /// The query's text there.
-        found: String,
-    },
-    /// A placeholder that occurs more than once has two different values.
-    #[error("the parameter {name} of {template} is both {first:?} and {second:?}")]
-    Contradiction {
-        /// The file name of the template.
-        template: &'static str,
-        /// The placeholder.
-        name: String,
-        /// Its first value.
-        first: String,
-        /// The different value.
-        second: String,
-    },
-    /// A parameter is out of range.
-    #[error("the parameter {name} of {template} is {value:?}; it must be {allowed}")]
-    Value {
-        /// The file name of the template.
-        template: &'static str,
-        /// The placeholder.
-        name: &'static str,
-        /// The value.
-        value: String,
-        /// The allowed values.
-        allowed: &'static str,
-    },
-}
 
 impl Query {
     /// Recognizes a query by its text in an alert rule.
@@ -175,15 +112,6 @@ impl Query {
             Self::DeviceSilentReminder(_) => device_silent_reminder::MEASURED_COLUMN,
             Self::OutageReport(_) => outage_report::MEASURED_COLUMN,
         }
-    }
-}
-
-/// Converts a JSON value as Kusto's `tostring` does.
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 

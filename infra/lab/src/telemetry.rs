@@ -11,5 +11,4 @@ pub mod store;
 mod story;
 
 pub use delay::IngestionDelay;
-pub use item::TelemetryItem;
 pub use store::Store;

@@ -4,6 +4,7 @@
 //! same rows and expects the same result. So they contain everything on which two implementations
 //! could differ, and times around which a result changes.
 
+mod arrival;
 mod heartbeats;
 mod outages;
 
@@ -15,8 +16,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::query::{
-    DeviceSilent, DeviceSilentReminder, Query, Row, Trace, device_silent_minute, silence,
+    DeviceSilent, DeviceSilentReminder, LONGEST_RANGE, Query, Row, device_silent_minute,
 };
+use arrival::{Arrival, MINUTE, arrival, choice};
 use outages::Outages;
 
 /// Device names in the timelines. No name may change the meaning of a query.
@@ -72,15 +74,6 @@ const FOREIGN_LINES: [&str; 20] = [
 /// The component whose rows the one-minute form of a query reads.
 const COMPONENT: &str =
     "/subscriptions/s/resourcegroups/g/providers/microsoft.insights/components/c";
-
-const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-
-/// A row of the table, and when a query can see it.
-#[derive(Clone, Debug)]
-struct Arrival {
-    trace: Trace,
-    visible: Timestamp,
-}
 
 /// One query on one timeline at one time, and its result.
 #[derive(Debug, Serialize)]
@@ -227,36 +220,12 @@ fn silence_before(random: &mut Rng) -> SignedDuration {
     }
 }
 
-/// Returns another spelling of the same device's name.
-fn spelling(random: &mut Rng, device: &str) -> String {
-    let cased = match random.u8(0..3) {
-        0 => device.to_owned(),
-        1 => device.chars().flat_map(char::to_uppercase).collect(),
-        _ => device.chars().flat_map(char::to_lowercase).collect(),
-    };
-    let pad = ["", "", " ", "  ", "\t"];
-    format!("{}{cased}{}", choice(random, &pad), choice(random, &pad))
-}
-
 fn foreign_lines(random: &mut Rng, base: Timestamp, arrivals: &mut Vec<Arrival>) {
     for _ in 0..random.usize(0..12) {
         let line = choice(random, &FOREIGN_LINES).to_owned();
         let at = base - SignedDuration::from_secs(random.i64(0..7_200));
         arrivals.push(arrival(random, at, line));
     }
-}
-
-/// Returns a line that becomes visible at once, seconds later, far too late, or before its own
-/// time.
-fn arrival(random: &mut Rng, timestamp: Timestamp, message: String) -> Arrival {
-    let delay = match random.u8(0..10) {
-        0..6 => SignedDuration::ZERO,
-        // The clock of the machine that wrote the line is fast.
-        6 => SignedDuration::from_secs(random.i64(-30..0)),
-        7 | 8 => SignedDuration::from_secs(random.i64(1..203)),
-        _ => SignedDuration::from_mins(random.i64(3..90)),
-    };
-    Arrival { trace: Trace { timestamp, message }, visible: timestamp + delay }
 }
 
 /// Returns a time at which a result is likely to change, or one close to it, or a random one.
@@ -273,7 +242,7 @@ fn evaluation_time(
         0 => base,
         1 => base + SignedDuration::from_secs(random.i64(0..86_400)),
         2 => change + SignedDuration::from_secs_f64(reminder.silence_minutes * 60.0),
-        3 => change + silence::RANGE,
+        3 => change + LONGEST_RANGE,
         4 | 5 => {
             let latest = choice(random, &[0, 1_200]);
             let late = SignedDuration::from_secs(random.i64(-60..=latest));
@@ -302,8 +271,4 @@ fn step_border(at: Timestamp, frequency: SignedDuration) -> Timestamp {
     let step = frequency.as_secs();
     let next = (at.as_second() + 60).div_euclid(step) * step + step;
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(next - 60)
-}
-
-fn choice<T: Clone>(random: &mut Rng, values: &[T]) -> T {
-    values[random.usize(..values.len())].clone()
 }

@@ -63,6 +63,6 @@ impl Evaluation {
             };
             self.ingestion.send_event(event);
         }
-        self.ingestion.send_event(CloudEvent::Evaluated { at: now, mails });
+        self.ingestion.send_event(CloudEvent::Evaluated { mails });
     }
 }

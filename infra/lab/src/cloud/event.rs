@@ -1,14 +1,13 @@
 //! The events of a cloud.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use hyper::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::{
     clock::{Scale, StoryClock},
-    host::restart::{Consequence, Ending},
+    host::event::{HandlerEnd, Invocation, Rejection},
     mail::{Mail, MailError},
     rules::Notification,
     telemetry::item::Severity,
@@ -23,41 +22,16 @@ pub enum CloudEvent {
         took: Duration,
     },
     /// The function exited by itself.
-    FunctionEnded {
-        /// Exit status or signal.
-        ending: Ending,
-        /// The host's reaction.
-        consequence: Consequence,
-        /// The last stderr lines of the function, oldest first.
-        last_words: Vec<String>,
-    },
+    FunctionEnded(HandlerEnd),
     /// The host has stopped and accepts no more requests.
     HostStopped {
         /// The reason, as a sentence without its full stop.
         reason: String,
     },
     /// A function was invoked.
-    Invoked {
-        /// The function's name.
-        function: String,
-        /// The request's method.
-        method: Method,
-        /// The status that the client received.
-        status: u16,
-        /// The real time between request and response.
-        took: Duration,
-    },
+    Invoked(Invocation),
     /// A request was refused without invoking the function.
-    Rejected {
-        /// The request's method.
-        method: Method,
-        /// Its path, without the query.
-        path: String,
-        /// The status that the client received: 401 or 404.
-        status: u16,
-        /// The client's address.
-        caller: SocketAddr,
-    },
+    Rejected(Rejection),
     /// The function wrote a heartbeat's line.
     HeartbeatWritten(HeartbeatRow),
     /// A heartbeat has become visible to queries.
@@ -73,8 +47,6 @@ pub enum CloudEvent {
     },
     /// The rules that were due have been evaluated.
     Evaluated {
-        /// The time of the evaluation.
-        at: Timestamp,
         /// How many mails were sent.
         mails: usize,
     },
@@ -111,15 +83,13 @@ pub struct HeartbeatRow {
 impl HeartbeatRow {
     /// Parses the line of a heartbeat that was written at `written`; `None` for any other line.
     pub fn read(line: &str, written: Timestamp, scale: Scale) -> Option<Self> {
-        let line: EventFields = serde_json::from_str(line).ok()?;
-        (line.event == "heartbeat").then(|| Self {
-            device: line.device,
-            note: line.note,
-            state: line.state,
-            quiet: scale.to_story(Duration::from_secs(line.quiet_s.into())),
-            client_address: line.ip,
-            written,
-        })
+        let Ok(DeviceLine::Heartbeat { device, note, state, quiet_s, ip }) =
+            serde_json::from_str(line)
+        else {
+            return None;
+        };
+        let quiet = scale.to_story(Duration::from_secs(quiet_s.into()));
+        Some(Self { device, note, state, quiet, client_address: ip, written })
     }
 }
 
@@ -143,9 +113,8 @@ pub struct HandedOver {
 impl HandedOver {
     /// Parses the line of an outage; `None` for any other line.
     pub fn read(line: &str, clock: &StoryClock) -> Option<Self> {
-        let line: OutageLine = serde_json::from_str(line).ok()?;
-        let outage = line.outage;
-        (line.event == "outage").then(|| Self {
+        let Ok(DeviceLine::Outage(outage)) = serde_json::from_str(line) else { return None };
+        Some(Self {
             started: clock.at_wall(outage.started),
             ended: clock.at_wall(outage.ended),
             ..outage
@@ -153,22 +122,19 @@ impl HandedOver {
     }
 }
 
+/// A line about a device.
 #[derive(Deserialize)]
-struct OutageLine {
-    event: String,
-    #[serde(flatten)]
-    outage: HandedOver,
-}
-
-#[derive(Deserialize)]
-struct EventFields {
-    event: String,
-    device: String,
-    note: Option<String>,
-    state: Option<String>,
-    #[serde(default)]
-    quiet_s: u32,
-    ip: Option<String>,
+#[serde(tag = "event", rename_all = "lowercase")]
+enum DeviceLine {
+    Heartbeat {
+        device: String,
+        note: Option<String>,
+        state: Option<String>,
+        #[serde(default)]
+        quiet_s: u32,
+        ip: Option<String>,
+    },
+    Outage(HandedOver),
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::CloudError;
 use crate::role;
 
 /// The deployed files, by their path in the app folder.
@@ -18,11 +17,19 @@ const FILES: [(&str, &str); 3] = [
     ("Outages/function.json", include_str!("../../../../function/Outages/function.json")),
 ];
 
+/// A folder or file of the app could not be created.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make the folder of the function app `{}`", path.display())]
+pub struct AppFolderError {
+    path: PathBuf,
+    source: io::Error,
+}
+
 /// Creates a temporary app folder in which `executable` is the function.
-pub(super) fn create(executable: &Path) -> Result<TempDir, CloudError> {
+pub(super) fn create(executable: &Path) -> Result<TempDir, AppFolderError> {
     let fail = |path: &Path| {
         let path = path.to_path_buf();
-        |source: io::Error| CloudError::Folder { path, source }
+        |source: io::Error| AppFolderError { path, source }
     };
     let parent = std::env::temp_dir();
     let folder = tempfile::Builder::new()

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc::UnboundedSender};
 use super::event::{CloudEvent, HandedOver, HeartbeatRow};
 use crate::{
     clock::StoryClock,
-    host::{HostEvent, restart::Consequence},
+    host::{event::HostEvent, restart::Consequence},
     query::Trace,
     telemetry::{
         Store,
@@ -61,19 +61,15 @@ impl IngestedRows {
                 self.lock().reason =
                     Some(format!("the function `{path}` cannot be started: {reason}"));
             }
-            HostEvent::HandlerEnded { ending, consequence, last_words } => {
-                if consequence == Consequence::Stop {
+            HostEvent::HandlerEnded(end) => {
+                if end.consequence == Consequence::Stop {
                     self.lock().reason =
-                        Some(format!("the function failed for the third time: it {ending}"));
+                        Some(format!("the function failed for the third time: it {}", end.ending));
                 }
-                self.send_event(CloudEvent::FunctionEnded { ending, consequence, last_words });
+                self.send_event(CloudEvent::FunctionEnded(end));
             }
-            HostEvent::Invoked { function, method, status, took, .. } => {
-                self.send_event(CloudEvent::Invoked { function, method, status, took });
-            }
-            HostEvent::Rejected { method, path, status, caller } => {
-                self.send_event(CloudEvent::Rejected { method, path, status, caller });
-            }
+            HostEvent::Invoked(invocation) => self.send_event(CloudEvent::Invoked(invocation)),
+            HostEvent::Rejected(rejection) => self.send_event(CloudEvent::Rejected(rejection)),
             HostEvent::Stopped => {
                 let reason = self.lock().reason.take();
                 let reason = reason.unwrap_or_else(|| "it was asked to".to_owned());

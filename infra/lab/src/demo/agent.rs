@@ -22,7 +22,7 @@ use crate::{internet::Addresses, role};
 pub struct AgentSettings {
     /// The executable that runs as the agent when it is started under the agent's name.
     pub executable: PathBuf,
-    /// An existing folder for the agent's files only.
+    /// The folder for the agent's files only; created when it does not exist.
     pub folder: PathBuf,
     /// The device's name.
     pub device: String,
@@ -150,11 +150,6 @@ impl Agent {
             .map_err(failed)?;
         let log = child.stderr.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
         Ok(Self { child, log: Some(BufReader::new(log).lines()) })
-    }
-
-    /// The process id, unless the agent has exited and that has been noticed.
-    pub fn id(&self) -> Option<u32> {
-        self.child.id()
     }
 
     /// Returns the next event. Cancel-safe.

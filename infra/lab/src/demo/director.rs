@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clock::StoryClock,
     cloud::{Cloud, CloudEvent},
-    host::restart::Ending,
+    host::event::{HandlerEnd, Rejection},
     internet::Internet,
     mail::MailError,
     relay::RelayError,
@@ -47,15 +47,10 @@ pub enum DemoFailure {
     AgentLost(#[source] io::Error),
     /// The function exited, whatever the host did then.
     #[error(
-        "the function has ended in the middle of the story: it {ending}{}",
-        LastLines(last_words)
+        "the function has ended in the middle of the story: it {}{}",
+        .0.ending, LastLines(&.0.last_words)
     )]
-    FunctionEnded {
-        /// Exit status or signal.
-        ending: Ending,
-        /// The last stderr lines of the function.
-        last_words: Vec<String>,
-    },
+    FunctionEnded(HandlerEnd),
     /// The host has stopped.
     #[error("the stand-in for the Functions host has stopped in the middle of the story: {reason}")]
     HostStopped {
@@ -63,15 +58,11 @@ pub enum DemoFailure {
         reason: String,
     },
     /// The host refused a request.
-    #[error("the stand-in for the Functions host answered {method} {path} with {status}")]
-    Rejected {
-        /// The request's method.
-        method: String,
-        /// The request's path.
-        path: String,
-        /// The response's status.
-        status: u16,
-    },
+    #[error(
+        "the stand-in for the Functions host answered {} {} with {}",
+        .0.method, .0.path, .0.status
+    )]
+    Rejected(Rejection),
     /// A mail could not be written.
     #[error("a mail could not be sent")]
     Mail(#[source] MailError),
@@ -235,14 +226,10 @@ impl<W: Write> Director<W> {
                 self.narrator.print_event(self.clock.now(), text);
                 Ok(())
             }
-            CloudEvent::FunctionEnded { ending, last_words, .. } => {
-                Err(DemoFailure::FunctionEnded { ending, last_words })
-            }
+            CloudEvent::FunctionEnded(end) => Err(DemoFailure::FunctionEnded(end)),
             CloudEvent::HostStopped { reason } => Err(DemoFailure::HostStopped { reason }),
             CloudEvent::MailLost(error) => Err(DemoFailure::Mail(error)),
-            CloudEvent::Rejected { method, path, status, .. } => {
-                Err(DemoFailure::Rejected { method: method.to_string(), path, status })
-            }
+            CloudEvent::Rejected(rejection) => Err(DemoFailure::Rejected(rejection)),
             // The story counts heartbeats when they are visible to queries, not before.
             CloudEvent::Invoked { .. }
             | CloudEvent::HeartbeatWritten(_)
@@ -288,7 +275,7 @@ impl<W: Write> Director<W> {
         let at = self.clock.now();
         self.narrator.print_event(at, format_args!("agent    {sentence}"));
         if level == "WARN" && self.story.next() == Some(StoryStep::AgentNotices) {
-            self.report(at, StoryEvent::AgentNoticed { sentence })
+            self.report(at, StoryEvent::AgentNoticed)
         } else {
             Ok(())
         }

@@ -31,10 +31,7 @@ pub enum StoryEvent {
     /// The connection between agent and cloud was cut.
     ConnectionCut,
     /// The agent logged that a heartbeat failed.
-    AgentNoticed {
-        /// The agent's message.
-        sentence: String,
-    },
+    AgentNoticed,
     /// A mail was sent.
     Mail(StoryMail),
     /// The connection between agent and cloud was restored.
@@ -165,7 +162,7 @@ impl Story {
             StoryEvent::ConnectionCut => {
                 self.complete(StoryStep::ConnectionCut, "The line was cut")?
             }
-            StoryEvent::AgentNoticed { .. } => self.is_next(StoryStep::AgentNotices),
+            StoryEvent::AgentNoticed => self.is_next(StoryStep::AgentNotices),
             StoryEvent::Mail(mail) => self.mail(mail)?,
             StoryEvent::ConnectionRestored => {
                 self.complete(StoryStep::ConnectionRestored, "The line was restored")?

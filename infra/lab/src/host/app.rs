@@ -5,18 +5,19 @@
 //! the reason, never ignored, so an app folder that starts here has the same meaning for the real
 //! host.
 
+mod file;
 mod function;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 use super::log_level::LogLevels;
+pub use file::AppError;
 pub use function::{Authorization, Function};
 
 /// Default limit for a handler to respond to its first request.
@@ -48,43 +49,12 @@ pub struct App {
     pub functions: Vec<Function>,
 }
 
-/// Why an app folder is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// A file or folder could not be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// The error that the operating system returned.
-        #[source]
-        source: io::Error,
-    },
-    /// A file cannot be parsed.
-    #[error("cannot understand {path}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// The parse error.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A setting has a value that the real host or this stand-in does not accept.
-    #[error("{path}: {reason}")]
-    Setting {
-        /// The file.
-        path: PathBuf,
-        /// The setting, its value and the expected values.
-        reason: String,
-    },
-}
-
 impl App {
     /// Reads the app in `folder`; `settings` are the values for `%NAME%` in the handler's
     /// arguments.
     pub fn read(folder: &Path, settings: &BTreeMap<String, String>) -> Result<Self, AppError> {
         let path = folder.join("host.json");
-        let host: HostFile = parse(&path)?;
+        let host: HostFile = file::parse(&path)?;
         let refuse = |reason: String| AppError::Setting { path: path.clone(), reason };
         if host.version != "2.0" {
             return Err(refuse(format!("version is `{}`, it must be `2.0`", host.version)));
@@ -146,13 +116,6 @@ impl App {
             functions,
         })
     }
-}
-
-fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, AppError> {
-    let bytes =
-        fs::read(path).map_err(|source| AppError::Read { path: path.to_path_buf(), source })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|source| AppError::Parse { path: path.to_path_buf(), source })
 }
 
 /// Returns the path if it stays below the folder to which it is joined.

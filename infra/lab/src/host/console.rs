@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_to_what_is_kept() {
         let line = "ä".repeat(MESSAGE_UNITS + 1);
-        let item = trace(OutputStream::Stdout, &line, Timestamp::UNIX_EPOCH, &Identity::new());
+        let item =
+            trace(OutputStream::Stdout, &line, Timestamp::UNIX_EPOCH, &Identity::of_this_process());
         let Some(TelemetryItem { data: Data::MessageData(message), .. }) = item else {
             panic!("{item:?}")
         };
@@ -194,7 +195,7 @@ mod tests {
     fn the_platforms_own_lines_become_no_traces() {
         let line = "LanguageWorkerConsoleLog[info] started";
         assert_eq!(
-            trace(OutputStream::Stdout, line, Timestamp::UNIX_EPOCH, &Identity::new()),
+            trace(OutputStream::Stdout, line, Timestamp::UNIX_EPOCH, &Identity::of_this_process()),
             None
         );
     }

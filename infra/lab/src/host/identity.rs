@@ -16,7 +16,7 @@ pub struct Identity {
 
 impl Identity {
     /// Creates an identity for a host in this process.
-    pub fn new() -> Self {
+    pub fn of_this_process() -> Self {
         Self { instance: Uuid::new_v4().to_string(), process: std::process::id() }
     }
 
@@ -27,11 +27,5 @@ impl Identity {
             sdk_version: format!("azurefunctions: {HOST_VERSION}"),
             ..Tags::default()
         }
-    }
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -4,20 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::telemetry::item::Severity;
 
-/// The minimum level to keep, by category.
+/// The minimum level to keep, by category; `None` keeps nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLevels {
-    default: Least,
-    categories: BTreeMap<String, Least>,
-}
-
-/// The minimum level of a category.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Least {
-    /// This level and above.
-    Is(Severity),
-    /// Nothing is kept.
-    None,
+    default: Option<Severity>,
+    categories: BTreeMap<String, Option<Severity>>,
 }
 
 /// An unknown level.
@@ -33,11 +24,9 @@ pub struct LevelError {
 impl LogLevels {
     /// Parses the levels in `host.json`; by default, Information and above are kept.
     pub fn parse(levels: &BTreeMap<String, String>) -> Result<Self, LevelError> {
-        let mut parsed =
-            Self { default: Least::Is(Severity::Information), categories: BTreeMap::new() };
+        let mut parsed = Self { default: Some(Severity::Information), categories: BTreeMap::new() };
         for (category, given) in levels {
-            let least = least(given)
-                .ok_or_else(|| LevelError { category: category.clone(), given: given.clone() })?;
+            let least = least(category, given)?;
             if category.eq_ignore_ascii_case("default") {
                 parsed.default = least;
             } else {
@@ -59,23 +48,20 @@ impl LogLevels {
             .filter(|(name, _)| begins(name))
             .max_by_key(|(name, _)| name.len())
             .map_or(self.default, |(_, least)| *least);
-        match least {
-            Least::Is(least) => severity >= least,
-            Least::None => false,
-        }
+        least.is_some_and(|least| severity >= least)
     }
 }
 
-fn least(given: &str) -> Option<Least> {
-    Some(match given.to_ascii_lowercase().as_str() {
-        "trace" | "debug" => Least::Is(Severity::Verbose),
-        "information" => Least::Is(Severity::Information),
-        "warning" => Least::Is(Severity::Warning),
-        "error" => Least::Is(Severity::Error),
-        "critical" => Least::Is(Severity::Critical),
-        "none" => Least::None,
-        _ => return None,
-    })
+fn least(category: &str, given: &str) -> Result<Option<Severity>, LevelError> {
+    Ok(Some(match given.to_ascii_lowercase().as_str() {
+        "trace" | "debug" => Severity::Verbose,
+        "information" => Severity::Information,
+        "warning" => Severity::Warning,
+        "error" => Severity::Error,
+        "critical" => Severity::Critical,
+        "none" => return Ok(None),
+        _ => return Err(LevelError { category: category.to_owned(), given: given.to_owned() }),
+    }))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
@@ -21,12 +21,13 @@ use tokio::{
 };
 
 use super::{
-    HostEvent, HostShared, body,
+    body,
+    event::{HostEvent, Invocation, Rejection},
     exchange::{self, ExchangeError},
     forward::{self, FunctionInvocation},
     report::{self, Invoked},
     routes::{self, Target},
-    supervisor::{HandlerState, wait_for_switch},
+    shared::{HandlerState, HostShared, wait_for_switch},
 };
 use crate::telemetry::item::Severity;
 
@@ -141,7 +142,8 @@ async fn answer(
     let rejected = [StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND].contains(&answer.status());
     if rejected && answer.extensions().get::<Forwarded>().is_none() {
         let status = answer.status().as_u16();
-        shared.tell(HostEvent::Rejected { method: head.method, path, status, caller });
+        let rejection = Rejection { method: head.method, path, status, caller };
+        shared.emit(HostEvent::Rejected(rejection));
     }
     forward::add_server_headers(answer.headers_mut(), close);
     answer
@@ -180,7 +182,7 @@ async fn invoke(
         let item = report::request(&invoked, status, success, took, handler, &shared.identity);
         shared.record(report::CATEGORY, Severity::Information, item);
         let Invoked { function, method, .. } = invoked;
-        shared.tell(HostEvent::Invoked { function, method, status, success, took });
+        shared.emit(HostEvent::Invoked(Invocation { function, method, status }));
         answer
     });
     // Fails only when the runtime shuts down.
@@ -268,7 +270,6 @@ fn page() -> HostResponse {
 fn empty(status: StatusCode) -> HostResponse {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = status;
-    *answer.headers_mut() = HeaderMap::new();
     answer
 }
 

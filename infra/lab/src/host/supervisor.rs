@@ -10,29 +10,17 @@ use tokio::{
 };
 
 use super::{
-    HostEvent, HostShared,
     console::{self, LastErrorLines, OutputLines, OutputStream},
+    event::{HandlerEnd, HostEvent},
     handler::HandlerProcess,
     restart::{Consequence, Ending, Errors},
+    shared::{HandlerState, HostShared, wait_for_switch},
 };
 use crate::telemetry::item::Severity;
 
 /// How long the host waits for the remaining output of an exited handler: a child process of it may
 /// keep the pipes open.
 const REST_OF_OUTPUT: Duration = Duration::from_secs(1);
-
-/// The state of the handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HandlerState {
-    /// Not ready yet: requests wait.
-    Starting,
-    /// It responds; each start has its own number.
-    Ready(u64),
-    /// It exited with 0 and is never restarted: requests fail.
-    Gone,
-    /// The host has stopped.
-    Stopped,
-}
 
 /// Runs handlers until the host gives up or `kill` becomes true; on return the last one is dead.
 pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver<bool>) {
@@ -45,7 +33,7 @@ pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver
             Ok(run) => run,
             Err(source) => {
                 let executable = shared.app.executable.clone();
-                shared.tell(HostEvent::CannotStart { executable, reason: source.to_string() });
+                shared.emit(HostEvent::CannotStart { executable, reason: source.to_string() });
                 break;
             }
         };
@@ -60,7 +48,7 @@ pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver
         shared.state.send_replace(HandlerState::Starting);
         let last_words = run.finish().await;
         let consequence = errors.consequence(ending, Instant::now());
-        shared.tell(HostEvent::HandlerEnded { ending, consequence, last_words });
+        shared.emit(HostEvent::HandlerEnded(HandlerEnd { ending, consequence, last_words }));
         match consequence {
             Consequence::Restart => {}
             Consequence::Stop => break,
@@ -72,11 +60,6 @@ pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver
         }
     }
     shared.state.send_replace(HandlerState::Stopped);
-}
-
-/// Waits until a switch is on; a closed switch counts as on.
-pub(super) async fn wait_for_switch(switch: &mut watch::Receiver<bool>) {
-    let _ = switch.wait_for(|on| *on).await;
 }
 
 /// One handler and the readers of its outputs.
@@ -96,7 +79,7 @@ impl HandlerRun {
             readers.spawn(read(stdout, OutputStream::Stdout, Arc::clone(shared)));
             readers.spawn(read(stderr, OutputStream::Stderr, Arc::clone(shared)));
         }
-        shared.tell(HostEvent::HandlerStarted { process: handler.id().unwrap_or_default() });
+        shared.emit(HostEvent::HandlerStarted { process: handler.id().unwrap_or_default() });
         Ok(Self { handler, readers, started })
     }
 
@@ -104,7 +87,7 @@ impl HandlerRun {
         if let Err(ending) = self.handler.ready(shared.app.initialization_timeout).await {
             return ending;
         }
-        shared.tell(HostEvent::HandlerReady { took: self.started.elapsed() });
+        shared.emit(HostEvent::HandlerReady { took: self.started.elapsed() });
         shared.state.send_replace(HandlerState::Ready(number));
         self.handler.ended().await
     }

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io,
     net::{Ipv4Addr, SocketAddr},
 };
 
@@ -14,19 +15,16 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::InternetError;
-
 /// Starts a server that handles each connection with the given function, and returns its address.
 pub(super) async fn start<Serving>(
     running: &mut JoinSet<()>,
     serve: fn(TcpStream) -> Serving,
-) -> Result<SocketAddr, InternetError>
+) -> io::Result<SocketAddr>
 where
     Serving: Future<Output = ()> + Send + 'static,
 {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(InternetError::Listen)?;
-    let address = listener.local_addr().map_err(InternetError::Listen)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
     running.spawn(async move {
         let mut connections = JoinSet::new();
         loop {

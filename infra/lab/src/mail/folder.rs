@@ -8,8 +8,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::Mail;
-use crate::rules::MonitorCondition;
+use super::message::Mail;
 
 /// A folder with one file per mail.
 ///
@@ -65,11 +64,6 @@ impl MailFolder {
         }
     }
 
-    /// The path of the folder.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Writes a mail and returns its file, whose name begins with the time and so sorts by it.
     ///
     /// Mails of the same rule and second are numbered; no mail ever replaces another.
@@ -100,10 +94,7 @@ fn hidden_file(folder: &Path) -> io::Result<NamedTempFile> {
 
 /// Such as `20260301T121500Z-1-fired-ispmon-device-silent.eml`.
 fn file_name(mail: &Mail, number: u32) -> String {
-    let condition = match mail.condition {
-        MonitorCondition::Fired => "fired",
-        MonitorCondition::Resolved => "resolved",
-    };
+    let condition = mail.condition.as_str().to_lowercase();
     let rule: String = mail
         .rule
         .chars()

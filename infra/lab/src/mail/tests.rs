@@ -1,10 +1,11 @@
 use std::{fs, io, path::PathBuf, sync::Arc};
 
 use ispmon_agent::error_chain::ErrorChain;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::rules::{
+    MonitorCondition, Notification,
     condition::{Aggregation, AlertCondition, Operator},
     failing::FailingPeriods,
     settings::{RuleMode, RuleSettings},
@@ -257,13 +258,14 @@ fn a_device_name_cannot_add_a_header_or_a_line() {
 #[test]
 fn mails_sort_by_time_and_never_replace_each_other() {
     let temporary = tempfile::tempdir().expect("a temporary folder");
-    let folder = MailFolder::open(temporary.path().join("inbox")).expect("a folder");
+    let inbox = temporary.path().join("inbox");
+    let folder = MailFolder::open(&inbox).expect("a folder");
     let fired = Mail::about(&silent(MonitorCondition::Fired, "2026-03-01T12:15:00Z", Some(8.5)));
     let reminder = Mail::about(&reminder());
     for mail in [&reminder, &fired, &fired] {
         folder.deliver(mail).expect("written");
     }
-    let mut names: Vec<String> = fs::read_dir(folder.path())
+    let mut names: Vec<String> = fs::read_dir(&inbox)
         .expect("readable")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("plain text"))
         .collect();
@@ -276,7 +278,7 @@ fn mails_sort_by_time_and_never_replace_each_other() {
             "20260301T122000Z-1-fired-home-device-silent-reminder.eml",
         ]
     );
-    let written = fs::read(folder.path().join(&names[2])).expect("readable");
+    let written = fs::read(inbox.join(&names[2])).expect("readable");
     assert_eq!(written, reminder.to_eml());
 }
 

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    QueryError, Row, Trace,
     silence::{RecentHeartbeats, minutes, tenths},
-    template::{Captures, Template, quote},
+    table::{Row, Trace},
+    template::{Captures, QueryError, Template, quote_all},
 };
 
 /// `infra/queries/device-silent.kql`.
@@ -31,7 +31,7 @@ impl DeviceSilent {
     }
 
     pub(super) fn text(&self) -> String {
-        TEMPLATE.fill(&[("DEVICES", devices_text(&self.devices))])
+        TEMPLATE.fill(&[("DEVICES", quote_all(&self.devices))])
     }
 
     /// Returns one row for each expected device: the minutes of its silence, in tenths, 0 during an
@@ -44,11 +44,6 @@ impl DeviceSilent {
         };
         self.devices.iter().map(row).collect()
     }
-}
-
-/// Formats devices as a list of literals.
-pub(super) fn devices_text(devices: &[String]) -> String {
-    devices.iter().map(|device| quote(device)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 //! workspace tables.
 
 use super::{
-    DeviceSilent,
-    device_silent::devices_text,
-    template::{Template, quote},
+    device_silent::DeviceSilent,
+    template::{Template, quote, quote_all},
 };
 
 /// `infra/queries/device-silent-minute.kql`.
@@ -17,5 +16,5 @@ pub const TEMPLATE: Template = Template {
 /// Renders the query for the rows of one Application Insights component, by its resource id in
 /// lower case. It returns the same rows as `query`.
 pub fn text(query: &DeviceSilent, component: &str) -> String {
-    TEMPLATE.fill(&[("COMPONENT_ID", quote(component)), ("DEVICES", devices_text(&query.devices))])
+    TEMPLATE.fill(&[("COMPONENT_ID", quote(component)), ("DEVICES", quote_all(&query.devices))])
 }

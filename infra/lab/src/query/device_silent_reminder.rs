@@ -12,10 +12,9 @@ use std::cmp::Ordering;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    QueryError, Row, Trace,
-    device_silent::devices_text,
     silence::{RecentHeartbeats, minutes, tenths},
-    template::{Captures, Template, quote},
+    table::{Row, Trace},
+    template::{Captures, QueryError, Template, quote, quote_all},
 };
 
 /// `infra/queries/device-silent-reminder.kql`.
@@ -92,7 +91,7 @@ impl DeviceSilentReminder {
     pub(super) fn text(&self) -> String {
         let marks: Vec<_> = self.marks.iter().map(u64::to_string).collect();
         TEMPLATE.fill(&[
-            ("DEVICES", devices_text(&self.devices)),
+            ("DEVICES", quote_all(&self.devices)),
             ("SILENCE_MINUTES", quote(&self.silence_minutes.to_string())),
             ("FREQUENCY_MINUTES", quote(&self.frequency_minutes.to_string())),
             ("DAILY_HOUR", quote(&self.daily_hour.to_string())),

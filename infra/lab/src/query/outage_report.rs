@@ -16,11 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    QueryError, Row, Trace,
-    device_silent::devices_text,
-    silence::{self, RANGE, tenths},
-    template::{Captures, Template, quote},
-    text,
+    silence::tenths,
+    table::{LONGEST_RANGE, Row, Trace, device_key, event, text},
+    template::{Captures, QueryError, Template, quote, quote_all},
 };
 use ispmon_wire::comparison_key;
 use selection::{ReportEntry, SelectedOutage};
@@ -70,7 +68,7 @@ impl OutageReportQuery {
 
     pub(super) fn text(&self) -> String {
         TEMPLATE.fill(&[
-            ("DEVICES", devices_text(&self.devices)),
+            ("DEVICES", quote_all(&self.devices)),
             ("MINIMUM_MINUTES", quote(&self.minimum_minutes.to_string())),
         ])
     }
@@ -81,11 +79,11 @@ impl OutageReportQuery {
         let expected: HashMap<_, _> =
             self.devices.iter().map(|device| (comparison_key(device), device)).collect();
         let mut first: HashMap<String, (Timestamp, &String, Value)> = HashMap::new();
-        for row in rows.iter().filter(|row| row.timestamp > now - RANGE) {
-            let Some(line) = silence::event(&row.message, OUTAGE_PREFIX, "outage") else {
+        for row in rows.iter().filter(|row| row.timestamp > now - LONGEST_RANGE) {
+            let Some(line) = event(&row.message, OUTAGE_PREFIX, "outage") else {
                 continue;
             };
-            let Some(&device) = expected.get(&silence::key(&line)) else { continue };
+            let Some(&device) = expected.get(&device_key(&line)) else { continue };
             let id = text(&line["id"]);
             if first.get(&id).is_none_or(|(known, ..)| row.timestamp < *known) {
                 first.insert(id, (row.timestamp, device, line));

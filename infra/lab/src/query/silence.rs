@@ -7,13 +7,8 @@ use std::collections::HashMap;
 
 use ispmon_wire::comparison_key;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
-use super::{Trace, text};
-
-/// The maximum time range of an alert rule's query:
-/// <https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule>.
-pub const RANGE: SignedDuration = SignedDuration::from_hours(48);
+use super::table::{LONGEST_RANGE, Trace, device_key, event, text};
 
 /// The longest silence that a heartbeat can announce, in seconds.
 const LONGEST_QUIET_SECONDS: f64 = 86_400.0;
@@ -62,7 +57,7 @@ impl RecentHeartbeats {
     /// among heartbeats that have no boot or no number, the time of arrival decides. Any heartbeat
     /// proves that the device was alive.
     pub fn read(now: Timestamp, rows: &[Trace]) -> Self {
-        let from = now - RANGE;
+        let from = now - LONGEST_RANGE;
         let mut boots: HashMap<(String, String), BootHeartbeats> = HashMap::new();
         for row in rows.iter().filter(|row| row.timestamp > from) {
             let Some(line) = heartbeat(&row.message) else { continue };
@@ -124,23 +119,7 @@ fn heartbeat(message: &str) -> Option<HeartbeatFields> {
     let boot = Some(text(&line["boot"])).filter(|boot| !boot.is_empty());
     let (boot, seq) = boot.zip(number("seq")).unwrap_or_default();
     let quiet_seconds = number("quiet_s").unwrap_or_default().clamp(0.0, LONGEST_QUIET_SECONDS);
-    Some(HeartbeatFields { key: key(&line), boot, seq, quiet_seconds })
-}
-
-/// Parses the JSON in a message from `mark` on, if its event is `name`.
-///
-/// Text before `mark` is skipped, in case a later host writes a prefix.
-pub(crate) fn event(message: &str, mark: &str, name: &str) -> Option<Value> {
-    let line: Value = serde_json::from_str(&message[message.find(mark)?..]).ok()?;
-    (text(&line["event"]) == name).then_some(line)
-}
-
-/// The key of the device that sent a line. Lines of older versions contain only the name.
-pub(super) fn key(line: &Value) -> String {
-    match text(&line["key"]) {
-        key if key.is_empty() => comparison_key(&text(&line["device"])),
-        key => key,
-    }
+    Some(HeartbeatFields { key: device_key(&line), boot, seq, quiet_seconds })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::QueryError;
+use thiserror::Error;
 
 /// How many characters of a text an error shows.
 const SHOWN_CHARACTERS: usize = 40;
@@ -28,6 +28,47 @@ pub enum Literal {
     Text(String),
     /// A whole number.
     Number(u64),
+}
+
+/// Why a query's text is not recognized.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum QueryError {
+    /// The text is not a template with values for its placeholders.
+    #[error(
+        "the query is most like {template}, but where that has {expected:?} the query has {found:?}"
+    )]
+    Different {
+        /// The file name of the template with the longest matching prefix.
+        template: &'static str,
+        /// The template's text at the first difference.
+        expected: String,
+        /// The query's text there.
+        found: String,
+    },
+    /// A placeholder that occurs more than once has two different values.
+    #[error("the parameter {name} of {template} is both {first:?} and {second:?}")]
+    Contradiction {
+        /// The file name of the template.
+        template: &'static str,
+        /// The placeholder.
+        name: String,
+        /// Its first value.
+        first: String,
+        /// The different value.
+        second: String,
+    },
+    /// A parameter is out of range.
+    #[error("the parameter {name} of {template} is {value:?}; it must be {allowed}")]
+    Value {
+        /// The file name of the template.
+        template: &'static str,
+        /// The placeholder.
+        name: &'static str,
+        /// The value.
+        value: String,
+        /// The allowed values.
+        allowed: &'static str,
+    },
 }
 
 /// The first difference between a text and a template.
@@ -187,6 +228,11 @@ impl Captures {
 /// Formats a text as a Kusto string literal.
 pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+/// Formats texts as a list of Kusto string literals.
+pub(super) fn quote_all(texts: &[String]) -> String {
+    texts.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", ")
 }
 
 fn list(literals: &[Literal]) -> String {

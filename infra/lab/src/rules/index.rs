@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use crate::query::{Trace, silence::RANGE};
+use crate::query::{LONGEST_RANGE, Trace};
 
 /// A row of the table `traces`, or a value that can be converted to one.
 pub trait TraceSource {
@@ -96,7 +96,7 @@ impl<L: TraceSource> TraceIndex<L> {
 
     /// Drops lines that no query sees at `now` or later.
     pub fn expire(&mut self, now: Timestamp) {
-        let from = now.saturating_sub(RANGE).unwrap_or(Timestamp::MIN);
+        let from = now.saturating_sub(LONGEST_RANGE).unwrap_or(Timestamp::MIN);
         let before = self.others.len();
         if self.others.front().is_some_and(|first| first.timestamp() <= from) {
             self.others.retain(|line| line.timestamp() > from);

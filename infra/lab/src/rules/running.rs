@@ -5,9 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    MonitorCondition, Notification, Rule,
     condition::Dimensions,
     index::{TraceIndex, TraceSource},
+    monitor_condition::MonitorCondition,
+    notification::Notification,
+    rule::Rule,
     settings::RuleMode,
     stateful::{AlertChange, StatefulRule},
     stateless::StatelessRule,
@@ -17,7 +19,7 @@ use crate::query::{Query, Trace, outage_report};
 /// A rule with its state.
 #[derive(Debug)]
 pub struct RunningRule {
-    pub(super) rule: Rule,
+    rule: Rule,
     memory: RuleMemory,
 }
 

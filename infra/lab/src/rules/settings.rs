@@ -7,18 +7,22 @@
 
 mod document;
 mod processing;
+mod unsupported;
 
 use jiff::{SignedDuration, SpanRelativeTo, fmt::temporal::SpanParser};
 
 use super::{
     condition::{Aggregation, AlertCondition},
     failing::{FailingPeriods, FailingPeriodsError},
+    monitor_condition::MonitorCondition,
     resolve::{self, FrequencyError},
 };
-use crate::rules::MonitorCondition;
+use crate::query::LONGEST_RANGE;
 use document::{ActionGroup, Resource, ScheduledQueryRule, Snapshot};
 use processing::ProcessingRule;
 pub use processing::ProcessingRuleError;
+pub use unsupported::UnsupportedValue;
+use unsupported::unsupported;
 
 const RULE_TYPE: &str = "Microsoft.Insights/scheduledQueryRules";
 const PROCESSING_RULE_TYPE: &str = "Microsoft.AlertsManagement/actionRules";
@@ -118,15 +122,8 @@ pub enum RuleError {
     #[error("its properties are not those of a log alert")]
     Shape(#[source] serde_json::Error),
     /// The lab does not support the value of a property.
-    #[error("its `{property}` is `{value}`, but the lab supports only {played}")]
-    Unsupported {
-        /// The path of the property below `properties`.
-        property: &'static str,
-        /// Its value.
-        value: String,
-        /// The supported values.
-        played: &'static str,
-    },
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedValue),
     /// A duration that is not ISO 8601 or not positive.
     #[error(
         "its `{property}` is `{value}`, which is not a positive ISO 8601 duration such as PT5M"
@@ -184,7 +181,11 @@ pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, RuleSettingsError> {
         rules.extend(settings);
     }
     for rule in &mut rules {
-        rule.suppressed = processing.iter().flat_map(|each| each.removed(rule)).copied().collect();
+        rule.suppressed = processing
+            .iter()
+            .flat_map(|each| each.removed(&rule.id, &rule.scope))
+            .copied()
+            .collect();
     }
     if rules.is_empty() { Err(RuleSettingsError::NoRules) } else { Ok(rules) }
 }
@@ -233,22 +234,23 @@ fn rule(
     }
     let kind = resource.kind.as_deref().unwrap_or("LogAlert");
     if kind != "LogAlert" {
-        return Err(not_played("kind", kind, "`LogAlert`"));
+        return Err(unsupported("kind", kind, "`LogAlert`"));
     }
     if let Some(mute) = &properties.mute_actions_duration {
-        return Err(not_played("muteActionsDuration", mute, "rules without it"));
+        return Err(unsupported("muteActionsDuration", mute, "rules without it"));
     }
     let [criterion] = properties.criteria.all_of.as_slice() else {
         let count = properties.criteria.all_of.len().to_string();
-        return Err(not_played("criteria.allOf", &count, "exactly one criterion"));
+        return Err(unsupported("criteria.allOf", &count, "exactly one criterion"));
     };
     let [scope] = properties.scopes.as_slice() else {
         let count = properties.scopes.len().to_string();
-        return Err(not_played("scopes", &count, "exactly one resource"));
+        return Err(unsupported("scopes", &count, "exactly one resource"));
     };
-    if criterion.of_type != "StaticThresholdCriterion" {
-        let kind = &criterion.of_type;
-        return Err(not_played("criterionType", kind, "`StaticThresholdCriterion`"));
+    if let Some(kind) = &criterion.of_type
+        && kind != "StaticThresholdCriterion"
+    {
+        return Err(unsupported("criterionType", kind, "`StaticThresholdCriterion`"));
     }
     if (criterion.time_aggregation == Aggregation::Count)
         == criterion.metric_measure_column.is_some()
@@ -258,15 +260,18 @@ fn rule(
 
     let frequency = duration("evaluationFrequency", &properties.evaluation_frequency)?;
     let window = duration("windowSize", &properties.window_size)?;
-    let failing = FailingPeriods::new(
-        criterion.failing_periods.number_of_evaluation_periods,
-        criterion.failing_periods.min_failing_periods_to_alert,
-    )
-    .map_err(RuleError::FailingPeriods)?;
+    let failing = match &criterion.failing_periods {
+        Some(periods) => FailingPeriods::new(
+            periods.number_of_evaluation_periods,
+            periods.min_failing_periods_to_alert,
+        )
+        .map_err(RuleError::FailingPeriods)?,
+        None => FailingPeriods::SINGLE,
+    };
     if failing.evaluations() > 1 && frequency != window {
         let value = failing.evaluations().to_string();
-        let played = "1 where the frequency differs from the window, as a period is a window";
-        return Err(not_played("numberOfEvaluationPeriods", &value, played));
+        let supported = "1 where the frequency differs from the window, as a period is a window";
+        return Err(unsupported("numberOfEvaluationPeriods", &value, supported));
     }
     let windows = window * i32::from(failing.evaluations());
     if frequency > windows {
@@ -276,10 +281,10 @@ fn rule(
         Some(text) => duration("overrideQueryTimeRange", text)?,
         None => windows,
     };
-    if range < windows || range > SignedDuration::from_hours(48) {
+    if range < windows || range > LONGEST_RANGE {
         return Err(RuleError::Range { range, window: windows });
     }
-    let memory = if properties.auto_mitigate {
+    let mode = if properties.auto_mitigate {
         let healthy_evaluations =
             resolve::healthy_evaluations(frequency).map_err(RuleError::Resolve)?;
         RuleMode::Stateful { healthy_evaluations }
@@ -304,7 +309,7 @@ fn rule(
         },
         frequency,
         range,
-        mode: memory,
+        mode,
         subject: properties.actions.action_properties.email_subject,
         receivers: receivers(&properties.actions.action_groups, groups)?,
         suppressed: Vec::new(),
@@ -335,10 +340,6 @@ fn duration(property: &'static str, value: &str) -> Result<SignedDuration, RuleE
         .ok()
         .filter(SignedDuration::is_positive)
         .ok_or_else(|| RuleError::Duration { property, value: value.to_owned() })
-}
-
-fn not_played(property: &'static str, value: &str, played: &'static str) -> RuleError {
-    RuleError::Unsupported { property, value: value.to_owned(), played }
 }
 
 #[cfg(test)]

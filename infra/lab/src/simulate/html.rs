@@ -97,7 +97,7 @@ fn first_mails(results: &[SimulationOutcome]) -> Markup {
                 text x=(LEFT - 6.0) y=(y + 4.0) text-anchor="end" { (percent) " %" }
             }
             @for (number, outcome) in results.iter().enumerate() {
-                polyline points=(curve(&outcome.first_mails)) fill="none" stroke=(colour(number)) stroke-width="2" {}
+                polyline points=(curve(&outcome.score.first_mails)) fill="none" stroke=(colour(number)) stroke-width="2" {}
                 @let y = TOP + HEIGHT + 40.0 + 18.0 * number as f64;
                 line x1=(LEFT) x2=(LEFT + 24.0) y1=(y) y2=(y) stroke=(colour(number)) stroke-width="3" {}
                 text x=(LEFT + 32.0) y=(y + 4.0) { (label(outcome)) }

@@ -26,34 +26,17 @@ pub struct SimulationOutcome {
     pub settings: SimulationSettings,
     /// Simulated years of one device in total.
     pub device_years: f64,
-    /// Outages of 12 minutes or longer.
-    pub outages: usize,
-    /// Outages that were mailed.
-    pub mailed: usize,
-    /// Outages that were not mailed although Azure worked.
-    pub missed: usize,
-    /// Outages that were not mailed while a part of Azure was down.
-    pub missed_while_azure_failed: usize,
-    /// Mails about silence without a cause.
-    pub false_alarms: usize,
-    /// The same per 100 years of one device.
+    /// The counts, with the times to the first mails sorted.
+    #[serde(flatten)]
+    pub score: Score,
+    /// False alarms per 100 years of one device.
     pub false_alarms_in_100_years: f64,
-    /// Mails about silence while a part of Azure was down.
-    pub alarms_while_azure_failed: usize,
-    /// Mails about outages that were shorter than the threshold.
-    pub alarms_about_short_outages: usize,
-    /// Resolved mails during the outage.
-    pub false_resolves: usize,
     /// Minutes from the start of an outage to its first mail.
     pub first_mail: Option<FirstMail>,
     /// Mails per year, by kind.
     pub mails: Mails,
-    /// Mails that the hourly limit suppressed.
-    pub kept_back: usize,
     /// US dollars per month.
     pub monthly_price: f64,
-    #[serde(skip)]
-    pub(super) first_mails: Vec<u32>,
 }
 
 /// Minutes from the start of an outage to its first mail.
@@ -98,20 +81,11 @@ impl SimulationOutcome {
         Self {
             settings,
             device_years: years,
-            outages: score.outages,
-            mailed: score.mailed,
-            missed: score.missed,
-            missed_while_azure_failed: score.missed_azure,
-            false_alarms: score.false_alarms,
             false_alarms_in_100_years: 100.0 * yearly(score.false_alarms),
-            alarms_while_azure_failed: score.azure_alarms,
-            alarms_about_short_outages: score.early_alarms,
-            false_resolves: score.false_resolves,
             first_mail: FirstMail::of(&score.first_mails),
             monthly_price: price::monthly(&settings, devices, mails.all),
             mails,
-            kept_back: score.kept_back,
-            first_mails: score.first_mails,
+            score,
         }
     }
 }
@@ -135,15 +109,15 @@ pub(super) const TABLE_ROWS: [TableRow; 23] = [
     ("threshold of silence, minutes", |each| each.settings.threshold.to_string()),
     ("evaluation every … minutes", |each| each.settings.evaluation_minutes.to_string()),
     ("heartbeat every … seconds", |each| each.settings.interval_s.to_string()),
-    ("outages of 12 min or longer", |each| each.outages.to_string()),
-    ("  mailed", |each| each.mailed.to_string()),
-    ("  missed", |each| each.missed.to_string()),
-    ("  missed while Azure failed", |each| each.missed_while_azure_failed.to_string()),
-    ("false alarms", |each| each.false_alarms.to_string()),
+    ("outages of 12 min or longer", |each| each.score.outages.to_string()),
+    ("  mailed", |each| each.score.mailed.to_string()),
+    ("  missed", |each| each.score.missed.to_string()),
+    ("  missed while Azure failed", |each| each.score.missed_while_azure_failed.to_string()),
+    ("false alarms", |each| each.score.false_alarms.to_string()),
     ("  in 100 years", |each| format!("{:.2}", each.false_alarms_in_100_years)),
-    ("alarms while Azure failed", |each| each.alarms_while_azure_failed.to_string()),
-    ("alarms about shorter outages", |each| each.alarms_about_short_outages.to_string()),
-    ("false resolves", |each| each.false_resolves.to_string()),
+    ("alarms while Azure failed", |each| each.score.alarms_while_azure_failed.to_string()),
+    ("alarms about shorter outages", |each| each.score.alarms_about_short_outages.to_string()),
+    ("false resolves", |each| each.score.false_resolves.to_string()),
     ("first mail: median, minutes", |each| minutes(each, |first| first.median)),
     ("first mail: 95 of 100 within", |each| minutes(each, |first| first.p95)),
     ("first mail: worst", |each| minutes(each, |first| first.worst)),
@@ -152,7 +126,7 @@ pub(super) const TABLE_ROWS: [TableRow; 23] = [
     ("  resolved", |each| format!("{:.1}", each.mails.resolved)),
     ("  reminders", |each| format!("{:.1}", each.mails.reminders)),
     ("  reports", |each| format!("{:.1}", each.mails.reports)),
-    ("mails kept back by the limit", |each| each.kept_back.to_string()),
+    ("mails kept back by the limit", |each| each.score.kept_back.to_string()),
     ("years of one device", |each| format!("{:.0}", each.device_years)),
     ("price a month, US dollars", |each| format!("{:.2}", each.monthly_price)),
 ];

@@ -14,6 +14,8 @@
 //!   alarm**.
 //! - A **false resolve** is a Resolved mail during an outage that had begun before its alert fired.
 
+use serde::Serialize;
+
 use super::{
     run::{Log, SimulatedMailKind},
     settings::SimulationSettings,
@@ -25,9 +27,10 @@ use super::{
 pub const SHORTEST_OUTAGE: Millis = 12 * MINUTE;
 
 /// The counts of one world, or of several.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Score {
     /// Simulated milliseconds of one device.
+    #[serde(skip)]
     pub observed: Millis,
     /// Outages of 12 minutes or longer.
     pub outages: usize,
@@ -36,26 +39,31 @@ pub struct Score {
     /// Outages that were not mailed although Azure worked.
     pub missed: usize,
     /// Outages that were not mailed while a part of Azure was down.
-    pub missed_azure: usize,
+    pub missed_while_azure_failed: usize,
     /// Mails about silence without a cause.
     pub false_alarms: usize,
     /// Mails about silence in which only a part of Azure was down.
-    pub azure_alarms: usize,
+    pub alarms_while_azure_failed: usize,
     /// Mails about outages shorter than the threshold.
-    pub early_alarms: usize,
+    pub alarms_about_short_outages: usize,
     /// All mails about silence.
+    #[serde(skip)]
     pub silent_mails: usize,
     /// Resolved mails during the outage.
     pub false_resolves: usize,
     /// Resolved mails.
+    #[serde(skip)]
     pub resolved_mails: usize,
     /// Reminders.
+    #[serde(skip)]
     pub reminders: usize,
     /// Reports of outages that are over.
+    #[serde(skip)]
     pub reports: usize,
     /// Mails that the limit suppressed.
     pub kept_back: usize,
     /// Times from an outage's start to its first mail, in seconds.
+    #[serde(skip)]
     pub first_mails: Vec<u32>,
 }
 
@@ -94,7 +102,7 @@ impl Score {
                     }
                 }
                 None if platform.iter().any(|down| down.overlap(outage) > 0) => {
-                    score.missed_azure += 1;
+                    score.missed_while_azure_failed += 1;
                 }
                 None => score.missed += 1,
             }
@@ -132,9 +140,9 @@ impl Score {
                         .max();
                     match longest {
                         Some(longest) if longest >= threshold => {}
-                        Some(_) => self.early_alarms += 1,
+                        Some(_) => self.alarms_about_short_outages += 1,
                         None if platform.iter().any(|down| down.overlap(silence) > 0) => {
-                            self.azure_alarms += 1;
+                            self.alarms_while_azure_failed += 1;
                         }
                         None => self.false_alarms += 1,
                     }
@@ -149,10 +157,10 @@ impl Score {
         self.outages += other.outages;
         self.mailed += other.mailed;
         self.missed += other.missed;
-        self.missed_azure += other.missed_azure;
+        self.missed_while_azure_failed += other.missed_while_azure_failed;
         self.false_alarms += other.false_alarms;
-        self.azure_alarms += other.azure_alarms;
-        self.early_alarms += other.early_alarms;
+        self.alarms_while_azure_failed += other.alarms_while_azure_failed;
+        self.alarms_about_short_outages += other.alarms_about_short_outages;
         self.silent_mails += other.silent_mails;
         self.false_resolves += other.false_resolves;
         self.resolved_mails += other.resolved_mails;

@@ -67,7 +67,8 @@ impl World {
         let mut random = Rng::with_seed(seed);
         let outages = outages(assumptions, length, &mut fork(&mut random));
         let absences = absences(assumptions, length, &mut fork(&mut random));
-        let lost_buffers = moments(assumptions.lost_buffers, length, &mut fork(&mut random));
+        let lost_buffers = spans(assumptions.lost_buffers, length, &mut fork(&mut random), |_| 0);
+        let lost_buffers = lost_buffers.into_iter().map(|span| span.from).collect();
         let mut platform = || platform(assumptions, length, &mut fork(&mut random));
         let (function_down, ingestion_down, rules_down) = (platform(), platform(), platform());
         Self { length, outages, absences, lost_buffers, function_down, ingestion_down, rules_down }
@@ -160,16 +161,6 @@ fn spans(
         at = span.to;
     }
     spans
-}
-
-fn moments(rate: f64, length: Millis, random: &mut Rng) -> Vec<Millis> {
-    let mut moments = Vec::new();
-    let mut at = 0;
-    while let Some(moment) = next(rate, at, length, random) {
-        moments.push(moment);
-        at = moment;
-    }
-    moments
 }
 
 /// The next time after `at` of an event that happens randomly, `rate` times a year.

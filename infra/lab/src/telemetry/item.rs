@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The most characters (UTF-16 units) that Application Insights keeps of a message.
 ///
@@ -23,7 +23,7 @@ pub struct TelemetryItem {
     /// The workspace table that stores the item.
     pub name: Table,
     /// When it happened: for a trace, when the host read the line; for a request, when it began.
-    #[serde(with = "ticks")]
+    #[serde(serialize_with = "ticks")]
     pub time: Timestamp,
     /// Origin and correlation.
     pub tags: Tags,
@@ -154,23 +154,9 @@ pub fn cut(text: &str, units: usize) -> &str {
     text
 }
 
-/// Timestamps with the seven decimal places of .NET's ticks.
-mod ticks {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(
-        time: &Timestamp,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{time:.7}"))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Timestamp, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
+/// Serializes a timestamp with the seven decimal places of .NET's ticks.
+fn ticks<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.7}"))
 }
 
 #[cfg(test)]

@@ -2,19 +2,17 @@
 
 use std::collections::VecDeque;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
-    IngestionDelay,
+    delay::IngestionDelay,
     item::{Data, TelemetryItem},
     story,
 };
-use crate::{clock::StoryClock, query::Trace};
-
-/// The longest time range of a rule's query: two days, whatever the query specifies.
-///
-/// Source: "the query only scans up to two days", Azure Monitor, log search alert rules.
-pub const RETENTION: SignedDuration = SignedDuration::from_hours(48);
+use crate::{
+    clock::StoryClock,
+    query::{LONGEST_RANGE, Trace},
+};
 
 /// The memory limit for the stored traces, in bytes; the oldest are evicted first.
 const CAPACITY: usize = 64 * 1024 * 1024;
@@ -96,7 +94,7 @@ impl BoundedTraces {
         let stored = StoredTrace { visible, row };
         self.bytes += stored.bytes();
         self.rows.push_back(stored);
-        let oldest = self.newest.saturating_sub(RETENTION).unwrap_or(Timestamp::MIN);
+        let oldest = self.newest.saturating_sub(LONGEST_RANGE).unwrap_or(Timestamp::MIN);
         while let Some(first) = self.rows.front()
             && (first.row.timestamp < oldest || self.bytes > CAPACITY)
         {
@@ -106,7 +104,7 @@ impl BoundedTraces {
     }
 
     fn at(&self, now: Timestamp) -> Vec<Trace> {
-        let oldest = now.saturating_sub(RETENTION).unwrap_or(Timestamp::MIN);
+        let oldest = now.saturating_sub(LONGEST_RANGE).unwrap_or(Timestamp::MIN);
         let is_seen = |stored: &&StoredTrace| {
             let time = stored.row.timestamp;
             stored.visible <= now && time <= now && time > oldest
@@ -118,6 +116,8 @@ impl BoundedTraces {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::clock::Scale;

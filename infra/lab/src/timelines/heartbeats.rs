@@ -9,8 +9,8 @@ use ispmon_wire::{AgentInfo, AgentState, Device, Heartbeat, comparison_key};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{Arrival, MINUTE, arrival, choice, spelling};
-use crate::query::{Trace, message, silence};
+use super::arrival::{Arrival, MINUTE, arrival, choice, spelling};
+use crate::query::{Trace, message, silence::HEARTBEAT_PREFIX, table::event};
 
 /// One device with its sequence numbers.
 struct Sender<'device> {
@@ -61,7 +61,7 @@ pub(super) fn generate(
     for Trace { timestamp, message } in
         arrivals[first..].iter().rev().take(4).map(|last| &last.trace)
     {
-        let quiet_seconds = silence::event(message, silence::HEARTBEAT_PREFIX, "heartbeat")
+        let quiet_seconds = event(message, HEARTBEAT_PREFIX, "heartbeat")
             .and_then(|line| line["quiet_s"].as_f64())
             .filter(|seconds| (0.0..=86_400.0).contains(seconds));
         changes.push(*timestamp);

@@ -7,11 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Arrival, MINUTE, arrival, choice, spelling};
+use super::arrival::{Arrival, MINUTE, arrival, choice, spelling};
 use crate::query::{
-    OutageReportQuery, message,
+    LONGEST_RANGE, OutageReportQuery, message,
     outage_report::{SHOWN_FOR, SUMMED_UP_AFTER},
-    silence,
 };
 
 /// Causes, including some of newer agents.
@@ -75,7 +74,7 @@ impl Outages {
         let exact = match random.u8(0..6) {
             0 => hour + SHOWN_FOR,
             1 => hour + SUMMED_UP_AFTER,
-            2 => change + silence::RANGE,
+            2 => change + LONGEST_RANGE,
             3 => change + SignedDuration::from_secs(random.i64(0..=2_400)),
             _ => change + SignedDuration::from_secs(random.i64(0..=24_000)),
         };

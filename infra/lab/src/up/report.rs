@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cloud::{CloudEvent, HandedOver, HeartbeatRow},
-    host::restart::Consequence,
+    host::{
+        event::{HandlerEnd, Invocation, Rejection},
+        restart::Consequence,
+    },
     telemetry::item::Severity,
 };
 
@@ -17,7 +20,7 @@ pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<St
         CloudEvent::FunctionReady { took } => {
             format!("The function is ready, {:.0} ms after its start.", took.as_secs_f64() * 1000.0)
         }
-        CloudEvent::FunctionEnded { ending, consequence, last_words } => {
+        CloudEvent::FunctionEnded(HandlerEnd { ending, consequence, last_words }) => {
             let what = match consequence {
                 Consequence::Restart => "it is started again",
                 Consequence::Nothing => {
@@ -33,11 +36,11 @@ pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<St
         }
         CloudEvent::HostStopped { reason } => format!("The Functions host has stopped: {reason}."),
         // The heartbeat, the function's other lines and a refusal have lines of their own.
-        CloudEvent::Invoked { status: 200, .. } => return None,
-        CloudEvent::Invoked { function, method, status, .. } => {
+        CloudEvent::Invoked(Invocation { status: 200, .. }) => return None,
+        CloudEvent::Invoked(Invocation { function, method, status }) => {
             format!("{method} to {function}: the answer was {status}.")
         }
-        CloudEvent::Rejected { method, path, status, caller } => {
+        CloudEvent::Rejected(Rejection { method, path, status, caller }) => {
             let reason = match status {
                 401 => "no key, or a wrong one",
                 _ => "no function takes that",
@@ -62,7 +65,7 @@ pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<St
             Severity::Warning => format!("The function wrote a warning: {text}"),
             Severity::Verbose | Severity::Information => format!("The function wrote: {text}"),
         },
-        CloudEvent::Evaluated { mails: 0, .. } => "The rules were evaluated: no mail.".to_owned(),
+        CloudEvent::Evaluated { mails: 0 } => "The rules were evaluated: no mail.".to_owned(),
         CloudEvent::Evaluated { .. } => return None,
         CloudEvent::Mail { mail, file, .. } => {
             format!("MAIL  {}  {}", mail.subject, file.display())
@@ -155,35 +158,34 @@ mod tests {
                 started: now() - SignedDuration::from_mins(20),
                 ended: now() - SignedDuration::from_secs(3),
             }),
-            CloudEvent::Invoked {
+            CloudEvent::Invoked(Invocation {
                 function: function(),
                 method: hyper::Method::POST,
                 status: 400,
-                took: Duration::ZERO,
-            },
-            CloudEvent::Rejected {
+            }),
+            CloudEvent::Rejected(Rejection {
                 method: hyper::Method::GET,
                 path: "/api/ping".to_owned(),
                 status: 401,
                 caller: ([192, 0, 2, 1], 5).into(),
-            },
-            CloudEvent::Rejected {
+            }),
+            CloudEvent::Rejected(Rejection {
                 method: hyper::Method::PUT,
                 path: "/api/ping".to_owned(),
                 status: 404,
                 caller: ([192, 0, 2, 1], 5).into(),
-            },
+            }),
             CloudEvent::Line { severity: Severity::Error, text: "all is lost".to_owned() },
-            CloudEvent::Evaluated { at: now(), mails: 0 },
+            CloudEvent::Evaluated { mails: 0 },
             CloudEvent::MailLost(MailError::Write {
                 path: PathBuf::from("mails/1.eml"),
                 source: io::Error::other("no space"),
             }),
-            CloudEvent::FunctionEnded {
+            CloudEvent::FunctionEnded(HandlerEnd {
                 ending: Ending::Code(1),
                 consequence: Consequence::Restart,
                 last_words: vec!["out of luck".to_owned()],
-            },
+            }),
             CloudEvent::HostStopped { reason: "the function failed for the third time".to_owned() },
         ];
         let lines: Vec<_> = events
@@ -210,14 +212,13 @@ mod tests {
 
     #[test]
     fn an_event_covered_by_another_line_prints_nothing() {
-        let invoked = CloudEvent::Invoked {
+        let invoked = CloudEvent::Invoked(Invocation {
             function: "Ping".to_owned(),
             method: hyper::Method::POST,
             status: 200,
-            took: Duration::ZERO,
-        };
+        });
         let at_once = CloudEvent::HeartbeatVisible(HeartbeatRow { written: now(), ..heartbeat() });
-        for event in [invoked, at_once, CloudEvent::Evaluated { at: now(), mails: 1 }] {
+        for event in [invoked, at_once, CloudEvent::Evaluated { mails: 1 }] {
             assert_eq!(line(now(), &event, &device_names()), None);
         }
     }

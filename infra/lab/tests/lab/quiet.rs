@@ -80,7 +80,7 @@ impl Stage {
                     notification.rule.name.clone(),
                     notification.evaluated,
                 )),
-                CloudEvent::FunctionEnded { ending, .. } => panic!("the function {ending}"),
+                CloudEvent::FunctionEnded(end) => panic!("the function {}", end.ending),
                 CloudEvent::HostStopped { reason } => panic!("the host has stopped: {reason}"),
                 _ => {}
             }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::StoryStep;
+use super::step::StoryStep;
 
 /// An unexpected event, or a missing one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

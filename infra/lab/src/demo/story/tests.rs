@@ -30,7 +30,7 @@ fn mail(kind: StoryMailKind, evaluated: f64, minutes: f64) -> TimedStoryEvent {
 }
 
 fn noticed(minutes: f64) -> TimedStoryEvent {
-    at(minutes, StoryEvent::AgentNoticed { sentence: "No answer.".to_owned() })
+    at(minutes, StoryEvent::AgentNoticed)
 }
 
 /// Indexes of the main events in [`right`].

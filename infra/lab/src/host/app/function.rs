@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use hyper::Method;
 use serde::Deserialize;
 
-use super::{AppError, parse};
+use super::file::{AppError, parse};
 
 /// A function that HTTP requests invoke.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+use std::fs;
+
 use hyper::Method;
 use serde_json::json;
 

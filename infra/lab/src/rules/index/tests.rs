@@ -237,7 +237,7 @@ fn of_many_heartbeats_only_the_newest_is_kept() {
     index.insert(beat(1_001, "two", 1));
     assert_eq!(index.heartbeats().len(), 3);
     assert_eq!(index.all_alive_since(), Some(at(1_001)));
-    index.expire(at(1_000) + RANGE);
+    index.expire(at(1_000) + LONGEST_RANGE);
     assert_eq!(index.heartbeats().len(), 1);
     index.insert(ReadLine::read(
         Trace { timestamp: at(1_002), message: r#"{"event":"heartbeat","device":5}"#.to_owned() },

@@ -71,8 +71,8 @@ pub(super) struct Criteria {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Criterion {
-    #[serde(rename = "criterionType", default = "static_threshold")]
-    pub(super) of_type: String,
+    #[serde(rename = "criterionType")]
+    pub(super) of_type: Option<String>,
     pub(super) query: String,
     pub(super) time_aggregation: Aggregation,
     pub(super) metric_measure_column: Option<String>,
@@ -80,8 +80,7 @@ pub(super) struct Criterion {
     pub(super) threshold: f64,
     #[serde(default)]
     pub(super) dimensions: Vec<Dimension>,
-    #[serde(default)]
-    pub(super) failing_periods: Periods,
+    pub(super) failing_periods: Option<Periods>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,12 +88,6 @@ pub(super) struct Criterion {
 pub(super) struct Periods {
     pub(super) number_of_evaluation_periods: u8,
     pub(super) min_failing_periods_to_alert: u8,
-}
-
-impl Default for Periods {
-    fn default() -> Self {
-        Self { number_of_evaluation_periods: 1, min_failing_periods_to_alert: 1 }
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -156,8 +149,4 @@ pub(super) struct ActionDocument {
 
 const fn yes() -> bool {
     true
-}
-
-fn static_threshold() -> String {
-    "StaticThresholdCriterion".to_owned()
 }

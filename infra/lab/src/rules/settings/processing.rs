@@ -4,8 +4,11 @@
 //! "Alert processing rules"). The lab supports rules that always remove all action groups, filtered
 //! by alert rule and by monitor condition; any other is an error.
 
-use super::{RuleSettings, document::ActionRule, document::Resource};
-use crate::rules::MonitorCondition;
+use super::{
+    document::{ActionRule, Resource},
+    unsupported::{UnsupportedValue, unsupported},
+};
+use crate::rules::monitor_condition::MonitorCondition;
 
 /// Why an alert processing rule is refused.
 #[derive(Debug, thiserror::Error)]
@@ -14,15 +17,8 @@ pub enum ProcessingRuleError {
     #[error("its properties are not those of an alert processing rule")]
     Shape(#[source] serde_json::Error),
     /// The lab does not support the value of a property.
-    #[error("its `{property}` is `{value}`, but the lab supports only {played}")]
-    Unsupported {
-        /// The path of the property below `properties`.
-        property: &'static str,
-        /// Its value.
-        value: String,
-        /// The supported values.
-        played: &'static str,
-    },
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedValue),
     /// It refers to an alert rule that is not deployed, so it would have no effect.
     #[error("its alert rule `{0}` is not part of the evaluated deployment")]
     UnknownRule(String),
@@ -51,13 +47,13 @@ impl ProcessingRule {
             return Ok(None);
         }
         if let Some(schedule) = properties.schedule {
-            let played = "rules that hold at all times";
-            return Err(not_played("schedule", &schedule.to_string(), played));
+            let supported = "rules that hold at all times";
+            return Err(unsupported("schedule", &schedule.to_string(), supported));
         }
         for action in &properties.actions {
             if action.action_type != "RemoveAllActionGroups" {
-                let played = "`RemoveAllActionGroups`";
-                return Err(not_played("actions[].actionType", &action.action_type, played));
+                let supported = "`RemoveAllActionGroups`";
+                return Err(unsupported("actions[].actionType", &action.action_type, supported));
             }
         }
         let mut rule = Self {
@@ -67,8 +63,8 @@ impl ProcessingRule {
         };
         for condition in properties.conditions {
             if condition.operator != "Equals" {
-                let played = "`Equals`";
-                return Err(not_played("conditions[].operator", &condition.operator, played));
+                let supported = "`Equals`";
+                return Err(unsupported("conditions[].operator", &condition.operator, supported));
             }
             match condition.field.as_str() {
                 "AlertRuleId" => rule.rules = Some(known(condition.values, deployed)?),
@@ -80,21 +76,22 @@ impl ProcessingRule {
                         .collect::<Result<_, _>>()?;
                 }
                 field => {
-                    let played = "`AlertRuleId` and `MonitorCondition`";
-                    return Err(not_played("conditions[].field", field, played));
+                    let supported = "`AlertRuleId` and `MonitorCondition`";
+                    return Err(unsupported("conditions[].field", field, supported));
                 }
             }
         }
         Ok(Some(rule))
     }
 
-    /// The monitor conditions of this rule's alerts whose notifications are suppressed.
-    pub(super) fn removed(&self, rule: &RuleSettings) -> &[MonitorCondition] {
-        let in_scope = self.scopes.iter().any(|scope| contains(scope, &rule.scope));
+    /// The monitor conditions whose notifications are suppressed for alerts of the alert rule `rule`
+    /// about the resource `resource`, both resource ids.
+    pub(super) fn removed(&self, rule: &str, resource: &str) -> &[MonitorCondition] {
+        let in_scope = self.scopes.iter().any(|scope| contains(scope, resource));
         let named = self
             .rules
             .as_ref()
-            .is_none_or(|ids| ids.iter().any(|id| id.eq_ignore_ascii_case(&rule.id)));
+            .is_none_or(|ids| ids.iter().any(|id| id.eq_ignore_ascii_case(rule)));
         if in_scope && named { &self.removed } else { &[] }
     }
 }
@@ -113,15 +110,11 @@ fn monitor_condition(value: &str) -> Result<MonitorCondition, ProcessingRuleErro
     [MonitorCondition::Fired, MonitorCondition::Resolved]
         .into_iter()
         .find(|condition| condition.as_str() == value)
-        .ok_or_else(|| not_played("conditions[].values", value, "`Fired` and `Resolved`"))
+        .ok_or_else(|| unsupported("conditions[].values", value, "`Fired` and `Resolved`"))
 }
 
 /// Whether the resource with the id `inner` is, or is contained in, the one with the id `outer`.
 fn contains(outer: &str, inner: &str) -> bool {
     let (outer, inner) = (outer.to_ascii_lowercase(), inner.to_ascii_lowercase());
     inner.strip_prefix(&outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn not_played(property: &'static str, value: &str, played: &'static str) -> ProcessingRuleError {
-    ProcessingRuleError::Unsupported { property, value: value.to_owned(), played }
 }

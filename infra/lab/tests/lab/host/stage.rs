@@ -11,7 +11,7 @@ use std::{
 
 use ispmon_lab::{
     clock::{Scale, StoryClock},
-    host::{Host, HostEvent, HostSettings, keys::Keys},
+    host::{Host, HostSettings, event::HostEvent, keys::Keys},
     telemetry::item::{Data, TelemetryItem},
 };
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
