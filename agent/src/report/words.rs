@@ -31,22 +31,11 @@ pub(super) fn cause(cause: Cause) -> &'static str {
     }
 }
 
-/// The cause in a word or two.
+/// The cause in a word or two: the beginning of its phrase.
 pub(super) fn short_cause(cause: Cause) -> &'static str {
     match cause {
-        Cause::Link => "Link",
-        Cause::Firewall => "Firewall",
-        Cause::Gateway => "Router",
-        Cause::CaptivePortal => "Login page",
-        Cause::Vpn => "VPN",
-        Cause::Isp => "ISP",
-        Cause::Dns => "DNS",
-        Cause::Clock => "Clock",
-        Cause::Endpoint => "Endpoint",
-        Cause::Credentials => "Credentials",
         Cause::Degraded => "Degraded",
-        Cause::Unstable => "Unstable",
-        Cause::Up => "Working",
+        cause => self::cause(cause).split(':').next().unwrap_or_default(),
     }
 }
 
