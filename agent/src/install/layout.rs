@@ -153,6 +153,15 @@ impl Layout {
         paths.iter().map(PathBuf::from).collect()
     }
 
+    /// The folder besides the journal's that the service's manager makes or the service writes to:
+    /// systemd's runtime folder, or that of the output under launchd.
+    pub fn runtime_or_logs(&self) -> &PathBuf {
+        match &self.platform_paths {
+            PlatformPaths::Systemd { runtime: folder, .. }
+            | PlatformPaths::Launchd { logs: folder } => folder,
+        }
+    }
+
     /// The files that belong to the service alone, and that are removed with it.
     pub fn installed(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.service.clone(), self.program.clone()];
@@ -180,12 +189,8 @@ impl Layout {
     pub fn paths(&self) -> Vec<PathBuf> {
         let files = self.files();
         let folders = files.iter().filter_map(|path| path.parent()).map(Path::to_owned);
-        let more = match &self.platform_paths {
-            PlatformPaths::Systemd { runtime, .. } => runtime.clone(),
-            PlatformPaths::Launchd { logs } => logs.clone(),
-        };
         folders
-            .chain([self.state_dir.clone(), more])
+            .chain([self.state_dir.clone(), self.runtime_or_logs().clone()])
             .chain(self.leftovers())
             .chain(files.iter().cloned())
             .collect()
