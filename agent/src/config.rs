@@ -30,7 +30,7 @@ mod suggestion;
 pub mod table;
 mod url;
 
-pub use file::default_paths;
+pub use file::{SERVICE_CONFIG_FILE, default_paths};
 pub use flags::Flags;
 pub use host_name::of_this_machine as host_name;
 pub use key::SERVICE_KEY_FILE;

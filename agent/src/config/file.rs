@@ -16,6 +16,9 @@ use crate::installation::Prefix;
 /// that.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// The configuration file of the service, except under Homebrew.
+pub const SERVICE_CONFIG_FILE: &str = "/etc/ispmon/agent.toml";
+
 /// The paths to try when `--config` does not name the file: first in the Homebrew prefix that this program
 /// is installed in, then in the system's folder.
 ///
@@ -24,7 +27,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// file could make a root service send that user data that only root may read.
 pub fn default_paths(homebrew: Option<&Prefix>) -> Vec<PathBuf> {
     let own = homebrew.map(Prefix::config_file);
-    own.into_iter().chain([PathBuf::from("/etc/ispmon/agent.toml")]).collect()
+    own.into_iter().chain([PathBuf::from(SERVICE_CONFIG_FILE)]).collect()
 }
 
 /// Reads the file at `named`, which must exist, or otherwise the first of `defaults` that exists.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::sample;
+use crate::config::{SERVICE_CONFIG_FILE, SERVICE_KEY_FILE, sample};
 
 use super::description::{LABEL, NAME, UNIT};
 
@@ -109,7 +109,6 @@ pub enum PlatformPaths {
 impl Layout {
     /// The paths of a platform.
     pub fn of(platform: Platform) -> Self {
-        let configuration_folder = PathBuf::from("/etc/ispmon");
         let (service, record, more) = match platform {
             Platform::Linux => (
                 Path::new("/etc/systemd/system").join(UNIT),
@@ -130,9 +129,9 @@ impl Layout {
             platform,
             program: Path::new("/usr/local/bin").join(NAME),
             service,
-            configuration: configuration_folder.join("agent.toml"),
-            key: configuration_folder.join("heartbeat.key"),
-            configuration_folder,
+            configuration_folder: "/etc/ispmon".into(),
+            configuration: SERVICE_CONFIG_FILE.into(),
+            key: SERVICE_KEY_FILE.into(),
             state_dir: record.into(),
             platform_paths: more,
         }

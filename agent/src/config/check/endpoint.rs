@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::{
     super::{
         Sources, environment,
-        key::{self, KeyError},
+        key::{self, KeyError, SERVICE_KEY_FILE},
         layer::GivenValue,
         origin::SettingOrigin,
         resolve_path,
@@ -255,7 +255,7 @@ fn missing_key(place: &SettingOrigin) -> String {
         ),
         SettingOrigin::Credential(path) => format!(
             "The credential {} is empty, so the function will refuse the heartbeats; write its key to the \
-             file that the service loads it from, /etc/ispmon/heartbeat.key.",
+             file that the service loads it from, {SERVICE_KEY_FILE}.",
             path.display()
         ),
         _ => "There is no function key, so the function will refuse the heartbeats; write its key to a \
