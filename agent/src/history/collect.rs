@@ -38,7 +38,6 @@ pub struct Collector {
     incidents: HashMap<IncidentId, KnownIncident>,
     gaps: Vec<Gap>,
     hours: Vec<Summary>,
-    clock_steps: u32,
     records: u64,
     unknown: UnknownRecords,
     /// The value of `records` when monitoring was last interrupted.
@@ -118,9 +117,8 @@ impl Collector {
                     self.gaps.push(gap);
                 }
             }
-            Entry::ClockStepped { .. } => self.clock_steps += 1,
             Entry::Hour { summary } => self.hours.push(summary),
-            Entry::Network { .. } | Entry::RecordsDropped { .. } => {}
+            Entry::ClockStepped { .. } | Entry::Network { .. } | Entry::RecordsDropped { .. } => {}
             Entry::Unknown(unknown) => self.count(&unknown),
         }
     }
@@ -241,7 +239,6 @@ impl Collector {
             incidents,
             gaps,
             hours,
-            clock_steps: self.clock_steps,
             records: self.records,
             unknown: self.unknown,
             unmonitored,

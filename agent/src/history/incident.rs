@@ -62,13 +62,6 @@ pub struct Downtime {
     pub has_ended: bool,
 }
 
-impl Downtime {
-    /// The total downtime.
-    pub fn downtime(&self) -> Duration {
-        Interval::total(&self.times)
-    }
-}
-
 impl PastIncident {
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::{Collector, Downtime, Interval, PastIncident, RecordedHour};
+use super::{Downtime, Interval, PastIncident, RecordedHour};
 use crate::{
-    clock::Stamp,
-    journal::{Record, UnknownRecords},
+    journal::UnknownRecords,
     outage::{GapCause, IncidentId, Scope},
     probe::{Family, PerFamily},
 };
@@ -50,8 +47,6 @@ pub struct History {
     pub gaps: Vec<Unmonitored>,
     /// All hourly summaries, in order.
     pub hours: Vec<RecordedHour>,
-    /// The number of steps of the wall clock.
-    pub clock_steps: u32,
     /// The number of records read.
     pub records: u64,
     /// Records that only a newer version understands: their content is missing in the other fields.
@@ -61,19 +56,6 @@ pub struct History {
 }
 
 impl History {
-    /// Builds a history from records in order. See [`Collector`].
-    pub fn of(
-        records: impl IntoIterator<Item = Record>,
-        alive: Option<Stamp>,
-        now: Timestamp,
-    ) -> Self {
-        let mut collector = Collector::default();
-        for record in records {
-            collector.add(record);
-        }
-        collector.finish(alive, now)
-    }
-
     /// The unmonitored periods, in order and without overlap.
     pub fn unmonitored(&self) -> &[Interval] {
         &self.unmonitored

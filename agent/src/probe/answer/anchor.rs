@@ -52,11 +52,6 @@ impl AnchorEnd {
             Self::NotAsked(failure) => failure.as_str(),
         }
     }
-
-    /// Whether a TCP handshake completed, with the anchor or with a middlebox.
-    pub fn is_connected(self) -> bool {
-        matches!(self, Self::Proved | Self::Contact | Self::Unproved)
-    }
 }
 
 impl From<ConnectEnd> for AnchorEnd {
