@@ -7,12 +7,11 @@ mod service;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
-    Args, CommandFactory, Parser, Subcommand,
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use history::{OutagesFlags, ReportFlags};
-use service::{InstallFlags, UninstallFlags};
 
 pub use generate::{GenerateRequest, Shell};
 pub use history::{Form, OutagesRequest, ReportRequest};
@@ -188,27 +187,8 @@ enum AgentCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Install the agent as a service of this system and start it
-    ///
-    /// Copies this program to /usr/local/bin from wherever it was started. Writes the definition of the
-    /// service, and a configuration file and an empty key file if there are none. Creates the
-    /// unprivileged user that the service runs as. Then starts the service, now and at every boot. If a
-    /// step fails, the steps before it are undone. Running it again changes nothing; a newer program
-    /// replaces the older one, and the service is restarted. It does not touch what a package installed.
-    #[command(verbatim_doc_comment)]
-    Install(InstallFlags),
-    /// Stop the service and remove what `install` installed
-    ///
-    /// Keeps the journal, the configuration and the key for a later installation. It does not touch what
-    /// a package installed.
-    #[command(verbatim_doc_comment)]
-    Uninstall(UninstallFlags),
-    /// Start the installed service and wait until it runs
-    Start,
-    /// Stop the installed service until the next boot
-    Stop,
-    /// Stop the installed service and start it again
-    Restart,
+    #[command(flatten)]
+    Service(ServiceRequest),
     /// Check the integrity of the journal
     Journal {
         #[command(subcommand)]
@@ -249,69 +229,53 @@ struct OldFlags {
 /// # Errors
 /// The command line is wrong, or asks for help or the version; [`answer`] prints that.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
-    let cli = Cli::try_parse_from(arguments)?;
-    let mut old = cli.old;
-    let action = match cli.command {
-        None => CliAction::Run,
-        Some(AgentCommand::Run { old: more }) => {
-            old.once |= more.once;
-            old.daemon |= more.daemon;
-            CliAction::Run
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    let name = matches.subcommand_name().unwrap_or_default();
+    let OldFlags { mut once, mut daemon } = cli.old;
+    let mut action = CliAction::Run;
+    match cli.command {
+        None => {}
+        Some(AgentCommand::Run { old }) => {
+            once |= old.once;
+            daemon |= old.daemon;
         }
-        Some(AgentCommand::Ping) => {
-            refuse(old.daemon, "--daemon", "ping")?;
-            CliAction::Ping
-        }
-        Some(AgentCommand::Config { sample }) => {
-            old.refuse("config", CliAction::Config { sample })?
-        }
-        Some(AgentCommand::Outages(flags)) => {
-            old.refuse("outages", CliAction::Outages(flags.into()))?
-        }
-        Some(AgentCommand::Report(flags)) => {
-            old.refuse("report", CliAction::Report(flags.into()))?
-        }
-        Some(AgentCommand::Status { json }) => old.refuse("status", CliAction::Status { json })?,
-        Some(AgentCommand::Pause { time }) => old.refuse("pause", CliAction::Pause { time })?,
-        Some(AgentCommand::Resume) => old.refuse("resume", CliAction::Resume)?,
-        Some(AgentCommand::Doctor { json }) => old.refuse("doctor", CliAction::Doctor { json })?,
-        Some(AgentCommand::Install(flags)) => {
-            old.refuse("install", CliAction::Service(flags.into()))?
-        }
-        Some(AgentCommand::Uninstall(flags)) => {
-            old.refuse("uninstall", CliAction::Service(flags.into()))?
-        }
-        Some(AgentCommand::Start) => {
-            old.refuse("start", CliAction::Service(ServiceRequest::Start))?
-        }
-        Some(AgentCommand::Stop) => old.refuse("stop", CliAction::Service(ServiceRequest::Stop))?,
-        Some(AgentCommand::Restart) => {
-            old.refuse("restart", CliAction::Service(ServiceRequest::Restart))?
-        }
-        Some(AgentCommand::Journal { command: JournalCommand::Verify }) => {
-            old.refuse("journal verify", CliAction::VerifyJournal)?
-        }
-        Some(AgentCommand::Generate { request }) => {
-            old.refuse("generate", CliAction::Generate(request))?
-        }
-    };
-    if let CliAction::Service(request) = &action {
-        // The service reads its settings from its file only, so a flag here would have no effect.
-        refuse(cli.config.is_some(), "--config", request.name())?;
-        if let Some((flag, _)) = cli.flags.given().first() {
-            refuse(true, flag, request.name())?;
+        Some(command) => {
+            action = command.into();
+            // Every command but `ping` is newer than these flags.
+            refuse(once && action != CliAction::Ping, "--once", name)?;
+            refuse(daemon, "--daemon", name)?;
         }
     }
-    let action = if old.once && action == CliAction::Run { CliAction::Ping } else { action };
-    Ok(Invocation { action, config_file: cli.config, flags: cli.flags, daemon: old.daemon })
+    if let CliAction::Service(_) = action {
+        // The service reads its settings from its file only, so a flag here would have no effect.
+        refuse(cli.config.is_some(), "--config", name)?;
+        if let Some((flag, _)) = cli.flags.given().first() {
+            refuse(true, flag, name)?;
+        }
+    }
+    if once {
+        action = CliAction::Ping;
+    }
+    Ok(Invocation { action, config_file: cli.config, flags: cli.flags, daemon })
 }
 
-impl OldFlags {
-    /// Refuses both with a command that is newer than these flags.
-    fn refuse(self, command: &str, action: CliAction) -> Result<CliAction, clap::Error> {
-        refuse(self.once, "--once", command)?;
-        refuse(self.daemon, "--daemon", command)?;
-        Ok(action)
+impl From<AgentCommand> for CliAction {
+    fn from(command: AgentCommand) -> Self {
+        match command {
+            AgentCommand::Run { .. } => Self::Run,
+            AgentCommand::Ping => Self::Ping,
+            AgentCommand::Config { sample } => Self::Config { sample },
+            AgentCommand::Outages(flags) => Self::Outages(flags.into()),
+            AgentCommand::Report(flags) => Self::Report(flags.into()),
+            AgentCommand::Status { json } => Self::Status { json },
+            AgentCommand::Pause { time } => Self::Pause { time },
+            AgentCommand::Resume => Self::Resume,
+            AgentCommand::Doctor { json } => Self::Doctor { json },
+            AgentCommand::Service(request) => Self::Service(request),
+            AgentCommand::Journal { command: JournalCommand::Verify } => Self::VerifyJournal,
+            AgentCommand::Generate { request } => Self::Generate(request),
+        }
     }
 }
 

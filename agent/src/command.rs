@@ -18,6 +18,7 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use crate::{
     cli::{self, CliAction, Invocation},
@@ -134,6 +135,14 @@ fn zone() -> TimeZone {
 
 /// Standard output, with control characters made safe for a terminal.
 type CommandOutput = PrintableWriter<StdoutLock<'static>>;
+
+/// Writes a value to standard output as JSON.
+fn print_json(value: &impl Serialize) -> Exit {
+    print(|output| {
+        serde_json::to_writer_pretty(&mut *output, value)?;
+        writeln!(output)
+    })
+}
 
 /// Writes a result to standard output. A reader that closes the pipe early (`… | head`) is no failure.
 fn print(write: impl FnOnce(&mut CommandOutput) -> io::Result<()>) -> Exit {

@@ -21,7 +21,6 @@ mod flags;
 mod host_name;
 mod key;
 mod layer;
-mod merge;
 mod origin;
 mod problem;
 mod regular_file;
@@ -31,11 +30,10 @@ mod suggestion;
 pub mod table;
 mod url;
 
-pub use file::default_paths;
+pub use file::{SERVICE_CONFIG_FILE, default_paths};
 pub use flags::Flags;
 pub use host_name::of_this_machine as host_name;
 pub use key::SERVICE_KEY_FILE;
-pub use origin::SettingOrigin;
 pub use problem::{ConfigError, ConfigProblem};
 pub use settings::{
     FunctionKey, HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings,
@@ -44,6 +42,7 @@ pub use settings::{
 
 use crate::installation::Prefix;
 use layer::Layer;
+use origin::SettingOrigin;
 use problem::Problems;
 
 /// Everything that settings are read from. It has no `Debug`, because the environment variables may contain
@@ -157,8 +156,7 @@ pub fn dotenv_settings(path: &Path) -> Result<Vec<(&'static str, String)>, Confi
 /// # Errors
 /// It is not a small regular text file that can be read.
 pub fn dotenv_key_file(from: &Path, named: &str) -> (PathBuf, io::Result<String>) {
-    let origin = SettingOrigin::File { path: from.to_owned(), line: None };
-    let path = resolve_path(named, &origin, Path::new("/"));
+    let path = resolve_path(named, &SettingOrigin::file(from), Path::new("/"));
     let text = key::read_text(&path).map_err(|error| io::Error::other(error.reason()));
     (path, text)
 }
@@ -203,12 +201,12 @@ fn merge_and_check(
         None => (None, None, false),
     };
     let layers = [
-        Some(Layer::defaults()),
+        Some(layer::defaults()),
         base,
         Some(environment::layer(&sources.environment, &mut problems)),
         Some(flags(&sources.flags)),
     ];
-    let given = merge::merge(layers.into_iter().flatten().collect(), &mut problems);
+    let given = layer::merge(layers.into_iter().flatten(), &mut problems);
     let mut check = check::SettingsCheck {
         given,
         is_key_needed,
@@ -222,14 +220,11 @@ fn merge_and_check(
 }
 
 fn flags(flags: &Flags) -> Layer {
-    let mut layer = Layer::new("flags", SettingOrigin::Default);
-    for (flag, value) in flags.given() {
-        let setting = table::SETTINGS.iter().find(|setting| setting.flag == Some(flag));
-        if let Some(setting) = setting {
-            layer.set(setting.key, value.to_owned(), SettingOrigin::Flag(flag));
-        }
-    }
-    layer
+    let given = flags.given().into_iter().filter_map(|(flag, text)| {
+        let setting = table::SETTINGS.iter().find(|setting| setting.flag == Some(flag))?;
+        Some((setting.key, (Ok(text.to_owned()), SettingOrigin::Flag(flag.to_owned()))))
+    });
+    given.collect()
 }
 
 /// A path from a source: one that begins with `./` or `../` is relative to the source's folder.

@@ -16,15 +16,17 @@ mod calendar;
 mod collect;
 mod incident;
 mod interval;
+mod past;
 mod period;
 mod quality;
 mod ratio;
 
 pub use account::{Account, DowntimeFigures, Unaccounted};
 pub use calendar::{CalendarPart, days, months};
-pub use collect::{Collector, Head, History, Unmonitored};
+pub use collect::Collector;
 pub use incident::{Downtime, PastIncident, PastSegment};
 pub use interval::Interval;
+pub use past::{History, Unmonitored};
 pub use period::{Moment, MomentError, Period};
 pub use quality::{QualityPart, QualitySummary, RecordedHour};
 pub use ratio::Ratio;

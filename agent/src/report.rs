@@ -10,6 +10,7 @@ mod words;
 
 use std::path::Path;
 
+use ispmon_wire::JournalHead;
 use jiff::{Timestamp, tz::TimeZone};
 
 pub use csv::{incidents as csv_incidents, report as csv_report};
@@ -17,7 +18,7 @@ pub use html::page as html_page;
 pub use json::{incidents as json_incidents, report as json_report};
 pub use text::{incidents as text_incidents, report as text_report};
 
-use crate::history::{Account, CalendarPart, Head, History, Interval, PastIncident, months};
+use crate::history::{Account, CalendarPart, History, Interval, PastIncident, months};
 
 /// Content and display options of a report.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ pub struct ReportOptions<'a> {
     /// The period that the report covers.
     pub period: Interval,
     /// The end of the journal's hash chain; `None` without a journal.
-    pub head: Option<&'a Head>,
+    pub head: Option<&'a JournalHead>,
     /// The folder of the journal.
     pub folder: &'a Path,
     /// What is wrong with the journal, as a sentence.

@@ -45,13 +45,8 @@ pub struct ReportRequest {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("form").multiple(false))]
 pub(super) struct OutagesFlags {
-    /// Print JSON for programs
-    #[arg(long, group = "form")]
-    json: bool,
-
-    /// Print CSV for spreadsheets
-    #[arg(long, group = "form")]
-    csv: bool,
+    #[command(flatten)]
+    form: FormFlags,
 
     #[command(flatten)]
     period: PeriodFlags,
@@ -70,13 +65,8 @@ pub(super) struct ReportFlags {
     #[allow(clippy::option_option, reason = "clap's way to tell a flag without a value from none")]
     html: Option<Option<PathBuf>>,
 
-    /// Print JSON for programs
-    #[arg(long, group = "form")]
-    json: bool,
-
-    /// Print CSV for spreadsheets
-    #[arg(long, group = "form")]
-    csv: bool,
+    #[command(flatten)]
+    form: FormFlags,
 
     #[command(flatten)]
     period: PeriodFlags,
@@ -88,6 +78,17 @@ pub(super) struct ReportFlags {
     /// Show one incident in full; the beginning of an ID that `outages` lists is enough
     #[arg(long, value_name = "ID", value_parser = id, conflicts_with = "csv")]
     incident: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct FormFlags {
+    /// Print JSON for programs
+    #[arg(long, group = "form")]
+    json: bool,
+
+    /// Print CSV for spreadsheets
+    #[arg(long, group = "form")]
+    csv: bool,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -107,25 +108,25 @@ impl From<PeriodFlags> for Period {
     }
 }
 
+impl From<FormFlags> for Form {
+    fn from(flags: FormFlags) -> Self {
+        match flags {
+            FormFlags { json: true, .. } => Self::Json,
+            FormFlags { csv: true, .. } => Self::Csv,
+            _ => Self::Text,
+        }
+    }
+}
+
 impl From<OutagesFlags> for OutagesRequest {
     fn from(flags: OutagesFlags) -> Self {
-        let form = match flags {
-            OutagesFlags { json: true, .. } => Form::Json,
-            OutagesFlags { csv: true, .. } => Form::Csv,
-            _ => Form::Text,
-        };
-        Self { form, period: flags.period.into(), all: flags.all }
+        Self { form: flags.form.into(), period: flags.period.into(), all: flags.all }
     }
 }
 
 impl From<ReportFlags> for ReportRequest {
     fn from(flags: ReportFlags) -> Self {
-        let form = match flags {
-            ReportFlags { json: true, .. } => Form::Json,
-            ReportFlags { csv: true, .. } => Form::Csv,
-            ReportFlags { html: Some(file), .. } => Form::Html(file),
-            _ => Form::Text,
-        };
+        let form = flags.html.map_or_else(|| flags.form.into(), Form::Html);
         let period = flags.month.map_or_else(|| flags.period.into(), Period::month);
         Self { form, period, incident: flags.incident }
     }

@@ -6,6 +6,7 @@ use crate::config::{Effective, Loaded, sample};
 
 /// Writes the commented sample file.
 ///
+/// # Errors
 /// The output cannot be written.
 pub fn write_sample(output: &mut impl Write) -> io::Result<()> {
     output.write_all(sample::SAMPLE.as_bytes())?;
@@ -17,14 +18,13 @@ pub fn write_sample(output: &mut impl Write) -> io::Result<()> {
 /// # Errors
 /// The output cannot be written.
 pub fn write_settings(loaded: &Loaded, output: &mut impl Write) -> io::Result<()> {
-    let shown =
-        |setting: &Effective| setting.value.clone().unwrap_or_else(|| "(not set)".to_owned());
-    let width =
-        |text: fn(&Effective) -> usize| loaded.effective.iter().map(text).max().unwrap_or(0);
-    let key_width = width(|setting| setting.key.chars().count());
+    let widest = |text: fn(&Effective) -> &str| {
+        let texts = loaded.effective.iter().map(text);
+        texts.map(|text| text.chars().count()).max().unwrap_or(0)
+    };
+    let key_width = widest(|setting| setting.key);
     // Limits the width, so that one long URL does not move every source out of view.
-    let value_width =
-        width(|setting| setting.value.as_ref().map_or(9, |value| value.chars().count())).min(50);
+    let value_width = widest(shown).min(50);
     for setting in &loaded.effective {
         let (key, value) = (setting.key, shown(setting));
         writeln!(output, "{key:key_width$}  {value:value_width$}  {}", setting.source)?;
@@ -35,4 +35,8 @@ pub fn write_settings(loaded: &Loaded, output: &mut impl Write) -> io::Result<()
     };
     writeln!(output, "\n{read}")?;
     output.flush()
+}
+
+fn shown(setting: &Effective) -> &str {
+    setting.value.as_deref().unwrap_or("(not set)")
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{fail_because, print, running::AgentPaths};
+use super::{fail_because, print, print_json, running::AgentPaths};
 use crate::{
     clock::Stamp,
     config::Sources,
@@ -18,7 +18,7 @@ pub fn doctor(sources: &Sources, json: bool) -> Exit {
     let case = DoctorInput {
         configuration: Configuration::read(sources),
         agent: places.find_with_presence(),
-        state_dirs: places.state_dirs(),
+        state_dirs: places.state_dirs().to_vec(),
         commands: ServiceCommands::of(sources.homebrew.as_ref()),
         now: Stamp::now(),
     };
@@ -26,12 +26,7 @@ pub fn doctor(sources: &Sources, json: bool) -> Exit {
         Ok(report) => report,
         Err(error) => return fail_because(&error),
     };
-    let printed = print(|output| {
-        if json {
-            serde_json::to_writer_pretty(&mut *output, &report)?;
-            return writeln!(output);
-        }
-        write!(output, "{report}")
-    });
+    let printed =
+        if json { print_json(&report) } else { print(|output| write!(output, "{report}")) };
     if report.is_healthy() { printed } else { Exit::Failure }
 }

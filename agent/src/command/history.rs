@@ -6,19 +6,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ispmon_wire::JournalHead;
+
 use super::{fail, fail_because, print, print_error, running::AgentPaths, zone};
 use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
     clock::{self, Stamp},
-    config::{Sources, load_without_key},
+    config::Sources,
     error_chain::ErrorChain,
     exit::Exit,
-    history::{Collector, Head, History, PastIncident, Period},
-    installation::Prefix,
+    history::{Collector, History, PastIncident, Period},
     journal::{JournalReadError, JournalReader, last_alive},
     printable::PrintableWriter,
     report::{self, ReportOptions},
-    state_dir,
     status::place,
 };
 
@@ -84,7 +84,7 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
 struct FoundJournal {
     folder: PathBuf,
     history: History,
-    head: Option<Head>,
+    head: Option<JournalHead>,
     damage: Option<String>,
 }
 
@@ -92,25 +92,19 @@ impl FoundJournal {
     /// Finds and reads the journal. When the configuration has problems, or this user may not read it, the
     /// default folders are still searched.
     fn of(sources: &Sources) -> Result<Self, Exit> {
-        let setting = load_without_key(sources).ok().and_then(|loaded| loaded.settings.state_dir);
-        let flag = || sources.flags.state_dir.as_ref().map(|path| sources.folder.join(path));
-        let setting = setting.or_else(flag);
-        let folders = state_dir::for_readers(
-            setting.as_deref(),
-            &sources.environment,
-            sources.homebrew.as_ref().map(Prefix::state_dir),
-        );
+        let places = AgentPaths::of(sources);
+        let folders = places.state_dirs();
         let mut first_error = None;
-        for folder in &folders {
+        for folder in folders {
             match JournalReader::open(folder) {
-                Ok(reader) => return Ok(Self::read(folder, reader, seen_until(sources, folder))),
+                Ok(reader) => return Ok(Self::read(folder, reader, seen_until(&places, folder))),
                 Err(JournalReadError::Absent { .. }) => {}
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }
             }
         }
-        Err(first_error.map_or_else(|| no_journal(&folders), |error| refuse(&error)))
+        Err(first_error.map_or_else(|| no_journal(folders), |error| refuse(&error)))
     }
 
     /// Reads all readable records; the first problem is kept as damage.
@@ -120,7 +114,8 @@ impl FoundJournal {
         for read in reader {
             match read {
                 Ok(located) => {
-                    head = Some(Head { seq: located.record.seq, hash: located.digest });
+                    let (seq, head_hash) = (located.record.seq, located.digest.to_string());
+                    head = Some(JournalHead { seq, head: head_hash });
                     collector.add(located.record);
                 }
                 Err(JournalReadError::Damaged(flaw)) => {
@@ -183,8 +178,8 @@ impl FoundJournal {
 /// Until when the agent that writes to a folder is known to have monitored. While it runs, its status
 /// decides, so that an open incident has the same length here and in `status`; otherwise the timestamp that
 /// the agent writes every minute.
-fn seen_until(sources: &Sources, folder: &Path) -> Option<Stamp> {
-    let running = AgentPaths::of(sources).find_with_presence().ok().filter(|(found, presence)| {
+fn seen_until(places: &AgentPaths, folder: &Path) -> Option<Stamp> {
+    let running = places.find_with_presence().ok().filter(|(found, presence)| {
         presence.is_running() && place::is_same_folder(&found.status.state_dir, folder)
     });
     match running {
@@ -209,10 +204,9 @@ fn refuse(error: &JournalReadError) -> Exit {
 
 /// Reports that there is no journal yet, which is no mistake of the user.
 fn no_journal(folders: &[PathBuf]) -> Exit {
-    let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
     fail(format_args!(
         "there is no journal yet in {}. The agent creates it when it starts; --state-dir names \
          another folder.",
-        folders.join(" or ")
+        place::list(folders)
     ))
 }

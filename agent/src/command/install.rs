@@ -209,9 +209,7 @@ fn apply_plan(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
     };
     if !stayed.is_empty() {
         let exit = fail("done, but this could not be removed:");
-        for sentence in stayed {
-            print_error(format_args!("  {sentence}"));
-        }
+        print_lines(&stayed);
         return exit;
     }
     print(|output| {
@@ -226,17 +224,13 @@ fn explain(failure: &InstallFailure) -> Exit {
     let exit = fail_because(failure);
     if !failure.explanation.is_empty() {
         print_error("this is what the service wrote last:");
-        for line in &failure.explanation {
-            print_error(format_args!("  {line}"));
-        }
+        print_lines(&failure.explanation);
     }
     if failure.remaining.is_empty() {
         print_error("everything is as it was before.");
     } else {
         print_error("everything that was done is undone, except:");
-        for sentence in &failure.remaining {
-            print_error(format_args!("  {sentence}"));
-        }
+        print_lines(&failure.remaining);
     }
     exit
 }
@@ -246,35 +240,27 @@ fn order(machine: &TargetSystem, facts: &InstallFacts, order: Order) -> Exit {
         Ok(plan) => plan,
         Err(refusal) => return fail(&refusal),
     };
-    for command in &plan.commands {
-        if let Err(error) = service::run(machine, command) {
-            let exit = fail(format_args!("could not run {command}: {}.", ErrorChain(&error)));
-            return print_service_output(machine, facts.platform, order, exit);
+    let failure = plan.commands.iter().find_map(|command| {
+        let error = service::run(machine, command).err()?;
+        Some(format!("could not run {command}: {}.", ErrorChain(&error)))
+    });
+    let is_started = order != Order::Stop && !plan.commands.is_empty();
+    let exit = match failure {
+        Some(reason) => fail(reason),
+        None if is_started && !service::is_running(machine, facts.platform) => {
+            fail("the service does not run.")
         }
-    }
-    let is_started = order != Order::Stop;
-    if is_started && !plan.commands.is_empty() && !service::is_running(machine, facts.platform) {
-        return print_service_output(
-            machine,
-            facts.platform,
-            order,
-            fail("the service does not run."),
-        );
-    }
-    print(|output| writeln!(output, "{}", plan.outcome))
-}
-
-/// Prints the last output of a service that should run and does not.
-fn print_service_output(
-    machine: &TargetSystem,
-    platform: Platform,
-    order: Order,
-    exit: Exit,
-) -> Exit {
+        None => return print(|output| writeln!(output, "{}", plan.outcome)),
+    };
     if order != Order::Stop {
-        for line in service::recent_output(machine, platform) {
-            print_error(format_args!("  {line}"));
-        }
+        print_lines(&service::recent_output(machine, facts.platform));
     }
     exit
+}
+
+/// Prints the details of a failure.
+fn print_lines(lines: &[String]) {
+    for line in lines {
+        print_error(format_args!("  {line}"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use jiff::tz::TimeZone;
@@ -13,12 +13,13 @@ use crate::{
     error_chain::ErrorChain,
     exit::Exit,
     journal::{JournalReadError, Verified, verify},
+    status::place::list,
 };
 
 /// Verifies the journal; fails when it is damaged or missing.
 pub fn verify_journal(sources: &Sources) -> Exit {
-    let folders = AgentPaths::of(sources).state_dirs();
-    for folder in &folders {
+    let places = AgentPaths::of(sources);
+    for folder in places.state_dirs() {
         match verify(folder) {
             Ok(verified) => {
                 let zone = zone();
@@ -29,15 +30,10 @@ pub fn verify_journal(sources: &Sources) -> Exit {
             Err(error) => return fail_because(&error),
         }
     }
-    fail(absent(&folders))
-}
-
-fn absent(folders: &[PathBuf]) -> String {
-    let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
-    format!(
+    fail(format_args!(
         "there is no journal in {}; if the agent keeps it elsewhere, name the folder with --state-dir.",
-        folders.join(" or ")
-    )
+        list(places.state_dirs())
+    ))
 }
 
 /// Writes the result.

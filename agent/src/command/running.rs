@@ -49,8 +49,8 @@ impl AgentPaths {
     }
 
     /// The folders that may contain the journal.
-    pub(super) fn state_dirs(&self) -> Vec<PathBuf> {
-        self.state_dirs.clone()
+    pub(super) fn state_dirs(&self) -> &[PathBuf] {
+        &self.state_dirs
     }
 
     /// The sockets on which the agent may listen, the most likely first.

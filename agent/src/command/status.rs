@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{fail_because, print, running::AgentPaths, zone};
+use super::{fail_because, print, print_json, running::AgentPaths, zone};
 use crate::{
     clock::Stamp,
     config::Sources,
@@ -34,7 +34,6 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
         Ok(found) => found,
         Err(StatusReadError::Absent(_)) if json => {
             let shown = StatusOutput { presence: "absent", file: None, status: None };
-
             return unless_running(false, print_json(&shown));
         }
         Err(error @ StatusReadError::Absent(_)) => {
@@ -58,13 +57,6 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
         print(|output| output.write_all(text::render(status, &context, start_advice).as_bytes()))
     };
     unless_running(presence.is_running(), printed)
-}
-
-fn print_json(value: &impl Serialize) -> Exit {
-    print(|output| {
-        serde_json::to_writer_pretty(&mut *output, value)?;
-        writeln!(output)
-    })
 }
 
 /// The exit code lets a script see whether the printed status is current.

@@ -1,6 +1,10 @@
 //! Checks the merged texts, each alone and against each other, and turns them into settings.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 mod effective;
 mod endpoint;
@@ -9,9 +13,10 @@ mod surroundings;
 
 use super::{
     Effective, Sources, duration, host_name,
-    merge::GivenValue,
+    layer::GivenValue,
     origin::SettingOrigin,
     problem::{Problems, quoted},
+    resolve_path,
     settings::{
         HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings, Settings,
     },
@@ -20,7 +25,7 @@ use super::{
 
 /// The merged texts, and the results of checking them.
 pub(super) struct SettingsCheck<'a> {
-    pub(super) given: BTreeMap<&'static str, GivenValue>,
+    pub(super) given: BTreeMap<String, GivenValue>,
     /// Whether a function key that this user may not read is a problem.
     pub(super) is_key_needed: bool,
     /// The path and content of a key file that is not written yet.
@@ -58,7 +63,7 @@ impl SettingsCheck<'_> {
         let (backoff_base, backoff_cap) = self.backoff(interval);
         let settings = Settings {
             device,
-            state_dir: self.path("state_dir", sources),
+            state_dir: self.state_dir(sources),
             heartbeat: HeartbeatSettings {
                 kind,
                 url: url.map(|url| HeartbeatUrl::new(url, kind == HeartbeatKind::Plain)),
@@ -75,13 +80,7 @@ impl SettingsCheck<'_> {
             },
             probe: self.probe(),
             log: LogSettings {
-                level: match self.choice("log.level") {
-                    "error" => tracing::Level::ERROR,
-                    "warn" => tracing::Level::WARN,
-                    "debug" => tracing::Level::DEBUG,
-                    "trace" => tracing::Level::TRACE,
-                    _ => tracing::Level::INFO,
-                },
+                level: self.choice("log.level").parse().unwrap_or(tracing::Level::INFO),
             },
         };
         self.check_environment(&sources.environment);
@@ -140,23 +139,18 @@ impl SettingsCheck<'_> {
     }
 
     fn device(&mut self, sources: &Sources) -> (String, SettingOrigin) {
-        let most = ispmon_wire::limits::DEVICE_CHARACTERS;
         if let Some(given) = self.text("device") {
-            if given.text.chars().any(char::is_control) {
-                self.refuse("device", &given, "which has a control character in it");
-            } else if given.text.chars().count() > most {
-                self.refuse("device", &given, "which is too long");
+            if let Some(what) = text_flaw(&given.text, ispmon_wire::limits::DEVICE_CHARACTERS) {
+                self.refuse("device", &given, what);
             } else if let Some(character) = ispmon_wire::unusable_character(&given.text) {
                 let what = match character {
                     ',' => {
                         "which is a list; name this machine alone, for instance in ISPMON_DEVICE"
                             .to_owned()
                     }
-                    letter => {
-                        format!(
-                            "with the letter {letter}, whose lower case is not the same everywhere"
-                        )
-                    }
+                    letter => format!(
+                        "with the letter {letter}, whose lower case is not the same everywhere"
+                    ),
                 };
                 self.refuse("device", &given, &what);
             }
@@ -173,13 +167,20 @@ impl SettingsCheck<'_> {
         (name, SettingOrigin::HostName)
     }
 
+    fn state_dir(&mut self, sources: &Sources) -> Option<PathBuf> {
+        let given = self.text("state_dir")?;
+        if let Some(what) = text_flaw(&given.text, usize::MAX) {
+            self.refuse("state_dir", &given, what);
+            return None;
+        }
+        Some(resolve_path(&given.text, &given.origin, &sources.folder))
+    }
+
     fn expect(&mut self, kind: HeartbeatKind) -> Option<String> {
         let key = "heartbeat.expect";
         let given = self.text(key)?;
-        if given.text.chars().any(char::is_control) {
-            self.refuse(key, &given, "which has a control character in it");
-        } else if given.text.chars().count() > EXPECT_CHARACTERS {
-            self.refuse(key, &given, "which is too long");
+        if let Some(what) = text_flaw(&given.text, EXPECT_CHARACTERS) {
+            self.refuse(key, &given, what);
         }
         if kind == HeartbeatKind::Ispmon {
             self.warnings.push(format!(
@@ -211,4 +212,12 @@ impl SettingsCheck<'_> {
         let cap = cap.min(interval);
         (base.min(cap), cap)
     }
+}
+
+/// What is wrong with a text of at most `most` characters, if anything.
+fn text_flaw(text: &str, most: usize) -> Option<&'static str> {
+    if text.chars().any(char::is_control) {
+        return Some("which has a control character in it");
+    }
+    (text.chars().count() > most).then_some("which is too long")
 }

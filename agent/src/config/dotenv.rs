@@ -12,6 +12,7 @@ use super::{
     origin::SettingOrigin,
     problem::Problems,
     regular_file::{RegularFile, RegularFileError},
+    table::SETTINGS,
 };
 
 /// The maximum size of a `.env`, in bytes.
@@ -65,10 +66,14 @@ pub(super) fn read(
 pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<(&'static str, String)> {
     let text = RegularFile::open(path).and_then(|file| file.read(MAX_BYTES));
     match text {
-        Ok(text) => layer(path, &text, problems).texts(),
+        Ok(text) => {
+            let layer = layer(path, &text, problems);
+            let text = |key| Some((key, layer.get(key)?.0.clone().ok()?));
+            SETTINGS.iter().filter_map(|setting| text(setting.key)).collect()
+        }
         Err(error) => {
-            let whole = SettingOrigin::File { path: path.to_owned(), line: None };
-            problems.add(&whole, format!("it cannot be used: {}", error.reason()));
+            let sentence = format!("it cannot be used: {}", error.reason());
+            problems.add(&SettingOrigin::file(path), sentence);
             Vec::new()
         }
     }
@@ -101,8 +106,7 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
             }
         }
     }
-    let whole = SettingOrigin::File { path: path.to_owned(), line: None };
-    environment::fill(Layer::new(".env", whole), variables, problems)
+    environment::settings(variables, problems)
 }
 
 /// Why the value in a line cannot be parsed.

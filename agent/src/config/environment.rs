@@ -26,8 +26,7 @@ pub(super) fn layer(environment: &BTreeMap<OsString, OsString>, problems: &mut P
         let text = value.to_str().map(str::to_owned);
         Some((name.to_owned(), Variable { text, origin: SettingOrigin::Variable(name.to_owned()) }))
     });
-    let whole = SettingOrigin::Variable(format!("{VARIABLE_PREFIX}…"));
-    fill(Layer::new("environment", whole), variables.collect(), problems)
+    settings(variables.collect(), problems)
 }
 
 /// Whether the agent uses a variable, or must report it as an unknown setting.
@@ -36,14 +35,14 @@ pub(super) fn is_setting(name: &str) -> bool {
         || SETTINGS.iter().any(|setting| setting.old_variable == Some(name))
 }
 
-/// Adds the variables' values to a layer; an empty variable counts as not set.
-pub(super) fn fill(
-    mut layer: Layer,
+/// The layer of these variables; an empty variable counts as not set.
+pub(super) fn settings(
     mut variables: BTreeMap<String, Variable>,
     problems: &mut Problems,
 ) -> Layer {
     variables
         .retain(|_, variable| variable.text.as_ref().is_none_or(|text| !text.trim().is_empty()));
+    let mut layer = Layer::new();
     for setting in SETTINGS {
         let new = variables.remove(&setting.variable());
         let old = setting.old_variable.and_then(|name| variables.remove(name));
@@ -63,7 +62,9 @@ pub(super) fn fill(
         }
         let Some(variable) = new.or(old) else { continue };
         match variable.text {
-            Some(text) => layer.set(setting.key, text, variable.origin),
+            Some(text) => {
+                layer.insert(setting.key, (Ok(text), variable.origin));
+            }
             None => problems.add(
                 &variable.origin,
                 format!(

@@ -1,13 +1,18 @@
-//! One source of settings, as a figment provider.
+//! The layers of settings. figment merges them, and each value carries its origin through the merge.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use figment::{
-    Metadata, Profile, Provider,
-    value::{Dict, Map, Value},
-};
+use figment::{Figment, providers::Serialized};
 
-use super::{origin::SettingOrigin, table::SETTINGS};
+use super::{origin::SettingOrigin, problem::Problems, table::SETTINGS};
+
+/// The values of one source, by the keys of their settings.
+pub(super) type Layer = BTreeMap<&'static str, LayerValue>;
+
+/// The text of a setting, or what is wrong with its type, and the origin of either.
+///
+/// figment sees a tuple as an array, which it replaces as a whole; it would merge two structs field by field.
+type LayerValue = (Result<String, String>, SettingOrigin);
 
 /// A configuration file or `.env` that settings were read from.
 pub(super) struct FileLayer {
@@ -17,99 +22,41 @@ pub(super) struct FileLayer {
     pub(super) is_public: bool,
 }
 
-/// The values of one source and the origin of each.
-pub(super) struct Layer {
-    name: &'static str,
-    /// The origin of values without one of their own.
-    whole: SettingOrigin,
-    values: Dict,
-    origins: BTreeMap<Vec<String>, SettingOrigin>,
+/// The text of a setting and its origin.
+#[derive(Clone)]
+pub(super) struct GivenValue {
+    pub(super) text: String,
+    pub(super) origin: SettingOrigin,
 }
 
-impl Layer {
-    /// An empty layer. Its name must be unique within one configuration.
-    pub(super) fn new(name: &'static str, whole: SettingOrigin) -> Self {
-        Self { name, whole, values: Dict::new(), origins: BTreeMap::new() }
-    }
-
-    /// The layer of the defaults in the table of settings.
-    pub(super) fn defaults() -> Self {
-        let mut layer = Self::new("defaults", SettingOrigin::Default);
-        for setting in SETTINGS {
-            layer.set(setting.key, setting.default.to_owned(), SettingOrigin::Default);
-        }
-        layer
-    }
-
-    pub(super) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// All values, nested by section.
-    pub(super) fn values(&self) -> &Dict {
-        &self.values
-    }
-
-    /// Removes a top-level value or section.
-    pub(super) fn remove(&mut self, key: &str) {
-        self.values.remove(key);
-    }
-
-    /// The texts of the settings that are set, in the order of the table.
-    pub(super) fn texts(&self) -> Vec<(&'static str, String)> {
-        let text = |key: &str| {
-            let mut parts = key.split('.');
-            let first = self.values.get(parts.next()?)?;
-            parts.try_fold(first, |value, part| value.as_dict()?.get(part))?.as_str()
-        };
-        let set = |key| text(key).map(|text| (key, text.to_owned()));
-        SETTINGS.iter().filter_map(|setting| set(setting.key)).collect()
-    }
-
-    /// Sets a setting by its dotted key.
-    pub(super) fn set(&mut self, key: &str, value: String, origin: SettingOrigin) {
-        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        insert(&mut self.values, &path, value.into());
-        self.origins.insert(path, origin);
-    }
-
-    /// Sets a top-level value of a file, which may have any type.
-    pub(super) fn set_at(&mut self, key: String, value: Value) {
-        self.values.insert(key, value);
-    }
-
-    /// Records the origin of a key.
-    pub(super) fn set_origin(&mut self, path: Vec<String>, origin: SettingOrigin) {
-        self.origins.insert(path, origin);
-    }
-
-    /// The origin of a key.
-    pub(super) fn origin(&self, path: &[String]) -> &SettingOrigin {
-        self.origins.get(path).unwrap_or(&self.whole)
-    }
+/// The layer of the defaults in the table of settings.
+pub(super) fn defaults() -> Layer {
+    let value = |text: &str| (Ok(text.to_owned()), SettingOrigin::Default);
+    SETTINGS.iter().map(|setting| (setting.key, value(setting.default))).collect()
 }
 
-fn insert(values: &mut Dict, path: &[String], value: Value) {
-    match path {
-        [] => {}
-        [last] => {
-            values.insert(last.clone(), value);
-        }
-        [section, rest @ ..] => {
-            let entry = values.entry(section.clone()).or_insert_with(|| Dict::new().into());
-            if let Value::Dict(_, inner) = entry {
-                insert(inner, rest, value);
+/// The text of every setting; later layers override earlier ones. A value of the wrong type is a problem
+/// and left out.
+pub(super) fn merge(
+    layers: impl IntoIterator<Item = Layer>,
+    problems: &mut Problems,
+) -> BTreeMap<String, GivenValue> {
+    let merged = layers
+        .into_iter()
+        .fold(Figment::new(), |merged, layer| merged.merge(Serialized::defaults(layer)))
+        .extract::<BTreeMap<String, LayerValue>>();
+    let values = merged.unwrap_or_else(|error| {
+        problems.add(&SettingOrigin::Default, error);
+        BTreeMap::new()
+    });
+    let mut given = BTreeMap::new();
+    for (key, (text, origin)) in values {
+        match text {
+            Ok(text) => {
+                given.insert(key, GivenValue { text, origin });
             }
+            Err(sentence) => problems.add(&origin, sentence),
         }
     }
-}
-
-impl Provider for &Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name)
-    }
-
-    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Ok(Profile::Default.collect(self.values.clone()))
-    }
+    given
 }

@@ -1,10 +1,15 @@
 //! The origin of a value.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
 
 /// Where a value was set. The order is that of precedence, then of lines.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SettingOrigin {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum SettingOrigin {
     /// The built-in default.
     Default,
     /// The host name of this machine, because no name is set.
@@ -12,6 +17,7 @@ pub enum SettingOrigin {
     /// The configuration file.
     File {
         /// Its path.
+        #[serde(with = "any_path")]
         path: PathBuf,
         /// The line of the key, from 1 on; `None` for the file as a whole.
         line: Option<usize>,
@@ -19,6 +25,7 @@ pub enum SettingOrigin {
     /// The `.env` of the current folder.
     DotEnv {
         /// Its path.
+        #[serde(with = "any_path")]
         path: PathBuf,
         /// The line, from 1 on.
         line: usize,
@@ -28,9 +35,16 @@ pub enum SettingOrigin {
     /// A variable of the environment.
     Variable(String),
     /// A flag of the command line.
-    Flag(&'static str),
+    Flag(String),
     /// A credential that systemd hands over (`LoadCredential=`).
-    Credential(PathBuf),
+    Credential(#[serde(with = "any_path")] PathBuf),
+}
+
+impl SettingOrigin {
+    /// A file as a whole.
+    pub(super) fn file(path: &Path) -> Self {
+        Self::File { path: path.to_owned(), line: None }
+    }
 }
 
 impl fmt::Display for SettingOrigin {
@@ -49,5 +63,23 @@ impl fmt::Display for SettingOrigin {
             Self::Flag(flag) => write!(formatter, "flag {flag}"),
             Self::Credential(path) => write!(formatter, "systemd credential {}", path.display()),
         }
+    }
+}
+
+/// Serialises any path: serde's own form of a path is a text, which some paths are not.
+mod any_path {
+    use std::{
+        ffi::OsString,
+        path::{Path, PathBuf},
+    };
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        OsString::deserialize(from).map(PathBuf::from)
     }
 }

@@ -4,6 +4,7 @@
 use std::{fmt, time::Duration};
 
 use super::duration;
+use crate::probe::portal;
 
 /// One setting.
 #[derive(Debug)]
@@ -47,6 +48,9 @@ pub enum SettingKind {
 
 /// The longest answer to a plain heartbeat that can be expected, in characters.
 pub(super) const EXPECT_CHARACTERS: usize = 100;
+
+/// The longest silence that a heartbeat can announce.
+const LONGEST_SILENCE: Duration = Duration::from_secs(ispmon_wire::limits::QUIET_SECONDS as u64);
 
 /// All settings, in the order in which they are shown.
 pub const SETTINGS: &[Setting] = &[
@@ -169,10 +173,7 @@ Upper limit of that wait. The wait is never longer than the interval.",
     },
     Setting {
         key: "heartbeat.quiet_after_stop",
-        kind: SettingKind::Duration(
-            Duration::ZERO,
-            Duration::from_secs(ispmon_wire::limits::QUIET_SECONDS as u64),
-        ),
+        kind: SettingKind::Duration(Duration::ZERO, LONGEST_SILENCE),
         default: "30min",
         old_variable: None,
         flag: None,
@@ -183,10 +184,7 @@ effect on plain heartbeats, which cannot announce silence.",
     },
     Setting {
         key: "heartbeat.quiet_after_sleep",
-        kind: SettingKind::Duration(
-            Duration::ZERO,
-            Duration::from_secs(ispmon_wire::limits::QUIET_SECONDS as u64),
-        ),
+        kind: SettingKind::Duration(Duration::ZERO, LONGEST_SILENCE),
         default: "12h",
         old_variable: None,
         flag: None,
@@ -243,9 +241,7 @@ system uses.",
     Setting {
         key: "probe.portal",
         kind: SettingKind::Portal,
-        // Two, of different owners, because one may be blocked, and because some portals let the best-known
-        // one through. Both exist for this purpose and serve hundreds of millions of devices.
-        default: "http://connectivitycheck.gstatic.com/generate_204, http://cp.cloudflare.com/generate_204",
+        default: portal::DEFAULT,
         old_variable: None,
         flag: None,
         description: "\

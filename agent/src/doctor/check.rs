@@ -85,11 +85,6 @@ impl DoctorReport {
         self.checks.extend(checks);
     }
 
-    /// The checks.
-    pub fn checks(&self) -> &[DoctorCheck] {
-        &self.checks
-    }
-
     /// Whether no check failed.
     pub fn is_healthy(&self) -> bool {
         self.count(CheckResult::Fail) == 0

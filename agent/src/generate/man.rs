@@ -62,7 +62,7 @@ fn command_page(command: &Command) -> ManPage {
     }
     let mut roff = Roff::new();
     if let Some(more) = command.get_after_help() {
-        roff.control("SH", [if is_root { "CONFIGURATION" } else { "NOTES" }]);
+        roff.control("SH", ["CONFIGURATION"]);
         paragraphs(&mut roff, &more.to_string());
     }
     let others: &[_] =

@@ -54,7 +54,7 @@ pub struct Unaccounted {
 ///
 /// An incident counts in every period that it touches, with the part of its downtime inside it: an
 /// outage across the end of a month counts in both months, and their downtimes add up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// The period, as far as the journal covers it.
     pub period: Interval,
@@ -89,13 +89,7 @@ impl Account {
         let mut account = Self {
             period,
             observed: Interval::total(&period.without(history.unmonitored())),
-            provider: DowntimeFigures::default(),
-            yours: DowntimeFigures::default(),
-            other: DowntimeFigures::default(),
-            total: DowntimeFigures::default(),
-            ipv4: DowntimeFigures::default(),
-            ipv6: DowntimeFigures::default(),
-            unaccounted: Unaccounted::default(),
+            ..Self::default()
         };
         for incident in history.incidents_in(period) {
             account.add(history, incident);

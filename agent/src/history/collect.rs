@@ -5,18 +5,17 @@ use std::{collections::HashMap, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Downtime, Interval, PastIncident, PastSegment, RecordedHour, boot_clocks::BootClocks,
-    incident::spread_merged,
+    History, Interval, PastIncident, PastSegment, RecordedHour, Unmonitored,
+    boot_clocks::BootClocks, incident::spread_merged,
 };
 use crate::{
     clock::Stamp,
     journal::{
-        Digest, Entry, Record, Summary, UnknownRecord, UnknownRecords, ended_where_last_observed,
+        Entry, Record, Summary, UnknownRecord, UnknownRecords, ended_where_last_observed,
         is_same_device, is_same_kind, was_observed_at,
     },
     outage::{Gap, GapCause, Incident, IncidentId},
     printable::printable,
-    probe::{Family, PerFamily},
 };
 
 /// How far the journal may lag behind `now` although the agent runs: it updates the alive file each
@@ -30,113 +29,6 @@ const SHORTEST_UNNAMED: Duration = Duration::from_secs(1);
 /// How many gaps back a copied line is searched for.
 const COPIES: usize = 256;
 
-/// The end of the journal's chain: its hash is enough to detect any earlier change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// The number of the last record.
-    pub seq: u64,
-    /// The hash of its line.
-    pub hash: Digest,
-}
-
-/// An unmonitored period.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmonitored {
-    /// Its id; `None` for a gap between two records that no record names.
-    pub id: Option<IncidentId>,
-    /// Its cause; `None` if no record gives one.
-    pub cause: Option<GapCause>,
-    /// When it started and ended.
-    pub time: Interval,
-    /// The uncertainty of its start, in seconds.
-    pub uncertain_s: u32,
-    /// What prevented a running agent from probing, if a record gives it.
-    pub reason: Option<String>,
-    /// Whether it has not ended: the agent is stopped or paused, or no longer runs.
-    pub is_open: bool,
-}
-
-impl Unmonitored {
-    /// A gap that no record names.
-    fn unnamed(cause: Option<GapCause>, time: Interval) -> Self {
-        Self { id: None, cause, time, uncertain_s: 0, reason: None, is_open: false }
-    }
-}
-
-/// The past as recorded in the journal, in corrected times.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    /// The device's name in the newest record.
-    pub device: Option<String>,
-    /// From the first record to the last known moment, which is `now` if the agent no longer runs;
-    /// `None` for an empty journal.
-    pub span: Option<Interval>,
-    /// All incidents, ordered by start.
-    pub incidents: Vec<PastIncident>,
-    /// All gaps, ordered by start.
-    pub gaps: Vec<Unmonitored>,
-    /// All hourly summaries, in order.
-    pub hours: Vec<RecordedHour>,
-    /// The number of steps of the wall clock.
-    pub clock_steps: u32,
-    /// The number of records read.
-    pub records: u64,
-    /// Records that only a newer version understands: their content is missing in the other fields.
-    pub unknown: UnknownRecords,
-    /// The periods of all gaps, in order and without overlap.
-    unmonitored: Vec<Interval>,
-}
-
-impl History {
-    /// Builds a history from records in order. See [`Collector`].
-    pub fn of(
-        records: impl IntoIterator<Item = Record>,
-        alive: Option<Stamp>,
-        now: Timestamp,
-    ) -> Self {
-        let mut collector = Collector::default();
-        for record in records {
-            collector.add(record);
-        }
-        collector.finish(alive, now)
-    }
-
-    /// The unmonitored periods, in order and without overlap.
-    pub fn unmonitored(&self) -> &[Interval] {
-        &self.unmonitored
-    }
-
-    /// The incidents that overlap a period.
-    pub fn incidents_in(&self, period: Interval) -> impl Iterator<Item = &PastIncident> {
-        self.incidents.iter().filter(move |incident| incident.time.touches(&period))
-    }
-
-    /// The gaps that overlap a period.
-    pub fn gaps_in(&self, period: Interval) -> impl Iterator<Item = &Unmonitored> {
-        self.gaps.iter().filter(move |gap| gap.time.touches(&period))
-    }
-
-    /// The failures of the internet in an incident.
-    pub fn failures(&self, incident: &PastIncident) -> Vec<Downtime> {
-        incident.failures(&self.unmonitored)
-    }
-
-    /// The failures of this family alone in an incident.
-    pub fn family_failures(&self, incident: &PastIncident, family: Family) -> Vec<Downtime> {
-        incident.family_failures(family, &self.unmonitored)
-    }
-
-    /// The downtime of the internet in an incident.
-    pub fn downtime(&self, incident: &PastIncident) -> Duration {
-        incident.downtime(&self.unmonitored)
-    }
-
-    /// The downtime of each family alone in an incident.
-    pub fn family_downtime(&self, incident: &PastIncident) -> PerFamily<Duration> {
-        PerFamily::from_fn(|family| incident.family_downtime(family, &self.unmonitored))
-    }
-}
-
 /// Takes records in order and builds a [`History`]. Its memory depends on the number of incidents
 /// and gaps, not on the number of their records.
 #[derive(Debug, Default)]
@@ -146,7 +38,6 @@ pub struct Collector {
     incidents: HashMap<IncidentId, KnownIncident>,
     gaps: Vec<Gap>,
     hours: Vec<Summary>,
-    clock_steps: u32,
     records: u64,
     unknown: UnknownRecords,
     /// The value of `records` when monitoring was last interrupted.
@@ -226,9 +117,8 @@ impl Collector {
                     self.gaps.push(gap);
                 }
             }
-            Entry::ClockStepped { .. } => self.clock_steps += 1,
             Entry::Hour { summary } => self.hours.push(summary),
-            Entry::Network { .. } | Entry::RecordsDropped { .. } => {}
+            Entry::ClockStepped { .. } | Entry::Network { .. } | Entry::RecordsDropped { .. } => {}
             Entry::Unknown(unknown) => self.count(&unknown),
         }
     }
@@ -349,7 +239,6 @@ impl Collector {
             incidents,
             gaps,
             hours,
-            clock_steps: self.clock_steps,
             records: self.records,
             unknown: self.unknown,
             unmonitored,

@@ -62,32 +62,14 @@ pub struct Downtime {
     pub has_ended: bool,
 }
 
-impl Downtime {
-    /// The total downtime.
-    pub fn downtime(&self) -> Duration {
-        Interval::total(&self.times)
-    }
-}
-
 impl PastIncident {
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
         self.recorded.ended.is_none()
     }
 
-    /// The downtime of the internet in it: the segments of that scope with a downtime cause,
-    /// without the unmonitored periods.
-    pub fn downtime(&self, unmonitored: &[Interval]) -> Duration {
-        self.down(Scope::Internet, unmonitored)
-    }
-
-    /// The downtime of this family alone, while the other one worked. Not part of
-    /// [`downtime`](Self::downtime).
-    pub fn family_downtime(&self, family: Family, unmonitored: &[Interval]) -> Duration {
-        self.down(family.into(), unmonitored)
-    }
-
-    fn down(&self, scope: Scope, unmonitored: &[Interval]) -> Duration {
+    /// The downtime of this scope in it, without the unmonitored periods.
+    pub(super) fn downtime_of(&self, scope: Scope, unmonitored: &[Interval]) -> Duration {
         let down = self.segments.iter().chain(&self.merged).filter(|phase| phase.is_down(scope));
         down.map(|phase| Interval::total(&phase.time.without(unmonitored))).sum()
     }
@@ -99,22 +81,8 @@ impl PastIncident {
             && (self.recorded.cause == Cause::Unstable || self.recorded.cause.is_downtime())
     }
 
-    /// The failures of the internet in it.
-    ///
-    /// An incident is one failure, attributed to its party as listed. An unstable one is as many
-    /// failures as it had down periods between good ones, each attributed by the cause that lasted
-    /// longest in it: a router that sometimes fails on an unstable connection is not the provider's
-    /// fault.
-    pub fn failures(&self, unmonitored: &[Interval]) -> Vec<Downtime> {
-        self.failures_of(Scope::Internet, unmonitored)
-    }
-
-    /// The failures of this family alone, counted in the same way.
-    pub fn family_failures(&self, family: Family, unmonitored: &[Interval]) -> Vec<Downtime> {
-        self.failures_of(family.into(), unmonitored)
-    }
-
-    fn failures_of(&self, scope: Scope, unmonitored: &[Interval]) -> Vec<Downtime> {
+    /// The failures of this scope in it; see [`History::failures`](super::History::failures).
+    pub(super) fn failures_of(&self, scope: Scope, unmonitored: &[Interval]) -> Vec<Downtime> {
         if !self.is_outage() {
             return Vec::new();
         }

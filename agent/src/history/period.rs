@@ -1,9 +1,9 @@
 //! Periods in the notation of command-line arguments.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use jiff::{
-    Span, Timestamp, ToSpan, ZonedDateTime,
+    Span, SpanFieldwise, Timestamp, ToSpan, ZonedDateTime,
     civil::{Date, DateTime},
     tz::TimeZone,
 };
@@ -11,10 +11,10 @@ use jiff::{
 use super::Interval;
 
 /// A point or span of time as users write it. Its meaning depends on `now` and the time zone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// `7d`, `12h`, `90min`, `2w`: that long ago; days and weeks follow the calendar.
-    Ago(Span),
+    Ago(SpanFieldwise),
     /// `2026-11-24`: the whole day.
     Day(Date),
     /// `2026-11`: the whole month.
@@ -28,14 +28,6 @@ pub enum Moment {
     /// `yesterday`.
     Yesterday,
 }
-
-impl PartialEq for Moment {
-    fn eq(&self, other: &Self) -> bool {
-        format!("{self:?}") == format!("{other:?}")
-    }
-}
-
-impl Eq for Moment {}
 
 /// The text is not a valid [`Moment`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +48,7 @@ impl FromStr for Moment {
             return Ok(Self::Month(month));
         }
         if let Some(span) = ago(text) {
-            return Ok(Self::Ago(span));
+            return Ok(Self::Ago(span.fieldwise()));
         }
         if text.len() == "2026-11-24".len() {
             return text.parse().map(Self::Day).map_err(|_| MomentError);
@@ -99,7 +91,7 @@ impl Moment {
     fn begin(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let now = ZonedDateTime::new(now, zone.clone());
         let moment = match *self {
-            Self::Ago(span) => now.checked_sub(span).ok()?,
+            Self::Ago(span) => now.checked_sub(span.0).ok()?,
             Self::Day(date) | Self::Month(date) => date.to_zoned_datetime(zone.clone()).ok()?,
             Self::Local(time) => time.to_zoned_datetime(zone.clone()).ok()?,
             Self::Exact(time) => return Some(time),
@@ -143,19 +135,5 @@ impl Period {
         let from = self.since.and_then(|moment| moment.begin(now, zone));
         let to = self.until.and_then(|moment| moment.end(now, zone));
         Interval::new(from.unwrap_or(Timestamp::MIN), to.unwrap_or(Timestamp::MAX))
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ago(span) => write!(formatter, "{span:#} ago"),
-            Self::Day(date) => write!(formatter, "{date}"),
-            Self::Month(date) => write!(formatter, "{}", date.strftime("%Y-%m")),
-            Self::Local(time) => write!(formatter, "{time}"),
-            Self::Exact(time) => write!(formatter, "{time}"),
-            Self::Today => formatter.write_str("today"),
-            Self::Yesterday => formatter.write_str("yesterday"),
-        }
     }
 }

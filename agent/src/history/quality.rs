@@ -1,6 +1,7 @@
 //! Loss and latency of the connection while it worked.
 
 use jiff::{ZonedDateTime, tz::TimeZone};
+use serde::Serialize;
 
 use super::{History, Interval, days};
 use crate::summary::Summary;
@@ -19,7 +20,7 @@ pub struct RecordedHour {
 /// Loss is exact: all lost probes of all scheduled ones. Exact quantiles cannot be computed from
 /// hourly quantiles, so these are the median of the hourly medians, and of the hourly 95th
 /// percentiles.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct QualityPart {
     /// The number of scheduled probes.
     pub probes: u64,

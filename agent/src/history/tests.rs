@@ -89,9 +89,22 @@ fn gap(from: u64, to: u64) -> Record {
     record(at(to), Entry::Gap { gap })
 }
 
+/// The history of these records; `alive` is the last moment at which the agent is known to have run.
+fn collected(
+    records: impl IntoIterator<Item = Record>,
+    alive: Option<Stamp>,
+    now: Timestamp,
+) -> History {
+    let mut collector = Collector::default();
+    for record in records {
+        collector.add(record);
+    }
+    collector.finish(alive, now)
+}
+
 /// The history of these records, if the agent monitored until `end`.
 fn history(records: impl IntoIterator<Item = Record>, end: u64) -> History {
-    History::of([started()].into_iter().chain(records), Some(at(end)), at(end).wall)
+    collected([started()].into_iter().chain(records), Some(at(end)), at(end).wall)
 }
 
 fn seconds(count: u64) -> Duration {
@@ -251,7 +264,7 @@ fn a_closed_incident_keeps_the_evidence_that_opened_it() {
 #[test]
 fn after_a_stop_nothing_is_monitored() {
     let stopped = record(at(500), Entry::AgentStopped { reason: "SIGTERM".into() });
-    let history = History::of([started(), stopped], None, at(2_000).wall);
+    let history = collected([started(), stopped], None, at(2_000).wall);
     let account = Account::of(&history, between(0, 2_000));
     assert_eq!(account.observed, seconds(500));
     let [gap] = &history.gaps[..] else { panic!("one gap: {:?}", history.gaps) };
@@ -277,13 +290,13 @@ fn a_clock_that_is_set_later_corrects_all_times_of_its_boot() {
         record(wrong(30), Entry::IncidentClosed { incident: early.clone() }),
         record(right, step),
     ];
-    let history = History::of(records, None, at(1_100).wall);
+    let history = collected(records, None, at(1_100).wall);
     assert_eq!(history.incidents[0].time, between(1_010, 1_030));
     assert!(history.incidents[0].clock_certain);
 
     // A clock that was never set: only the order of the boots is known.
     let records = [started(), record(wrong(30), Entry::IncidentClosed { incident: early })];
-    let history = History::of(records, None, at(100).wall);
+    let history = collected(records, None, at(100).wall);
     assert!(!history.incidents[0].clock_certain);
     assert!(history.incidents[0].time.to >= at(0).wall);
 }
@@ -539,7 +552,7 @@ fn swapped_and_copied_lines_do_not_change_the_history() {
 #[test]
 fn a_crash_during_a_pause_is_a_separate_gap() {
     let paused = record(at(200), Entry::Paused { until: at(7_400) });
-    let history = History::of([started(), paused], Some(at(260)), at(1_000).wall);
+    let history = collected([started(), paused], Some(at(260)), at(1_000).wall);
     let gaps: Vec<_> = history.gaps.iter().map(|gap| (gap.cause, gap.time, gap.is_open)).collect();
     let pause = (Some(GapCause::Paused), between(200, 260), false);
     assert_eq!(gaps, [pause, (None, between(260, 1_000), true)]);
@@ -558,7 +571,7 @@ fn a_clock_corrected_only_by_the_alive_file_makes_no_gap_of_decades() {
         vec![Segment { from: wrong(10), to: wrong(30), ..outage.segments[0].clone() }];
     let records = [record(wrong(5), started().entry), record(wrong(30), closed(outage).entry)];
     let alive = Stamp { wall: at(1_000).wall, ..wrong(60) };
-    let history = History::of(records, Some(alive), at(1_030).wall);
+    let history = collected(records, Some(alive), at(1_030).wall);
     assert_eq!(history.span.map(|span| span.duration()), Some(seconds(55)));
     assert_eq!(history.incidents[0].time.duration(), seconds(20));
     assert!(history.gaps.is_empty(), "{:?}", history.gaps);

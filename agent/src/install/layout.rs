@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::sample;
+use crate::config::{SERVICE_CONFIG_FILE, SERVICE_KEY_FILE, sample};
 
 use super::description::{LABEL, NAME, UNIT};
 
@@ -109,7 +109,6 @@ pub enum PlatformPaths {
 impl Layout {
     /// The paths of a platform.
     pub fn of(platform: Platform) -> Self {
-        let configuration_folder = PathBuf::from("/etc/ispmon");
         let (service, record, more) = match platform {
             Platform::Linux => (
                 Path::new("/etc/systemd/system").join(UNIT),
@@ -130,9 +129,9 @@ impl Layout {
             platform,
             program: Path::new("/usr/local/bin").join(NAME),
             service,
-            configuration: configuration_folder.join("agent.toml"),
-            key: configuration_folder.join("heartbeat.key"),
-            configuration_folder,
+            configuration_folder: "/etc/ispmon".into(),
+            configuration: SERVICE_CONFIG_FILE.into(),
+            key: SERVICE_KEY_FILE.into(),
             state_dir: record.into(),
             platform_paths: more,
         }
@@ -151,6 +150,15 @@ impl Layout {
             Platform::MacOs => &["/Library/LaunchDaemons/homebrew.mxcl.ispmon-agent.plist"],
         };
         paths.iter().map(PathBuf::from).collect()
+    }
+
+    /// The folder besides the journal's that the service's manager makes or the service writes to:
+    /// systemd's runtime folder, or that of the output under launchd.
+    pub fn runtime_or_logs(&self) -> &PathBuf {
+        match &self.platform_paths {
+            PlatformPaths::Systemd { runtime: folder, .. }
+            | PlatformPaths::Launchd { logs: folder } => folder,
+        }
     }
 
     /// The files that belong to the service alone, and that are removed with it.
@@ -180,12 +188,8 @@ impl Layout {
     pub fn paths(&self) -> Vec<PathBuf> {
         let files = self.files();
         let folders = files.iter().filter_map(|path| path.parent()).map(Path::to_owned);
-        let more = match &self.platform_paths {
-            PlatformPaths::Systemd { runtime, .. } => runtime.clone(),
-            PlatformPaths::Launchd { logs } => logs.clone(),
-        };
         folders
-            .chain([self.state_dir.clone(), more])
+            .chain([self.state_dir.clone(), self.runtime_or_logs().clone()])
             .chain(self.leftovers())
             .chain(files.iter().cloned())
             .collect()

@@ -93,6 +93,11 @@ pub enum InstallStep {
 }
 
 impl InstallStep {
+    /// Runs a command that needs no undoing.
+    fn run(command: CommandLine, failure: OnFailure) -> Self {
+        Self::Run { command, undo: Vec::new(), failure }
+    }
+
     /// Runs a command in the rollback, and reports its failure.
     fn undo(command: CommandLine) -> Self {
         Self::OnRollback(UndoStep::Run { command, reports_failure: true })

@@ -41,6 +41,11 @@ use tokio::{
 use super::{Observation, PortalOutcome, ProbeKind, dns, is_private};
 use crate::{clock::Stamp, resolver::Resolver};
 
+/// The default servers: two, of different owners, because one may be blocked, and because some portals let
+/// the best-known one through. Both exist for this purpose and serve hundreds of millions of devices.
+pub const DEFAULT: &str =
+    "http://connectivitycheck.gstatic.com/generate_204, http://cp.cloudflare.com/generate_204";
+
 /// Time limit of the check: a portal is on the local network or close to it.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
@@ -311,6 +316,14 @@ mod tests {
                     .await
             });
             assert_eq!(seen.expect("a runtime"), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_plain_http() {
+        for server in DEFAULT.split(',') {
+            let url: Url = server.parse().expect("a URL");
+            assert_eq!(url.scheme(), "http", "{server}");
         }
     }
 }

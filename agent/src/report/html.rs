@@ -351,7 +351,7 @@ fn verification(options: &ReportOptions<'_>) -> Markup {
                     "can be changed, left out or put in later without breaking the chain. The chain ends with record "
                     strong { (head.seq) } ", whose line has the hash"
                 }
-                p.hash { code { (head.hash) } }
+                p.hash { code { (head.head) } }
                 p {
                     "On the device, " code { "ispmon-agent journal verify" } " recomputes the chain. Any other program can do it too: "
                     "every line of the files " code { "journal*.ndjson" } " in " code { (options.folder.display()) }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use ispmon_wire::JournalHead;
 use serde::Serialize;
 
 use super::{ReportOptions, words};
@@ -40,17 +41,11 @@ struct About<'a> {
     from: String,
     to: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    chain: Option<JsonChain<'a>>,
+    chain: Option<&'a JournalHead>,
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_shown: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct JsonChain<'a> {
-    seq: u64,
-    head: &'a str,
 }
 
 #[derive(Serialize)]
@@ -135,16 +130,8 @@ struct FiguresItem {
 #[derive(Serialize)]
 struct QualityItem {
     #[serde(flatten)]
-    whole: QualityPartItem,
-    by_hour_of_day: Vec<QualityPartItem>,
-}
-
-#[derive(Serialize)]
-struct QualityPartItem {
-    probes: u64,
-    lost: u64,
-    p50_ms: Option<f64>,
-    p95_ms: Option<f64>,
+    whole: QualityPart,
+    by_hour_of_day: Vec<QualityPart>,
 }
 
 /// Writes the incidents of the period, and its gaps if the options include gaps.
@@ -175,10 +162,7 @@ pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Resul
                 account: account(figures),
             })
             .collect(),
-        quality: QualityItem {
-            whole: part(&quality.whole),
-            by_hour_of_day: quality.by_hour.iter().map(part).collect(),
-        },
+        quality: QualityItem { whole: quality.whole, by_hour_of_day: quality.by_hour },
         gaps: gaps(options),
         incident: options.incident.map(|incident| FullIncident {
             item: item(options, incident),
@@ -205,7 +189,7 @@ fn about<'a>(options: &ReportOptions<'a>) -> About<'a> {
         zone: options.zone.iana_name(),
         from: words::exact_time(reached.from, options.zone),
         to: words::exact_time(reached.to, options.zone),
-        chain: options.head.map(|head| JsonChain { seq: head.seq, head: head.hash.as_str() }),
+        chain: options.head,
         damage: options.damage,
         not_shown: options.history.unknown.sentences(),
     }
@@ -276,14 +260,5 @@ fn account(account: &Account) -> AccountItem {
         ipv6_only: figures(&account.ipv6),
         degraded: account.unaccounted.degraded,
         heartbeat: account.unaccounted.heartbeat,
-    }
-}
-
-fn part(part: &QualityPart) -> QualityPartItem {
-    QualityPartItem {
-        probes: part.probes,
-        lost: part.lost,
-        p50_ms: part.p50_ms,
-        p95_ms: part.p95_ms,
     }
 }

@@ -162,7 +162,7 @@ pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Resul
         writeln!(
             output,
             "Record {} of the chain has the hash {}.\n`ispmon-agent journal verify` proves that nothing before it was changed.",
-            head.seq, head.hash
+            head.seq, head.head
         )?;
     }
     write_footer(options, output)

@@ -76,7 +76,8 @@ pub enum StatusReadError {
     Garbled(PathBuf, #[source] serde_json::Error),
 }
 
-fn list(folders: &[PathBuf]) -> String {
+/// The folders in a sentence.
+pub(crate) fn list(folders: &[PathBuf]) -> String {
     let names: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
     names.join(" or ")
 }

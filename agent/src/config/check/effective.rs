@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     super::{
         Effective, duration,
-        merge::GivenValue,
+        layer::GivenValue,
         origin::SettingOrigin,
         settings::Settings,
         table::{SETTINGS, SettingKind},

@@ -7,8 +7,8 @@ use reqwest::Url;
 use super::{
     super::{
         Sources, environment,
-        key::{self, KeyError},
-        merge::GivenValue,
+        key::{self, KeyError, SERVICE_KEY_FILE},
+        layer::GivenValue,
         origin::SettingOrigin,
         resolve_path,
         settings::{FunctionKey, HeartbeatKind},
@@ -132,10 +132,7 @@ impl SettingsCheck<'_> {
     fn find_key(&mut self, key_file: Option<&Path>, sources: &Sources) -> Option<KeySearch> {
         if let Some((path, text)) = self.given_key {
             let key = key::parse(text).map_err(|error| format!("the function key {error}"));
-            return Some(KeySearch::at(
-                SettingOrigin::File { path: path.to_owned(), line: None },
-                key,
-            ));
+            return Some(KeySearch::at(SettingOrigin::file(path), key));
         }
         let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
         let is_another_named = named_at.is_some() && key_file != Some(&sources.service_key);
@@ -143,11 +140,8 @@ impl SettingsCheck<'_> {
             if matches!(key, Ok(None))
                 && let Ok(Some(key)) = key::read_file(&sources.service_key)
             {
-                let path = sources.service_key.clone();
-                return Some(KeySearch::at(
-                    SettingOrigin::File { path, line: None },
-                    Ok(Some(key)),
-                ));
+                let origin = SettingOrigin::file(&sources.service_key);
+                return Some(KeySearch::at(origin, Ok(Some(key))));
             }
             let key = key.map_err(|error| format!("the function key {error}"));
             return Some(KeySearch::at(SettingOrigin::Credential(path), key));
@@ -173,7 +167,7 @@ impl SettingsCheck<'_> {
             }
             key => key.map_err(|error| format!("the key file {} {error}", path.display())),
         };
-        let found = KeySearch::at(SettingOrigin::File { path: path.to_owned(), line: None }, key);
+        let found = KeySearch::at(SettingOrigin::file(path), key);
         Some(KeySearch { named_at: named_at.unwrap_or_else(|| found.origin.clone()), ..found })
     }
 
@@ -261,7 +255,7 @@ fn missing_key(place: &SettingOrigin) -> String {
         ),
         SettingOrigin::Credential(path) => format!(
             "The credential {} is empty, so the function will refuse the heartbeats; write its key to the \
-             file that the service loads it from, /etc/ispmon/heartbeat.key.",
+             file that the service loads it from, {SERVICE_KEY_FILE}.",
             path.display()
         ),
         _ => "There is no function key, so the function will refuse the heartbeats; write its key to a \

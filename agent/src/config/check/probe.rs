@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use reqwest::Url;
 
 use super::{
-    super::{Sources, merge::GivenValue, settings::ProbeSettings, table::SettingKind, url},
+    super::{layer::GivenValue, settings::ProbeSettings, table::SettingKind, url},
     SettingsCheck,
 };
 use crate::probe::{Anchor, Family, parse_address};
@@ -102,20 +102,6 @@ impl SettingsCheck<'_> {
             }
         }
         servers
-    }
-
-    /// The path in a setting.
-    pub(super) fn path(
-        &mut self,
-        key: &'static str,
-        sources: &Sources,
-    ) -> Option<std::path::PathBuf> {
-        let given = self.text(key)?;
-        if given.text.chars().any(char::is_control) {
-            self.refuse(key, &given, "which has a control character in it");
-            return None;
-        }
-        Some(super::super::resolve_path(&given.text, &given.origin, &sources.folder))
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::*;
@@ -5,7 +7,7 @@ use crate::{
     clock::BootId,
     doctor::tests::rows,
     outage::ProbeKind,
-    probe::{LocalFailure, PerFamily, Route, link::FamilyPaths},
+    probe::{LinkAnswer, LocalFailure, PerFamily, PortalOutcome, Route, link::FamilyPaths},
     status::FamilyStatus,
 };
 

@@ -96,6 +96,6 @@ pub(super) fn removal(facts: &InstallFacts) -> Vec<InstallStep> {
     }
     removal_commands(facts.platform)
         .into_iter()
-        .map(|command| InstallStep::Run { command, undo: Vec::new(), failure: OnFailure::Report })
+        .map(|command| InstallStep::run(command, OnFailure::Report))
         .collect()
 }

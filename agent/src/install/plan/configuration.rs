@@ -92,10 +92,6 @@ fn add_secret_configuration(
     files.add_file(path, 0o600, FileOwner::Root, Content::Secret(text.to_owned()));
     let path = path.display().to_string();
     for [program, word] in [["chgrp", facts.platform.user()], ["chmod", "640"]] {
-        files.add_command(
-            CommandLine::new(program, [word, &path]),
-            Vec::new(),
-            OnFailure::RollBack,
-        );
+        files.run(CommandLine::new(program, [word, &path]), OnFailure::RollBack);
     }
 }

@@ -99,13 +99,19 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    pub(super) fn add_command(
+    /// Adds a command that needs no undoing.
+    pub(super) fn run(&mut self, command: CommandLine, failure: OnFailure) {
+        self.steps.push(InstallStep::run(command, failure));
+    }
+
+    /// Adds a command together with the one that undoes it.
+    pub(super) fn run_or_undo(
         &mut self,
         command: CommandLine,
-        undo: Vec<CommandLine>,
+        undo: CommandLine,
         failure: OnFailure,
     ) {
-        self.steps.push(InstallStep::Run { command, undo, failure });
+        self.steps.push(InstallStep::Run { command, undo: vec![undo], failure });
     }
 }
 

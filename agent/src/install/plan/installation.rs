@@ -37,6 +37,7 @@ pub fn plan_installation(
     request: &InstallRequest,
 ) -> Result<Plan, InstallRefusal> {
     let layout = facts.layout();
+    let imported = request.imported.as_ref();
     let is_packaged = facts.package().is_some();
     check(facts, &layout, request)?;
     if !facts.is_root && !request.is_shown_only {
@@ -48,12 +49,7 @@ pub fn plan_installation(
     }
     match &layout.platform_paths {
         PlatformPaths::Systemd { .. } if is_packaged => {
-            configuration::add_configuration(
-                &mut files,
-                facts,
-                request.imported.as_ref(),
-                FileOwner::Root,
-            )?;
+            configuration::add_configuration(&mut files, facts, imported, FileOwner::Root)?;
             start_by_systemd(&mut files, facts, &layout, false);
         }
         PlatformPaths::Systemd { sysusers, catalog, .. } => {
@@ -65,24 +61,14 @@ pub fn plan_installation(
                 files.add_file(sysusers, 0o644, FileOwner::Root, text(SYSUSERS_TEXT));
             }
             files.steps.extend(account::creation(facts));
-            configuration::add_configuration(
-                &mut files,
-                facts,
-                request.imported.as_ref(),
-                FileOwner::Root,
-            )?;
+            configuration::add_configuration(&mut files, facts, imported, FileOwner::Root)?;
             add_catalog(&mut files, catalog);
             start_by_systemd(&mut files, facts, &layout, true);
         }
         PlatformPaths::Launchd { logs } => {
             let service = account::owner(facts);
             files.steps.extend(account::creation(facts));
-            configuration::add_configuration(
-                &mut files,
-                facts,
-                request.imported.as_ref(),
-                service,
-            )?;
+            configuration::add_configuration(&mut files, facts, imported, service)?;
             files.add_folder(&layout.state_dir, 0o755, service);
             files.add_folder(logs, 0o755, service);
             start_by_launchd(&mut files, facts, &layout);
@@ -149,7 +135,7 @@ fn add_catalog(files: &mut PlanBuilder<'_>, catalog: &Path) {
     if files.add_file(catalog, 0o644, FileOwner::Root, text(CATALOG_TEXT)) {
         files.undo.push(InstallStep::undo(update.clone()));
         // The service works without explanations in the log.
-        files.add_command(update, Vec::new(), OnFailure::Report);
+        files.run(update, OnFailure::Report);
     }
 }
 
@@ -166,11 +152,7 @@ fn start_by_systemd(
     // Order of the rollback: restore the files, let systemd read them again, restart the service with them
     // if it ran before.
     let mut last = Vec::new();
-    let runtime = match &layout.platform_paths {
-        PlatformPaths::Systemd { runtime, .. } => Some(runtime),
-        PlatformPaths::Launchd { .. } => None,
-    };
-    for folder in [Some(&layout.state_dir), runtime].into_iter().flatten() {
+    for folder in [&layout.state_dir, layout.runtime_or_logs()] {
         if facts.entry(folder).is_none() {
             last.push(InstallStep::OnRollback(UndoStep::Discard(folder.clone())));
         }
@@ -194,34 +176,31 @@ fn start_by_systemd(
         last.push(InstallStep::OnRollback(UndoStep::Run { command, reports_failure: false }));
     }
     if is_new_unit {
-        last.push(InstallStep::undo(CommandLine::systemctl(&["daemon-reload"])));
-        files.add_command(
-            CommandLine::systemctl(&["daemon-reload"]),
-            Vec::new(),
-            OnFailure::RollBack,
-        );
+        let reload = CommandLine::systemctl(&["daemon-reload"]);
+        last.push(InstallStep::undo(reload.clone()));
+        files.run(reload, OnFailure::RollBack);
     }
     files.undo.splice(0..0, last);
     match (state.boot == BootStart::Enabled, state.activity) {
-        (false, Activity::Stopped) => files.add_command(
+        (false, Activity::Stopped) => files.run_or_undo(
             CommandLine::systemctl(&["enable", "--now", UNIT]),
-            vec![CommandLine::systemctl(&["disable", "--now", UNIT])],
+            CommandLine::systemctl(&["disable", "--now", UNIT]),
             OnFailure::RollBackStart(facts.platform),
         ),
-        (false, Activity::Running | Activity::Restarting) => files.add_command(
+        (false, Activity::Running | Activity::Restarting) => files.run_or_undo(
             CommandLine::systemctl(&["enable", UNIT]),
-            vec![CommandLine::systemctl(&["disable", UNIT])],
+            CommandLine::systemctl(&["disable", UNIT]),
             OnFailure::RollBack,
         ),
-        (true, Activity::Stopped) => files.add_command(
+        (true, Activity::Stopped) => files.run_or_undo(
             CommandLine::systemctl(&["start", UNIT]),
-            vec![CommandLine::systemctl(&["stop", UNIT])],
+            CommandLine::systemctl(&["stop", UNIT]),
             OnFailure::RollBackStart(facts.platform),
         ),
         (true, Activity::Running | Activity::Restarting) => {}
     }
     if is_restarted {
-        files.add_command(restart, Vec::new(), OnFailure::RollBackStart(facts.platform));
+        files.run(restart, OnFailure::RollBackStart(facts.platform));
     } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{UNIT} runs"));
     }
@@ -232,34 +211,24 @@ fn start_by_launchd(files: &mut PlanBuilder<'_>, facts: &InstallFacts, layout: &
     let job = format!("system/{LABEL}");
     let path = layout.service.display().to_string();
     let bootstrap = CommandLine::launchctl(&["bootstrap", "system", &path]);
+    let bootout = CommandLine::launchctl(&["bootout", &job]);
     let kick = CommandLine::launchctl(&["kickstart", "-k", &job]);
+    let start = OnFailure::RollBackStart(facts.platform);
     let is_new_list = files.add_file(&layout.service, 0o644, FileOwner::Root, text(PLIST_TEXT));
     if !state.is_loaded || is_new_list {
         if state.is_loaded {
             files.undo.insert(0, InstallStep::undo(bootstrap.clone()));
-            files.add_command(
-                CommandLine::launchctl(&["bootout", &job]),
-                Vec::new(),
-                OnFailure::RollBack,
-            );
+            files.run(bootout.clone(), OnFailure::RollBack);
         }
-        files.add_command(
-            CommandLine::launchctl(&["enable", &job]),
-            Vec::new(),
-            OnFailure::RollBack,
-        );
-        files.add_command(
-            bootstrap,
-            vec![CommandLine::launchctl(&["bootout", &job])],
-            OnFailure::RollBackStart(facts.platform),
-        );
+        files.run(CommandLine::launchctl(&["enable", &job]), OnFailure::RollBack);
+        files.run_or_undo(bootstrap, bootout, start);
     } else if files.is_changed() {
         files.undo.insert(0, InstallStep::undo(kick.clone()));
-        files.add_command(kick, Vec::new(), OnFailure::RollBackStart(facts.platform));
+        files.run(kick, start);
     } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{LABEL} runs"));
     } else {
-        files.add_command(kick, Vec::new(), OnFailure::RollBackStart(facts.platform));
+        files.run(kick, start);
     }
 }
 

@@ -61,15 +61,15 @@ pub fn plan_removal(
     }
     steps.extend(installed.iter().map(|path| InstallStep::Remove { path: path.clone() }));
     if let PlatformPaths::Systemd { catalog, .. } = &layout.platform_paths {
-        let run =
-            |command: CommandLine, failure| InstallStep::Run { command, undo: Vec::new(), failure };
         if is_ours(&layout.service) {
-            steps.push(run(CommandLine::systemctl(&["daemon-reload"]), OnFailure::RollBack));
-            steps.push(run(CommandLine::systemctl(&["reset-failed", UNIT]), OnFailure::Ignore));
+            let reload = CommandLine::systemctl(&["daemon-reload"]);
+            let reset = CommandLine::systemctl(&["reset-failed", UNIT]);
+            steps.push(InstallStep::run(reload, OnFailure::RollBack));
+            steps.push(InstallStep::run(reset, OnFailure::Ignore));
         }
         if is_ours(catalog) {
             let update = CommandLine::new("journalctl", ["--update-catalog"]);
-            steps.push(run(update, OnFailure::Report));
+            steps.push(InstallStep::run(update, OnFailure::Report));
         }
     }
     steps.extend(purged);
@@ -86,8 +86,7 @@ pub fn plan_removal(
 /// Stops the service for good; the rollback starts it again.
 fn stop(steps: &mut Vec<InstallStep>, facts: &InstallFacts, layout: &Layout) {
     let state = facts.service;
-    let run =
-        |command| InstallStep::Run { command, undo: Vec::new(), failure: OnFailure::RollBack };
+    let run = |command| InstallStep::run(command, OnFailure::RollBack);
     match facts.platform {
         Platform::Linux => {
             if state.activity != Activity::Stopped {
@@ -118,11 +117,8 @@ fn purge(facts: &InstallFacts, layout: &Layout) -> Vec<InstallStep> {
     if is_there(&layout.configuration_folder) {
         steps.push(InstallStep::RemoveFolder { path: layout.configuration_folder.clone() });
     }
-    let more = match &layout.platform_paths {
-        PlatformPaths::Systemd { runtime, .. } => runtime,
-        PlatformPaths::Launchd { logs } => logs,
-    };
-    let folders = [&layout.state_dir, more].into_iter().filter(|path| is_there(path));
+    let folders =
+        [&layout.state_dir, layout.runtime_or_logs()].into_iter().filter(|path| is_there(path));
     steps.extend(folders.map(|path| InstallStep::Discard { path: path.clone() }));
     steps.extend(account::removal(facts));
     steps

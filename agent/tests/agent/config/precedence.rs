@@ -216,6 +216,23 @@ fn the_first_default_file_that_exists_is_read() {
     assert_eq!(setup.loaded().settings.device, "homebrew");
 }
 
+// Other systems' file systems may refuse such a name.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_path_of_the_file_need_not_be_text() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    let mut setup = Setup::new();
+    let path = setup.folder().join(OsStr::from_bytes(b"agent\xff.toml"));
+    std::fs::write(&path, "device = \"office\"\nstate_dir = \"./journal\"\n")
+        .expect("it is written");
+    setup.sources.config_file = Some(path.clone());
+    let loaded = setup.loaded();
+    assert_eq!(loaded.settings.device, "office");
+    assert_eq!(loaded.settings.state_dir, Some(setup.folder().join("journal")));
+    assert_eq!(loaded.file, Some(path));
+}
+
 #[test]
 fn a_reload_reads_the_file_again_and_keeps_the_other_sources() {
     let mut setup = Setup::with_file("device = \"one\"\n[heartbeat]\ninterval = 10\n");
