@@ -1,23 +1,23 @@
-"""Finds variable names that are probably misspelled names of ours.
+"""Finds variable names that are probably misspelt settings.
 
-  names.py "OUR NAMES"    the others on standard input: line number, tab, name
+  misspellings.py "SETTINGS"    other variables on standard input: line number, tab, name
 
-Prints, separated by tabs, number, name and the probably intended name, for each that is similar to one of
-ours.
+Prints, separated by tabs, the number, the name and the most similar setting, for each variable that is similar to a
+setting.
 """
 
 import difflib
 import sys
 
 # The minimum share of matching letters: allows one wrong letter in eight, or two swapped ones in twelve.
-LIKENESS = 0.87
+MIN_SIMILARITY = 0.87
 
 
 def main():
-    ours = sys.argv[1].split()
+    settings = sys.argv[1].split()
     for line in sys.stdin.read().splitlines():
         number, name = line.split("\t")
-        near = difflib.get_close_matches(name.upper(), ours, n=1, cutoff=LIKENESS)
+        near = difflib.get_close_matches(name.upper(), settings, n=1, cutoff=MIN_SIMILARITY)
         if near:
             print(number, name, near[0], sep="\t")
 
