@@ -21,7 +21,7 @@ param location string = resourceGroup().location
 @maxLength(16)
 param prefix string = 'ispmon'
 
-@description('Devices that must send heartbeats. A device that is not listed is never alerted on. Each device is charged as one time series of its rule.')
+@description('Devices that must send heartbeats. No alert fires for a device that is not listed. Each device is charged as one time series of its rule.')
 @minLength(1)
 @maxLength(5000)
 param devices deviceName[]
@@ -31,7 +31,7 @@ param devices deviceName[]
 @maxLength(100)
 param mailAddresses mailAddress[]
 
-@description('Whether the owners of the subscription get the mails too. Their addresses need no passcode, so mails arrive from the first night on.')
+@description('Whether the owners of the subscription get the mails too. Their addresses need no passcode.')
 param mailOwners bool = true
 
 @description('URLs that are called in addition to the mails, with the common alert schema, separated by commas; empty for none. They must be public and begin with https://. Slack and Teams do not understand this schema: put a Logic App in between.')
@@ -58,7 +58,7 @@ param webhookUrls string = ''
 ])
 param silenceMinutes string = '5'
 
-@description('Minutes between two evaluations of a rule. A longer time is cheaper and later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15). 1 is experimental and applies to the rule about silence only, the others are evaluated every 5 minutes; at most 100 rules of a subscription may run every minute.')
+@description('Minutes between two evaluations of a rule. A longer time costs less, and mails come later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15). 1 is experimental and applies to the rule about silence only, the others are evaluated every 5 minutes; at most 100 rules of a subscription may run every minute.')
 @allowed([
   '1'
   '5'
@@ -117,7 +117,7 @@ param dailyReminderHour int = 8
 @maxValue(1440)
 param reportMinutes int = 5
 
-@description('Whether the rules, and the alerts that monitor them, are deployed. Without them nothing is mailed: the first of two deployments of a new resource group leaves them out until a heartbeat can be queried.')
+@description('Whether the rules, and the alerts that monitor them, are deployed. Without them no mail is sent: the first of two deployments of a new resource group leaves them out until a heartbeat can be queried.')
 param rulesEnabled bool = true
 
 @description('Name of the function\'s runtime. The host starts the custom handler with any runtime, so node or python work in a region that does not offer custom.')
