@@ -45,8 +45,8 @@ active_rules() {
     tr '\n' ' ' | sed 's/ $//'
 }
 
-# obsolete_resources: prints resources of earlier deployments in the group that the settings no longer contain, each with a
-# tab and the command that deletes it: a deployment deletes nothing. Call `read_rules` first.
+# obsolete_resources: prints the resources of earlier deployments that the settings no longer contain, each with a tab
+# and the command that deletes it: a deployment deletes nothing. Call `read_rules` first.
 obsolete_resources() {
   local name prefix enabled id
   while IFS=$'\t' read -r name prefix enabled id; do

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Parser of the .env file, which is never executed. It treats quotes, comments, `export` and blanks around the "=" like
 # the agent, which reads the same file. It refuses, with the line number, values that a shell would expand or run, and
-# lines that name one of our variables and cannot be parsed. All other lines are ignored.
+# lines that name a setting and cannot be parsed. All other lines are ignored.
 
 # The variables that are read from the file; all others are ignored.
 readonly VARIABLES='SUBSCRIPTION RG LOCATION PREFIX HEARTBEAT_DEVICE HEARTBEAT_DEVICE_2 HEARTBEAT_DEVICE_3
@@ -62,14 +62,14 @@ read_env_file() {
   done <"$env_file"
 }
 
-# is_setting NAME: whether a variable is one of ours.
+# is_setting NAME: whether a variable is a setting of this script.
 is_setting() {
   case " $(printf '%s' "$VARIABLES" | tr '\n' ' ') " in *" $1 "*) return 0 ;; esac
   return 1
 }
 
-# refuse_unparsed_setting LINE: refuses a line that assigns nothing and has one of our variables before its first "=" or
-# ":". A name after a "$" is a use of the variable.
+# refuse_unparsed_setting LINE: refuses a line that assigns nothing and has the name of a setting before its first "="
+# or ":". A name after a "$" is a use of the variable.
 refuse_unparsed_setting() {
   local before=${1%%[=:]*} word
   before=$(printf '%s' "$before" | sed -e 's/\$[{]*[A-Za-z0-9_]*/ /g' -e 's/[^A-Za-z0-9_]/ /g')

@@ -23,8 +23,8 @@ query() {
 }
 
 # find_new_devices: sets `new_devices` to a file like `devices` with the new ones. A device is new if no enabled rule
-# monitors it, it sent no heartbeat in the last ten minutes, and no announced silence of it is in effect. No silence may be
-# announced for the others: a heartbeat in the name of a silent device would resolve its alert.
+# monitors it, it sent no heartbeat in the last ten minutes, and no announced silence of it is in effect. For the others,
+# no silence may be announced: a heartbeat in the name of a silent device would resolve its alert.
 find_new_devices() {
   new_devices="$work/new-devices.tsv"
   read_rules
@@ -167,8 +167,8 @@ send_test_heartbeats() {
   fi
 }
 
-# send_until_accepted: sends a heartbeat for each of `senders` and retries until the function has accepted each. A cold app answers
-# 401, 404 or 503 for a while; fails after ten minutes without success.
+# send_until_accepted: sends a heartbeat for each of `senders` and retries until the function has accepted each. A cold
+# app answers 401, 404 or 503 for a while; fails after ten minutes without success.
 send_until_accepted() {
   local secret pending="$work/pending.tsv" batch="$work/batch.tsv" size=1 attempt=0 since before
   first_key
@@ -211,8 +211,8 @@ send_heartbeats() {
   problem=$(grep '^curl: ' "$work/curl" | head -n 1)
 }
 
-# is_permanent_failure ATTEMPT: whether a retry cannot remove curl's error: a certificate that it does not trust; and, from the
-# third attempt on, a proxy whose name cannot be resolved or a failed TLS handshake.
+# is_permanent_failure ATTEMPT: whether a retry is useless: curl does not trust the certificate; or, from the third
+# attempt on, a proxy's name cannot be resolved or the TLS handshake failed.
 is_permanent_failure() {
   [ "$status" = 000 ] || return 1
   case $problem in

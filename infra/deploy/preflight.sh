@@ -10,8 +10,8 @@ preflight_error() {
   die "$1"
 }
 
-# check_failed WHAT: reports a check whose query failed. Only warns if the user lacks the right, or with --force; else ends
-# the script.
+# check_failed WHAT: reports a check whose query failed. Only warns if the user lacks the right, or with --force; else
+# ends the script.
 check_failed() {
   if is_forbidden "$failure"; then
     warn "$1 failed: you lack the right, so it is not checked."
@@ -50,7 +50,7 @@ check_az() {
   esac
 }
 
-# require_tool TOOL REMEDY COMMAND…: ends the script unless the tool is installed and the command that tests it succeeds.
+# require_tool TOOL REMEDY COMMAND…: ends the script unless the tool is installed and the command succeeds.
 require_tool() {
   local tool=$1 remedy=$2
   shift 2

@@ -307,7 +307,7 @@ class Subscription:
         chunks = [devices[at : at + 200] for at in range(0, len(devices), 200)]
         for model in self.snapshot:
             if model["name"] == "ispmon-daily-cap":
-                yield self.ours(copy.deepcopy(model), "daily-cap")
+                yield self.adjusted(copy.deepcopy(model), "daily-cap")
             if model["name"].removeprefix("ispmon-") not in KINDS:
                 continue
             for number, chunk in enumerate(chunks, 1):
@@ -320,9 +320,9 @@ class Subscription:
                 rule["properties"]["evaluationFrequency"] = every_minute if minutes == "1" else f"PT{minutes}M"
                 if model["name"].endswith("device-silent"):
                     condition["threshold"] = float(self.environment["SILENCE_MINUTES"])
-                yield self.ours(rule, model["name"].removeprefix("ispmon-") + (f"-{number}" if number > 1 else ""))
+                yield self.adjusted(rule, model["name"].removeprefix("ispmon-") + (f"-{number}" if number > 1 else ""))
 
-    def ours(self, rule, name):
+    def adjusted(self, rule, name):
         """Returns the rule with the names of the environment's prefix, and with changes made outside of
         deploy.sh."""
         prefix = self.environment.get("PREFIX", "ispmon")
