@@ -36,7 +36,7 @@ while [ -L "$file" ]; do
   target=$(readlink "$file") || exit 1
   case $target in /*) file=$target ;; *) file=$(dirname "$file")/$target ;; esac
 done
-# A variable that the user's shell exports stays exported when the script assigns it, for instance a key.
+# A variable that the user's shell exports stays exported when the script assigns it, and may then contain a key.
 for name in $(compgen -e | grep '^[a-z_]*$' | grep -v '_proxy$'); do unset "$name"; done
 here=$(cd -P "$(dirname "$file")" && pwd) || exit 1
 root=$(dirname "$here")
@@ -98,7 +98,6 @@ set_action() {
   action=$1
 }
 
-# absolute_path FILE: prints the absolute path of a file.
 absolute_path() {
   case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac
 }
@@ -193,14 +192,13 @@ preflight() {
 deploy_code() {
   step 'Code'
   upload_code
-  make_keys
+  create_keys
   step 'Test heartbeat'
   find_new_devices
   send_test_heartbeats
   wait_until_queryable
 }
 
-# deploy_and_verify_rules: deploys the rules and verifies them.
 deploy_and_verify_rules() {
   step 'Alert rules'
   deploy_rules
@@ -218,7 +216,7 @@ deploy_rules_if_safe() {
   fi
   if [ -s "$new_devices" ]; then
     step 'Test heartbeat'
-    make_keys
+    create_keys
     send_test_heartbeats
     wait_until_queryable
   fi

@@ -59,11 +59,10 @@ def back_up(*paths):
     """Renames those of these files that exist to unused names; returns the new name of each, or None."""
     endings = (f".bak{number or ''}" for number in [0, *range(2, 1000)])
     ending = next(ending for ending in endings if not any(os.path.lexists(path + ending) for path in paths))
-    there = [os.path.lexists(path) for path in paths]
-    for path, is_there in zip(paths, there):
-        if is_there:
-            os.replace(path, path + ending)
-    return [path + ending if is_there else None for path, is_there in zip(paths, there)]
+    existing = [path for path in paths if os.path.lexists(path)]
+    for path in existing:
+        os.replace(path, path + ending)
+    return [path + ending if path in existing else None for path in paths]
 
 
 def configure(path, device, url, key):
@@ -72,15 +71,15 @@ def configure(path, device, url, key):
     # A JSON string is also a TOML string, as long as no character is written as a surrogate pair.
     quoted = [json.dumps(text, ensure_ascii=False) for text in (device, url, key_path)]
     wanted = "device = {}\n\n[heartbeat]\nurl = {}\nkey_file = {}\n".format(*quoted)
-    there = read(path)
-    if there in (None, wanted):
+    existing = read(path)
+    if existing in (None, wanted):
         write(key_path, key + "\n")
         write(path, wanted)
         return "", key_path
-    now = settings(there)
-    if now.get("device", "").strip().lower() == device.strip().lower() and now.get("heartbeat.url") == url:
+    found = settings(existing)
+    if found.get("device", "").strip().lower() == device.strip().lower() and found.get("heartbeat.url") == url:
         write(key_path, key + "\n")
-        key_file = now.get("heartbeat.key_file")
+        key_file = found.get("heartbeat.key_file")
         if key_file == key_path:
             return " The configuration was edited, so it was not changed.", key_path
         reads = f"it reads its key from {key_file or 'no file'}: set key_file, or copy the key."

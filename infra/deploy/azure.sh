@@ -6,8 +6,8 @@
 export AZURE_CORE_OUTPUT=json AZURE_CORE_NO_COLOR=true AZURE_LOGGING_ENABLE_LOG_FILE=no AZURE_DEFAULTS_GROUP='' \
   AZURE_DEFAULTS_LOCATION='' AZURE_DEFAULTS_SUBSCRIPTION='' AZURE_DEFAULTS_WEB='' AZURE_DEFAULTS_APPSERVICEPLAN=''
 
-# Options of every call: errors only besides the answer; once known, the subscription, so that switching accounts
-# in another terminal does not redirect the calls.
+# Options of every call: show errors only; after the login check also the subscription, so that switching accounts in
+# another terminal does not redirect the calls.
 flags=(--only-show-errors)
 
 # API of the last call, for the remedy of a failed login.

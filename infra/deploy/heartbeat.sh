@@ -39,15 +39,15 @@ find_new_devices() {
     die 'The list of the devices that send heartbeats could not be parsed.'
 }
 
-# make_keys: creates a host key for each device, named after it. Existing keys stay unchanged. One after the other: the
+# create_keys: creates a host key for each device, named after it. Existing keys stay unchanged. One after the other: the
 # function app reads all keys, adds one and writes all back, so one of two concurrent writes would be lost.
-make_keys() {
+create_keys() {
   local made key
   list_keys
-  missing_keys
+  list_missing_keys
   made=$(grep -c '' "$work/missing-keys.txt")
   if [ "$made" -gt 20 ]; then
-    make_many_keys
+    create_keys_with_curl
   else
     while IFS= read -r key <&3; do
       azure_retry functionapp keys set --resource-group "$conf_RG" --name "$app" --key-type functionKeys \
@@ -57,10 +57,10 @@ make_keys() {
   say "Keys: one for each device ($device_count), new: $made"
 }
 
-# make_many_keys: does what `az functionapp keys set` does for each name in a file, without starting az for each, which
+# create_keys_with_curl: does what `az functionapp keys set` does for each name in a file, without starting az for each, which
 # would take longer than the request. Renews the token for each hundred. Token and keys are never an argument or in a
 # file.
-make_many_keys() {
+create_keys_with_curl() {
   local endpoint names="$work/missing-keys.txt" batch="$work/batch.txt" mark attempt=0
   # This command has no option --subscription.
   endpoint=$(az cloud show --query endpoints.resourceManager -o tsv --only-show-errors 2>"$work/failure" </dev/null) || {
@@ -119,8 +119,8 @@ list_keys() {
   end_progress
 }
 
-# missing_keys: writes the names of the devices' keys that are not in `answer` to missing-keys.txt.
-missing_keys() {
+# list_missing_keys: writes the names of the devices' keys that are not in `answer` to missing-keys.txt.
+list_missing_keys() {
   printf '%s\n' "$answer" >"$work/key-names.txt"
   awk -F '\t' 'NR == FNR { there[$0]; next } !($2 in there) { print $2 }' "$work/key-names.txt" "$devices" >"$work/missing-keys.txt"
 }
@@ -139,8 +139,8 @@ read_keys() {
   die_with_failure 'Reading the keys failed'
 }
 
-# first_key: sets `secret` to the key of the first device.
-first_key() {
+# read_first_key: sets `secret` to the key of the first device.
+read_first_key() {
   read_keys
   secret=$(printf '%s' "$answer" | helper keys --get "$(head -n 1 "$devices" | cut -f 2)")
   answer=''
@@ -171,7 +171,7 @@ send_test_heartbeats() {
 # app answers 401, 404 or 503 for a while; fails after ten minutes without success.
 send_until_accepted() {
   local secret pending="$work/pending.tsv" batch="$work/batch.tsv" size=1 attempt=0 since before
-  first_key
+  read_first_key
   cp "$senders" "$pending"
   since=$(date +%s)
   while [ -s "$pending" ]; do

@@ -10,9 +10,9 @@ preflight_error() {
   die "$1"
 }
 
-# check_failed WHAT: reports a check whose query failed. Only warns if the user lacks the right, or with --force; else
+# report_failed_check WHAT: reports a check whose query failed. Only warns if the user lacks the right, or with --force; else
 # ends the script.
-check_failed() {
+report_failed_check() {
   if is_forbidden "$failure"; then
     warn "$1 failed: you lack the right, so it is not checked."
   elif [ "$force" = yes ]; then
@@ -129,7 +129,7 @@ check_earlier_run() {
   local name location lower others='' elsewhere=''
   azure_retry resource list --resource-group "$conf_RG" \
     --resource-type Microsoft.ManagedIdentity/userAssignedIdentities --query '[].[name, location]' -o tsv ||
-    { check_failed "Listing the resources of $conf_RG"; return; }
+    { report_failed_check "Listing the resources of $conf_RG"; return; }
   lower=$(printf '%s' "$conf_PREFIX" | tr '[:upper:]' '[:lower:]')
   while IFS=$'\t' read -r name location; do
     case $(printf '%s' "$name" | tr '[:upper:]' '[:lower:]') in
@@ -171,7 +171,7 @@ check_rights() {
   local scope=/subscriptions/$subscription missing
   [ "$group_exists" = false ] || scope=$group_id
   azure_retry rest --method get --url "$scope/providers/Microsoft.Authorization/permissions?api-version=2022-04-01" \
-    --query value -o json || { check_failed 'Reading your rights'; return; }
+    --query value -o json || { report_failed_check 'Reading your rights'; return; }
   missing=$(printf '%s' "$answer" | helper rights "$group_exists") || die 'The answer about your rights could not be parsed.'
   [ -z "$missing" ] ||
     preflight_error "You lack rights on $scope: $missing." \
@@ -187,7 +187,7 @@ check_locks() {
   [ "$group_exists" = false ] || scope=$group_id
   # Not `az lock list`, which uses the user's default group when it is called without a group.
   azure_retry rest --method get --url "$scope/providers/Microsoft.Authorization/locks?api-version=2016-09-01" \
-    --query 'value[].[properties.level, name, id]' -o tsv || { check_failed 'Reading the locks'; return; }
+    --query 'value[].[properties.level, name, id]' -o tsv || { report_failed_check 'Reading the locks'; return; }
   while IFS=$'\t' read -r level name id; do
     case " $kind " in *" $level "*) ;; *) continue ;; esac
     case $(printf '%s' "$id" | tr '[:upper:]' '[:lower:]') in
@@ -203,7 +203,7 @@ check_providers() {
   unregistered=''
   for provider in $PROVIDERS; do
     azure_retry provider show --namespace "$provider" --query registrationState -o tsv ||
-      { check_failed 'Reading the providers'; unregistered=''; return; }
+      { report_failed_check 'Reading the providers'; unregistered=''; return; }
     [ "$answer" = Registered ] || unregistered="$unregistered $provider"
   done
   [ -z "$unregistered" ] || say "Providers to register:$unregistered"
@@ -213,7 +213,7 @@ check_providers() {
 check_region() {
   local lowest known=yes
   if ! azure_retry functionapp list-flexconsumption-locations --query '[].name' -o tsv; then
-    check_failed 'Listing the regions of Flex Consumption'
+    report_failed_check 'Listing the regions of Flex Consumption'
     known=no
   elif ! printf '%s\n' "$answer" | tr -d ' ' | tr '[:upper:]' '[:lower:]' | grep -qx "$conf_LOCATION"; then
     preflight_error "The region $conf_LOCATION has no Flex Consumption plan, which the function needs." \
@@ -225,7 +225,7 @@ check_region() {
     case $failure in
       *"Runtime '"*'not supported'*) answer='' ;;
       *)
-        check_failed "Listing the runtimes of $conf_LOCATION"
+        report_failed_check "Listing the runtimes of $conf_LOCATION"
         return
         ;;
     esac

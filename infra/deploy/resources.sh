@@ -52,23 +52,23 @@ deploy_templates() {
   return 1
 }
 
-# deploy_resources: deploys everything but the rules; sets the variables of `take_outputs`.
+# deploy_resources: deploys everything but the rules; sets the variables of `parse_outputs`.
 deploy_resources() {
   say 'Deploying the resources and roles (about 3 minutes)'
   azure_state="The resource group $conf_RG with some of its resources; this run deployed no alert rules."
   deploy_templates "$conf_PREFIX-resources" false 'deploying' || die_with_failure 'The deployment of the resources failed'
-  take_outputs
+  parse_outputs
   azure_state="The resource group $conf_RG with its resources, which cost nothing while unused; alert rules exist only from earlier runs."
 }
 
-# deploy_rules: deploys everything again, with the rules; sets the variables of `take_outputs`.
+# deploy_rules: deploys everything again, with the rules; sets the variables of `parse_outputs`.
 deploy_rules() {
   say 'Deploying the alert rules (about a minute)'
   deploy_templates "$conf_PREFIX-rules" true 'deploying' || {
     azure_state="The function accepts heartbeats; the alert rules are missing or outdated."
     die_with_failure 'The deployment of the alert rules failed'
   }
-  take_outputs
+  parse_outputs
   azure_state="Everything is deployed."
 }
 
@@ -93,17 +93,17 @@ read_outputs() {
     next="$script --infra-only, then $rerun"
     die "Reading the names of the resources failed: $failure"
   }
-  take_outputs
+  parse_outputs
   if azure_retry deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-rules" \
     --query properties.outputs -o json; then
-    take_outputs
+    parse_outputs
   else
     rules_were_never_deployed || true
   fi
 }
 
-# take_outputs: reads the outputs of the templates from `answer`.
-take_outputs() {
+# parse_outputs: reads the outputs of the templates from `answer`.
+parse_outputs() {
   local name value
   app='' url='' storage_account='' container='' workspace='' workspace_id='' component='' action_group='' principal='' rule_names=''
   while IFS=$'\t' read -r name value; do
