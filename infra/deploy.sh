@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Deploys ispmon's cloud side into one resource group: see --help. Runs with bash 3.2, as macOS has it.
-[ -n "${BASH_VERSION:-}" ] || { echo "deploy.sh: this needs bash: bash $0" >&2 && exit 64; }
+[ -n "${BASH_VERSION:-}" ] || { echo "deploy.sh: this script needs bash. Run: bash $0" >&2 && exit 64; }
 # Invoked as `sh`, bash runs in POSIX mode, which is too strict for this script.
 set +o posix
 set -uo pipefail
@@ -9,23 +9,23 @@ usage() {
   cat <<'END'
 Usage: infra/deploy.sh [OPTION]…
 
-Reads ./.env, else infra/.env (start from infra/.env.example), and deploys everything that watches your heartbeats:
-resources and roles, the function, keys, the alert rules once a test heartbeat can be queried, a test mail.
-Running it again is always safe.
+Deploys the cloud side of ispmon with the settings in ./.env, else in infra/.env (copy infra/.env.example): resources
+and roles, the function, its keys, the alert rules as soon as a test heartbeat can be queried, and a test mail. You can
+run it again at any time.
 
-  --what-if             show what would change, change nothing
-  --infra-only          resources and rules, no code
-  --code-only           code, keys and test heartbeat; no change of resources and rules
-  --check               report how the deployment is doing
+  --what-if             show what would change, without changing it
+  --infra-only          deploy resources and rules, no code
+  --code-only           deploy the code, create keys, send the test heartbeat; do not change resources and rules
+  --check               check the rules, app settings, action group and heartbeats of a deployment
   --destroy             delete the resource group with everything in it
-  --zip FILE            take this package of the function instead of building it
-  --agent-config FILE   write the agent's configuration, and its key beside it; a pair for each of several devices
-  --force               go on although rights, region, locks, names of settings or an earlier deployment look wrong;
-                        with --destroy: although the resource group was not created by this script
-  --yes                 ask nothing
-  --help                show this
+  --zip FILE            upload this package of the function instead of building one
+  --agent-config FILE   write the agent's configuration, and its key in the same folder; for each device a pair
+  --force               continue although rights, region, locks, names of settings or an earlier deployment are wrong
+                        or cannot be checked; with --destroy: delete a resource group that this script did not create
+  --yes                 ask no questions
+  --help                show this help
 
-Needs az (https://aka.ms/azure-cli), curl, python3; and Rust, unless --zip is given.
+Needs az (https://aka.ms/azure-cli), curl and python3, and Rust unless --zip is given.
 END
 }
 
@@ -36,14 +36,13 @@ while [ -L "$file" ]; do
   target=$(readlink "$file") || exit 1
   case $target in /*) file=$target ;; *) file=$(dirname "$file")/$target ;; esac
 done
-# A variable that the user's shell exports would stay exported when the script assigns it, and may then
-# contain a key.
+# A variable that the user's shell exports stays exported when the script assigns it, and may then contain a key.
 for name in $(compgen -e | grep '^[a-z_]*$' | grep -v '_proxy$'); do unset "$name"; done
 here=$(cd -P "$(dirname "$file")" && pwd) || exit 1
 root=$(dirname "$here")
 # The command by which the user calls this script, for instructions that can be pasted.
-case $0 in */*) me=$(printf '%q' "$0") ;; *) me="bash $(printf '%q' "$0")" ;; esac
-again=$me
+case $0 in */*) script=$(printf '%q' "$0") ;; *) script="bash $(printf '%q' "$0")" ;; esac
+rerun=$script
 action=deploy
 assume_yes=no
 force=no
@@ -51,8 +50,8 @@ given_zip=''
 agent_config=''
 child=''
 
-# shellcheck source=deploy/say.sh
-. "$here/deploy/say.sh" || exit 1
+# shellcheck source=deploy/output.sh
+. "$here/deploy/output.sh" || exit 1
 # shellcheck source=deploy/env-file.sh
 . "$here/deploy/env-file.sh" || exit 1
 # shellcheck source=deploy/settings.sh
@@ -84,68 +83,67 @@ child=''
 helper() {
   local name=$1
   shift
-  { python3 -I -S -B -X utf8 "$here/deploy/$name.py" "$@" 2>&1 >&3 3>&- | without_stack >&2; } 3>&1
+  { python3 -I -S -B -X utf8 "$here/deploy/$name.py" "$@" 2>&1 >&3 3>&- | without_stack_trace >&2; } 3>&1
 }
 
-# misuse TEXT: ends the script because of bad arguments.
-misuse() {
-  printf 'deploy.sh: %s\nTry %s --help.\n' "$1" "$me" >&2
+# usage_error TEXT: ends the script because of bad arguments.
+usage_error() {
+  printf 'deploy.sh: %s\nTry %s --help.\n' "$1" "$script" >&2
   exit 64
 }
 
-# choose ACTION: sets the action; only one is allowed.
-choose() {
-  [ "$action" = deploy ] || misuse "--$action and --$1 exclude each other."
+# set_action ACTION: sets the action; only one is allowed.
+set_action() {
+  [ "$action" = deploy ] || usage_error "--$action and --$1 cannot be combined."
   action=$1
 }
 
-# absolute FILE: prints the path as an absolute one.
-absolute() {
+absolute_path() {
   case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac
 }
 
-# take_file OPTION FILE: sets the file of an option. Fails now, not at the end, when the file cannot be used.
-take_file() {
+# set_file OPTION FILE: sets the file of an option; ends the script when the file cannot be written.
+set_file() {
   local folder
-  again="$again $1 $(printf '%q' "$2")"
+  rerun="$rerun $1 $(printf '%q' "$2")"
   if [ "$1" = --zip ]; then
-    given_zip=$(absolute "$2")
+    given_zip=$(absolute_path "$2")
     return
   fi
-  agent_config=$(absolute "$2")
+  agent_config=$(absolute_path "$2")
   folder=$(dirname "$agent_config")
-  [ ! -d "$agent_config" ] || misuse "--agent-config names $agent_config, which is a folder. Name a file, such as agent.toml."
-  [ -d "$folder" ] || misuse "--agent-config names $agent_config, and there is no folder $folder."
-  [ -w "$folder" ] || misuse "--agent-config names $agent_config, and you may not write to the folder $folder."
+  [ ! -d "$agent_config" ] || usage_error "--agent-config: $agent_config is a folder. Give a file, such as agent.toml."
+  [ -d "$folder" ] || usage_error "--agent-config: the folder $folder does not exist."
+  [ -w "$folder" ] || usage_error "--agent-config: you have no write permission in the folder $folder."
 }
 
 read_arguments() {
   while [ $# -gt 0 ]; do
     case $1 in
-      --what-if | --infra-only | --code-only | --check | --destroy) choose "${1#--}" ;;
+      --what-if | --infra-only | --code-only | --check | --destroy) set_action "${1#--}" ;;
       --force) force=yes ;;
       --yes) assume_yes=yes ;;
       --zip | --agent-config)
         case ${2:-} in
-          '') misuse "$1 needs a file." ;;
-          # Otherwise --check, for instance, would be taken as a file name, and the script would deploy.
-          -*) misuse "$1 needs a file, and \"$2\" looks like an option. Write ./$2 if it is one." ;;
+          '') usage_error "$1 needs a file." ;;
+          # Otherwise an option such as --check would become a file name, and the script would deploy.
+          -*) usage_error "$1 needs a file, but \"$2\" looks like an option. If it is a file, write ./$2." ;;
         esac
-        take_file "$1" "$2"
+        set_file "$1" "$2"
         shift
         ;;
-      --zip=?* | --agent-config=?*) take_file "${1%%=*}" "${1#*=}" ;;
+      --zip=?* | --agent-config=?*) set_file "${1%%=*}" "${1#*=}" ;;
       --help | -h)
         usage
         exit 0
         ;;
-      *) misuse "\"$1\" is no option." ;;
+      *) usage_error "Unknown option \"$1\"." ;;
     esac
     shift
   done
   # For instructions that name another action than the current one.
-  base=$again
-  [ "$action" = deploy ] || again="$again --$action"
+  script_with_options=$rerun
+  [ "$action" = deploy ] || rerun="$rerun --$action"
 }
 
 # shellcheck disable=SC2317 # Called by a trap.
@@ -158,7 +156,7 @@ clean_up() {
 # shellcheck disable=SC2317 # Called by a trap.
 interrupted() {
   end_progress
-  next="$again (it goes on where it stopped)"
+  next="$rerun (continues where this run stopped)"
   die 'Interrupted.' 130
 }
 
@@ -166,8 +164,8 @@ confirm() {
   local without=''
   [ "$conf_RULES_ENABLED" = true ] || without=', without alert rules (RULES_ENABLED=false)'
   [ "$assume_yes" = no ] || return 0
-  [ -t 0 ] || { next="$again --yes"; die 'Nobody is there to confirm.'; }
-  ask "Deploy to the resource group $conf_RG in $conf_LOCATION$without?" || { next="$again, whenever you like"; die 'Nothing was deployed.'; }
+  [ -t 0 ] || { next="$rerun --yes"; die 'The deployment must be confirmed, but standard input is not a terminal.'; }
+  ask "Deploy to the resource group $conf_RG in $conf_LOCATION$without?" || { next="to deploy later, run $rerun"; die 'Cancelled: nothing was deployed.'; }
 }
 
 preflight() {
@@ -194,49 +192,47 @@ preflight() {
 deploy_code() {
   step 'Code'
   upload_code
-  make_keys
+  create_keys
   step 'Test heartbeat'
   find_new_devices
   send_test_heartbeats
   wait_until_queryable
 }
 
-# arm: deploys the rules and verifies them.
-arm() {
+deploy_and_verify_rules() {
   step 'Alert rules'
   deploy_rules
   verify_rules
 }
 
-# deploy_rules_if_safe: deploys the rules without the code, but only where heartbeats already arrive, because
-# rules without heartbeats raise an alarm. For a device that is new in the list, an hour of silence is
-# announced first.
+# deploy_rules_if_safe: deploys the rules without the code if heartbeats arrive already; without heartbeats the rules
+# would report silence. For a new device, announces an hour of silence first.
 deploy_rules_if_safe() {
-  [ "$conf_RULES_ENABLED" = true ] || { disarm; return; }
+  [ "$conf_RULES_ENABLED" = true ] || { disable_rules; return; }
   find_new_devices
   if [ "$(grep -c '' "$new_devices")" = "$device_count" ] && ! has_rules; then
-    say "No device is heard yet, so the alert rules wait for the code: $me deploys both."
+    say "No device sends heartbeats yet, so the alert rules are not deployed. To deploy the code and the rules, run $script"
     return
   fi
   if [ -s "$new_devices" ]; then
     step 'Test heartbeat'
-    make_keys
+    create_keys
     send_test_heartbeats
     wait_until_queryable
   fi
-  arm
+  deploy_and_verify_rules
 }
 
 # finish: the last steps of every deployment.
 finish() {
   step 'Done'
-  say "$(alarm) $1"
+  say "$(alarm_state) $1"
   show_next_step
 }
 
 main() {
   read_arguments "$@"
-  work=$(mktemp -d "${TMPDIR:-/tmp}/ispmon-deploy.XXXXXX") || die "No temporary folder can be made in ${TMPDIR:-/tmp}."
+  work=$(mktemp -d "${TMPDIR:-/tmp}/ispmon-deploy.XXXXXX") || die "Creating a temporary folder in ${TMPDIR:-/tmp} failed."
   trap clean_up EXIT
   trap interrupted INT TERM HUP
   preflight
@@ -259,7 +255,7 @@ main() {
         export_settings "$conf_RULES_ENABLED"
         az deployment group what-if --resource-group "$conf_RG" --name "$conf_PREFIX-rules" \
           --parameters "$here/main.bicepparam" "${flags[@]}" </dev/null
-      ) || die 'Azure could not say what would change; see its message above.'
+      ) || die 'The what-if operation failed; see the error of az above.'
       ;;
     infra-only)
       confirm
@@ -268,16 +264,16 @@ main() {
       deploy_resources
       deploy_rules_if_safe
       write_agent_configs
-      finish 'The code was left as it is.'
+      finish 'The code was not changed.'
       ;;
     code-only)
       read_outputs
       step 'Package'
       make_package
-      left='The resources and rules as before.'
+      azure_state='The resources and rules are unchanged.'
       deploy_code
       write_agent_configs
-      finish 'The code is deployed; resources and rules were left as they are.'
+      finish 'The code is deployed; resources and rules were not changed.'
       ;;
     deploy)
       step 'Package'
@@ -287,18 +283,17 @@ main() {
       create_group
       deploy_resources
       deploy_code
-      if [ "$conf_RULES_ENABLED" = true ]; then arm; else disarm; fi
-      # Before the test mail, which may not arrive: the rules are armed, so the agents must be able to send.
+      if [ "$conf_RULES_ENABLED" = true ]; then deploy_and_verify_rules; else disable_rules; fi
+      # Before the test mail, which may not arrive: the rules are active, so the agents must be able to send.
       write_agent_configs
       step 'Mail'
-      prove_mail
-      finish "Test mail: $mail_proof."
+      verify_mail
+      finish "Test mail: $mail_result."
       ;;
   esac
 }
 
-# bash parses the whole block before it runs it, so that a `git pull` meanwhile does not change the running
-# code.
+# bash parses the whole block before it runs it, so a `git pull` meanwhile does not change the running code.
 {
   main "$@"
   exit

@@ -21,7 +21,7 @@ param location string = resourceGroup().location
 @maxLength(16)
 param prefix string = 'ispmon'
 
-@description('Devices that must send heartbeats. A device that is not listed is never alerted on. Each device is charged as one time series of its rule.')
+@description('Devices that must send heartbeats. No alert fires for a device that is not listed. Each device is charged as one time series of its rule.')
 @minLength(1)
 @maxLength(5000)
 param devices deviceName[]
@@ -31,7 +31,7 @@ param devices deviceName[]
 @maxLength(100)
 param mailAddresses mailAddress[]
 
-@description('Whether the owners of the subscription get the mails too. Their addresses need no passcode, so mails arrive from the first night on.')
+@description('Whether the owners of the subscription get the mails too. Their addresses need no passcode.')
 param mailOwners bool = true
 
 @description('URLs that are called in addition to the mails, with the common alert schema, separated by commas; empty for none. They must be public and begin with https://. Slack and Teams do not understand this schema: put a Logic App in between.')
@@ -58,7 +58,7 @@ param webhookUrls string = ''
 ])
 param silenceMinutes string = '5'
 
-@description('Minutes between two evaluations of a rule. A longer time is cheaper and later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15). 1 is experimental and applies to the rule about silence only, the others are evaluated every 5 minutes; at most 100 rules of a subscription may run every minute.')
+@description('Minutes between two evaluations of a rule. A longer time costs less, and mails come later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15). 1 is experimental and applies to the rule about silence only, the others are evaluated every 5 minutes; at most 100 rules of a subscription may run every minute.')
 @allowed([
   '1'
   '5'
@@ -117,7 +117,7 @@ param dailyReminderHour int = 8
 @maxValue(1440)
 param reportMinutes int = 5
 
-@description('Whether the rules, and the alerts that monitor them, are deployed. Without them nothing is mailed: the first of two deployments of a new resource group leaves them out until a heartbeat can be queried.')
+@description('Whether the rules, and the alerts that monitor them, are deployed. Without them no mail is sent: the first of two deployments of a new resource group leaves them out until a heartbeat can be queried.')
 param rulesEnabled bool = true
 
 @description('Name of the function\'s runtime. The host starts the custom handler with any runtime, so node or python work in a region that does not offer custom.')
@@ -151,46 +151,46 @@ param packageUri string = ''
 
 // --- Values, checked beyond what their types can express
 
-var usedPrefix = checkedPrefix(prefix)
-var usedDevices = checkedDevices(devices)
-var usedAddresses = checkedAddresses(mailAddresses)
-var usedDailyCapGb = checkedDailyCap(dailyCapGb, length(usedDevices))
+var validPrefix = checkedPrefix(prefix)
+var validDevices = checkedDevices(devices)
+var validAddresses = checkedAddresses(mailAddresses)
+var validDailyCapGb = checkedDailyCap(dailyCapGb, length(validDevices))
 
 // --- Names
 
 // Names that must be unique in all of Azure end with a hash of this resource group and prefix, 13 characters.
-var uniqueEnd = uniqueString(resourceGroup().id, toLower(usedPrefix))
-var appName = toLower('${usedPrefix}-${uniqueEnd}')
-var storageAccountName = toLower('${take(replace(usedPrefix, '-', ''), 11)}${uniqueEnd}')
+var uniqueSuffix = uniqueString(resourceGroup().id, toLower(validPrefix))
+var appName = toLower('${validPrefix}-${uniqueSuffix}')
+var storageAccountName = toLower('${take(replace(validPrefix, '-', ''), 11)}${uniqueSuffix}')
 var deploymentContainer = 'packages'
-var workspaceName = '${usedPrefix}-logs'
-var componentName = '${usedPrefix}-insights'
+var workspaceName = '${validPrefix}-logs'
+var componentName = '${validPrefix}-insights'
 
 // --- Sets of devices
 
 // A rule may hold 64 KB, its query included, and a stateful one 300 alerts. So a rule gets 200 devices, or fewer
 // when a name is so long, or so full of characters that need escaping, that 200 of its kind would not fit.
-var devicesPerRule = 200
-var devicesBytesPerRule = 49152
+var maxDevicesPerRule = 200
+var maxDeviceBytesPerRule = 49152
 var longestDevice = reduce(
-  map(usedDevices, device => byteCount(jsonEscaped(kustoLiteral(device))) + 2),
+  map(validDevices, device => byteCount(jsonEscaped(kustoLiteral(device))) + 2),
   1,
   (longest, bytes) => max(longest, bytes)
 )
-var chunkSize = min(devicesPerRule, devicesBytesPerRule / longestDevice)
-var chunks = map(
-  range(0, (length(usedDevices) + chunkSize - 1) / chunkSize),
-  index => take(skip(usedDevices, index * chunkSize), chunkSize)
+var devicesPerSet = min(maxDevicesPerRule, maxDeviceBytesPerRule / longestDevice)
+var deviceSets = map(
+  range(0, (length(validDevices) + devicesPerSet - 1) / devicesPerSet),
+  index => take(skip(validDevices, index * devicesPerSet), devicesPerSet)
 )
 // Suffix of the names of each set's rules.
-var ends = map(range(0, length(chunks)), index => index == 0 ? '' : '-${index + 1}')
+var suffixes = map(range(0, length(deviceSets)), index => index == 0 ? '' : '-${index + 1}')
 
 // --- Receivers of the mails
 
-module people 'modules/people.bicep' = {
+module actionGroup 'modules/action-group.bicep' = {
   params: {
-    prefix: usedPrefix
-    mailAddresses: usedAddresses
+    prefix: validPrefix
+    mailAddresses: validAddresses
     mailOwners: mailOwners
     webhookUrls: webhookUrls
   }
@@ -203,8 +203,8 @@ module telemetry 'modules/telemetry.bicep' = {
     location: location
     workspaceName: workspaceName
     componentName: componentName
-    dailyCapGb: usedDailyCapGb
-    actionGroupId: people.outputs.actionGroupId
+    dailyCapGb: validDailyCapGb
+    actionGroupId: actionGroup.outputs.actionGroupId
   }
 }
 
@@ -221,7 +221,7 @@ module storage 'modules/storage.bicep' = {
 module appIdentity 'modules/identity.bicep' = {
   params: {
     location: location
-    identityName: '${usedPrefix}-app-identity'
+    identityName: '${validPrefix}-app-identity'
   }
 }
 
@@ -241,7 +241,7 @@ module appRoles 'modules/app-roles.bicep' = {
 module functionApp 'modules/function-app.bicep' = {
   params: {
     location: location
-    planName: '${usedPrefix}-plan'
+    planName: '${validPrefix}-plan'
     appName: appName
     identityId: appIdentity.outputs.identityId
     clientId: appIdentity.outputs.clientId
@@ -251,7 +251,7 @@ module functionApp 'modules/function-app.bicep' = {
     runtimeName: runtimeName
     runtimeVersion: runtimeVersion
     maxInstances: maxInstances
-    devices: usedDevices
+    devices: validDevices
     packageUri: checkedPackage(packageUri)
   }
   // The app reads its storage as soon as it starts.
@@ -265,7 +265,7 @@ module functionApp 'modules/function-app.bicep' = {
 module alertIdentity 'modules/identity.bicep' = {
   params: {
     location: location
-    identityName: '${usedPrefix}-alert-identity'
+    identityName: '${validPrefix}-alert-identity'
   }
 }
 
@@ -282,16 +282,16 @@ module alertRoles 'modules/alert-roles.bicep' = {
 }
 
 module rules 'modules/rules.bicep' = [
-  for (chunk, index) in chunks: if (rulesEnabled) {
+  for (deviceSet, index) in deviceSets: if (rulesEnabled) {
     params: {
       location: location
-      prefix: usedPrefix
-      suffix: ends[index]
+      prefix: validPrefix
+      suffix: suffixes[index]
       componentId: telemetry.outputs.componentId
       workspaceId: telemetry.outputs.workspaceResourceId
       identityId: alertIdentity.outputs.identityId
-      actionGroupId: people.outputs.actionGroupId
-      devices: chunk
+      actionGroupId: actionGroup.outputs.actionGroupId
+      devices: deviceSet
       times: {
         silenceMinutes: silenceMinutes
         evaluationMinutes: evaluationMinutes
@@ -306,14 +306,14 @@ module rules 'modules/rules.bicep' = [
   }
 ]
 
-module watchers 'modules/watchers.bicep' = if (rulesEnabled) {
+module selfMonitoring 'modules/self-monitoring.bicep' = if (rulesEnabled) {
   params: {
     location: location
-    prefix: usedPrefix
+    prefix: validPrefix
     workspaceId: telemetry.outputs.workspaceResourceId
     identityId: alertIdentity.outputs.identityId
-    actionGroupId: people.outputs.actionGroupId
-    hasDailyCap: usedDailyCapGb > 0
+    actionGroupId: actionGroup.outputs.actionGroupId
+    hasDailyCap: validDailyCapGb > 0
   }
   dependsOn: [
     alertRoles
@@ -322,10 +322,10 @@ module watchers 'modules/watchers.bicep' = if (rulesEnabled) {
 
 module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
   params: {
-    prefix: usedPrefix
+    prefix: validPrefix
     amount: budgetAmount
     startDate: checkedBudgetStart(budgetStart, budgetAmount)
-    mailAddresses: usedAddresses
+    mailAddresses: validAddresses
   }
 }
 
@@ -334,7 +334,7 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
 module workbook 'modules/workbook.bicep' = {
   params: {
     location: location
-    prefix: usedPrefix
+    prefix: validPrefix
     componentId: telemetry.outputs.componentId
   }
 }
@@ -361,7 +361,7 @@ output workspaceId string = telemetry.outputs.workspaceCustomerId
 output componentName string = componentName
 
 @description('Name of the action group that sends the mails.')
-output actionGroupName string = people.outputs.actionGroupName
+output actionGroupName string = actionGroup.outputs.actionGroupName
 
 @description('Principal id of the identity of the function app, to which its roles are assigned.')
 output identityPrincipalId string = appIdentity.outputs.principalId
@@ -369,11 +369,11 @@ output identityPrincipalId string = appIdentity.outputs.principalId
 @description('Names of the rules; empty when rulesEnabled is false.')
 output ruleNames string[] = rulesEnabled
   ? concat(
-      flatten(map(ends, end => [
-        '${usedPrefix}-device-silent${end}'
-        '${usedPrefix}-device-silent-reminder${end}'
-        '${usedPrefix}-outage-report${end}'
+      flatten(map(suffixes, suffix => [
+        '${validPrefix}-device-silent${suffix}'
+        '${validPrefix}-device-silent-reminder${suffix}'
+        '${validPrefix}-outage-report${suffix}'
       ])),
-      usedDailyCapGb > 0 ? ['${usedPrefix}-daily-cap'] : []
+      validDailyCapGb > 0 ? ['${validPrefix}-daily-cap'] : []
     )
   : []

@@ -3,8 +3,8 @@
 #
 #   main.snapshot.json       the resources as Azure would get them, evaluated offline with the fixed ids and
 #                            environment below
-#   many.snapshot.json       the same for several awkward devices and one-minute evaluation, thousand.snapshot.json
-#                            for more devices than a rule can hold
+#   many.snapshot.json       the same for devices whose names need escaping, and one-minute evaluation
+#   thousand.snapshot.json   the same for more devices than a rule can hold
 #   azuredeploy.json         the templates in one file, for a "Deploy to Azure" button
 #
 #   infra/snapshot.sh              writes the files

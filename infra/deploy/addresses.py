@@ -3,7 +3,7 @@
   addresses.py --mail    mail addresses
   addresses.py --url     webhook URLs; messages never show one, because it may contain a secret
 
-The output completes a sentence that starts with the name of the setting: "has … in it, which …".
+The message continues a sentence that begins with the name of the setting: "contains …, which …".
 """
 
 import os
@@ -11,11 +11,11 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import signs  # noqa: E402
+import characters  # noqa: E402
 
 # Azure's limit.
-MOST_ADDRESSES = 100
-MOST_CHARACTERS = 64
+MAX_ADDRESSES = 100
+MAX_CHARACTERS = 64
 # Example addresses of this project and of others, which have no recipient.
 EXAMPLES = re.compile(
     r"@example\.(com|org|net)$|@.*\.example$|^your[-._]|@your-?domain\.|@domain\.tld$", re.IGNORECASE
@@ -30,24 +30,24 @@ def refuse(sentence):
 
 def check_mail(address):
     if not address:
-        refuse("has an empty address in it.")
-    sign = signs.hidden(address)
-    if sign:
-        refuse(f"has {address!r} in it with a character that cannot be seen, {sign}. Type the address by hand.")
-    sign = signs.quotes(address)
-    if sign:
-        refuse(f"has {address} in it with a typographic quote, {sign}. Use none, or \" or '.")
+        refuse("contains an empty address.")
+    found = characters.invisible(address)
+    if found:
+        refuse(f"contains {address!r} with an invisible character, {found}. Type the address by hand.")
+    found = characters.typographic_quote(address)
+    if found:
+        refuse(f"contains {address} with a typographic quote, {found}. Use none, or \" or '.")
     if not ADDRESS.fullmatch(address) or ".." in address or address.startswith("."):
-        refuse(f'has "{address}" in it, which is no mail address.')
-    if len(address) > MOST_CHARACTERS:
-        refuse(f'has "{address}" in it, which is longer than the {MOST_CHARACTERS} characters that Azure takes.')
+        refuse(f'contains "{address}", which is not a mail address.')
+    if len(address) > MAX_CHARACTERS:
+        refuse(f'contains "{address}", which is longer than the {MAX_CHARACTERS} characters that Azure accepts.')
     if EXAMPLES.search(address):
-        refuse(f'is still the example "{address}". Put in the address that shall be mailed.')
+        refuse(f'is still the example "{address}". Replace it with your address.')
 
 
 def check_url(url):
     if not re.fullmatch(r"https://[!-~]+", url, re.IGNORECASE):
-        refuse("must be one or more https:// addresses, separated by commas, without other characters in them.")
+        refuse("must contain URLs that begin with https://, of ASCII characters without spaces, separated by commas.")
 
 
 def main():
@@ -59,9 +59,9 @@ def main():
     for address in addresses:
         check(address)
     if len({address.lower() for address in addresses}) < len(addresses):
-        refuse(f"must hold each {what} once.")
-    if len(addresses) > MOST_ADDRESSES:
-        refuse(f"holds {len(addresses)} entries; at most {MOST_ADDRESSES} are possible.")
+        refuse(f"must contain each {what} only once.")
+    if len(addresses) > MAX_ADDRESSES:
+        refuse(f"contains {len(addresses)} entries; at most {MAX_ADDRESSES} are allowed.")
 
 
 main()

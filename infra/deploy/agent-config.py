@@ -3,9 +3,9 @@ standard input.
 
 DEVICES has one line per device: name, tab, key name. For one device the files are FILE and FILE's name with
 .key. For several, the key name is inserted before the ending. Both files are created with owner-only
-permissions and replaced atomically. A configuration that the user has edited is kept; if its device or URL
-differs, it and its key are kept under other names. Prints one line per device, or for many devices only the
-lines with remarks.
+permissions and replaced atomically. A configuration that the user has edited is not changed, but renamed,
+with its key, if its device or URL differs. Prints one line per device, or for many devices only the lines with
+remarks.
 """
 
 import json
@@ -14,7 +14,7 @@ import re
 import sys
 
 # Up to this many devices are listed one per line.
-MOST_LINES = 20
+MAX_LINES = 20
 TEXT = r"""("(?:[^"\\]|\\.)*"|'[^']*')"""
 
 
@@ -55,46 +55,45 @@ def unquoted(text):
         return text
 
 
-def put_aside(*paths):
+def back_up(*paths):
     """Renames those of these files that exist to unused names; returns the new name of each, or None."""
     endings = (f".bak{number or ''}" for number in [0, *range(2, 1000)])
     ending = next(ending for ending in endings if not any(os.path.lexists(path + ending) for path in paths))
-    there = [os.path.lexists(path) for path in paths]
-    for path, is_there in zip(paths, there):
-        if is_there:
-            os.replace(path, path + ending)
-    return [path + ending if is_there else None for path, is_there in zip(paths, there)]
+    existing = [path for path in paths if os.path.lexists(path)]
+    for path in existing:
+        os.replace(path, path + ending)
+    return [path + ending if path in existing else None for path in paths]
 
 
 def configure(path, device, url, key):
-    """Writes both files; returns a remark about the configuration, and the path of the key."""
+    """Writes both files; returns a remark about an existing configuration, and the path of the key."""
     key_path = (path[: -len(".toml")] if path.endswith(".toml") else path) + ".key"
     # A JSON string is also a TOML string, as long as no character is written as a surrogate pair.
     quoted = [json.dumps(text, ensure_ascii=False) for text in (device, url, key_path)]
     wanted = "device = {}\n\n[heartbeat]\nurl = {}\nkey_file = {}\n".format(*quoted)
-    there = read(path)
-    if there in (None, wanted):
+    existing = read(path)
+    if existing in (None, wanted):
         write(key_path, key + "\n")
         write(path, wanted)
         return "", key_path
-    now = settings(there)
-    if now.get("device", "").strip().lower() == device.strip().lower() and now.get("heartbeat.url") == url:
+    found = settings(existing)
+    if found.get("device", "").strip().lower() == device.strip().lower() and found.get("heartbeat.url") == url:
         write(key_path, key + "\n")
-        key_file = now.get("heartbeat.key_file")
+        key_file = found.get("heartbeat.key_file")
         if key_file == key_path:
-            return " is kept as it was edited", key_path
-        return f" is kept as it was edited, and takes its key from {key_file or 'no file'}; set key_file, or copy the key", key_path
+            return " The configuration was edited, so it was not changed.", key_path
+        reads = f"it reads its key from {key_file or 'no file'}: set key_file, or copy the key."
+        return f" The configuration was edited, so it was not changed; {reads}", key_path
     # A correct key file is left in place.
     if read(key_path) == key + "\n":
-        (backup,), key_backup = put_aside(path), None
+        (backup,), key_backup = back_up(path), None
     else:
-        # Rename the key first: a configuration next to another deployment's key would be worse than one
-        # without a key.
-        key_backup, backup = put_aside(key_path, path)
+        # Rename the key first: an interruption must not leave the configuration with another deployment's key.
+        key_backup, backup = back_up(key_path, path)
     write(key_path, key + "\n")
     write(path, wanted)
-    remark = f" is new; what was there had another device or URL and is now {backup}"
-    return remark + (f", the key beside it {key_backup}" if key_backup else ""), key_path
+    remark = f" The previous configuration, for another device or URL, is now {backup}"
+    return remark + (f", its key {key_backup}." if key_backup else "."), key_path
 
 
 def main():
@@ -107,10 +106,10 @@ def main():
     for name, key_name in devices:
         own = path if len(devices) == 1 else f"{stem}-{key_name}.toml"
         remark, key_path = configure(own, name, url, keys[key_name])
-        if remark or len(devices) <= MOST_LINES:
-            print(f'Agent of "{name}": {own}{remark}, its key in {key_path}')
-    if len(devices) > MOST_LINES:
-        print(f"Agents: {len(devices)} configurations, {stem}-….toml, each with its key beside it in {stem}-….key")
+        if remark or len(devices) <= MAX_LINES:
+            print(f'Agent of "{name}": {own}, its key in {key_path}{"." if remark else ""}{remark}')
+    if len(devices) > MAX_LINES:
+        print(f"Agents: {len(devices)} configurations, {stem}-NAME.toml, their keys in {stem}-NAME.key")
 
 
 try:

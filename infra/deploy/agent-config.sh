@@ -8,7 +8,7 @@ write_agent_configs() {
   step 'Configuration of the agent'
   read_keys
   printf '%s' "$answer" | helper agent-config "$agent_config" "$devices" "$url" >"$work/written" 2>"$work/failure" ||
-    die "The configuration $agent_config cannot be written: $(cut_failure)"
+    die "Writing the agent's configuration to $agent_config failed: $(failure_text)"
   answer=''
   while IFS= read -r line; do say "$line"; done <"$work/written"
 }
@@ -18,19 +18,19 @@ show_next_step() {
   local first
   first=$(head -n 1 "$devices" | cut -f 1)
   printf '\n'
-  say "Heartbeats go to  $url"
+  say "URL for heartbeats: $url"
   if [ -n "$agent_config" ] && [ "$device_count" = 1 ]; then
     say 'Start the agent:'
     printf '\n     ispmon-agent run --config %q\n\n' "$agent_config"
-    say 'On another machine: copy both files there, and set heartbeat.key_file to where the key is.'
+    say 'To run the agent on another machine, copy both files to it and set heartbeat.key_file to the path of the key.'
     show_service_steps "$(printf '%q' "$agent_config")" "$(printf '%q' "${agent_config%.toml}.key")"
   elif [ -n "$agent_config" ]; then
-    say "Copy each device's two files to it, set heartbeat.key_file to where the key is, and start the agent there:"
+    say "Copy its two files to each device, set heartbeat.key_file to the path of the key, and start the agent there:"
     printf '\n     ispmon-agent run --config FILE.toml\n\n'
     show_service_steps FILE.toml FILE.key
   else
-    say "Get the configuration of the agent of \"$first\"$([ "$device_count" = 1 ] || printf ' and the others'):"
-    printf '\n     %s --code-only --agent-config agent.toml\n\n' "$me"
+    say "To write the configuration of the agent of \"$first\"$([ "$device_count" = 1 ] || printf ' and of the others'), run:"
+    printf '\n     %s --code-only --agent-config agent.toml\n\n' "$script"
   fi
 }
 
@@ -38,7 +38,7 @@ show_next_step() {
 # The service runs as its own user, which must be able to read the configuration. systemd passes the key to it, so
 # the configuration has no key_file.
 show_service_steps() {
-  say 'For the service on Linux, of a package or of "ispmon-agent install", type where both files are:'
+  say 'For the service on Linux (from a package or "ispmon-agent install"), run this where both files are:'
   printf '\n     sudo install -m 644 %s /etc/ispmon/agent.toml\n' "$1"
   printf "     sudo sed -i '/^ *key_file *=/d' /etc/ispmon/agent.toml\n"
   printf '     sudo install -m 600 %s /etc/ispmon/heartbeat.key\n' "$2"

@@ -3,9 +3,9 @@
 
 # read_rules: reads the deployed rules into a file.
 read_rules() {
-  azure_reads rest --method get \
+  azure_retry rest --method get \
     --url "$group_id/providers/Microsoft.Insights/scheduledQueryRules?api-version=2026-03-01" \
-    --query value -o json || die_of 'Reading the alert rules failed'
+    --query value -o json || die_with_failure 'Reading the alert rules failed'
   printf '%s' "$answer" >"$work/rules.json"
 }
 
@@ -20,17 +20,17 @@ compare_rules() {
 # verify_rules: ends the script when a rule differs from the snapshot.
 verify_rules() {
   local wrong what remedy
-  [ -n "$rule_names" ] || die 'The deployment names no alert rule.'
+  [ -n "$rule_names" ] || die 'The outputs of the deployment contain no alert rule.'
   read_rules
   wrong=$(compare_rules)
   [ -z "$wrong" ] || {
-    next="$base --infra-only; if that does not correct it, another user or program changes these rules"
-    die "The deployed rules are not what they must be: $(printf '%s' "$wrong" | tr '\n' ';')"
+    next="$script_with_options --infra-only; if that does not correct it, another user or program changes these rules"
+    die "The deployed rules differ from the templates: $(printf '%s' "$wrong" | tr '\n' ';')"
   }
   say "Rules verified: $rule_names"
   while IFS=$'\t' read -r what remedy; do
     warn "$what. $remedy"
-  done < <(leftovers)
+  done < <(obsolete_resources)
 }
 
 # is_prefix TEXT: whether this is the prefix of the settings; Azure's names are case-insensitive.
@@ -45,56 +45,56 @@ active_rules() {
     tr '\n' ' ' | sed 's/ $//'
 }
 
-# leftovers: prints resources of earlier deployments in the group that the settings no longer contain, each with a
-# tab and the command that deletes it: a deployment deletes nothing. Call `read_rules` first.
-leftovers() {
+# obsolete_resources: prints the resources of earlier deployments that the settings no longer contain, each with a tab
+# and the command that deletes it: a deployment deletes nothing. Call `read_rules` first.
+obsolete_resources() {
   local name prefix enabled id
   while IFS=$'\t' read -r name prefix enabled id; do
     case " $rule_names " in *" $name "*) continue ;; esac
     case $name in *-daily-cap) [ "$conf_DAILY_CAP_GB" = -1 ] || continue ;; esac
     if is_prefix "$prefix"; then
-      printf 'The rule %s is left from an earlier deployment with more devices or other settings; it costs money, and mails about the devices that it still monitors\t' "$name"
+      printf 'The rule %s is left from an earlier deployment with more devices or other settings; it costs money and still sends mails about its devices\t' "$name"
     else
-      printf 'The rule %s is of a deployment with PREFIX=%s; if that is not wanted any more, its rules mail about devices that have moved\t' "$name" "$prefix"
+      printf 'The rule %s belongs to a deployment with PREFIX=%s; if that deployment is no longer needed, delete it, because it still sends mails\t' "$name" "$prefix"
     fi
     printf 'az resource delete --ids %s\n' "$id"
   done < <(helper rules --list "$conf_PREFIX" <"$work/rules.json")
   [ "${conf_BUDGET_AMOUNT:-0}" = 0 ] || return 0
   id=$group_id/providers/Microsoft.Consumption/budgets/$conf_PREFIX-budget
-  # A user without the right to read budgets has created none.
+  # A user who may not read budgets has created none.
   azure rest --method get --url "$id?api-version=2023-05-01" --query name -o tsv || return 0
-  printf 'The budget %s-budget is left from an earlier deployment; it mails\taz rest --method delete --url "%s?api-version=2023-05-01"\n' "$conf_PREFIX" "$id"
+  printf 'The budget %s-budget is left from an earlier deployment; it still sends mails\taz rest --method delete --url "%s?api-version=2023-05-01"\n' "$conf_PREFIX" "$id"
 }
 
-# disarm: disables the rules of an earlier run, because of RULES_ENABLED=false.
-disarm() {
-  local name prefix enabled id off=''
+# disable_rules: disables the rules of an earlier run, because of RULES_ENABLED=false.
+disable_rules() {
+  local name prefix enabled id disabled=''
   read_rules
   while IFS=$'\t' read -r name prefix enabled id <&3; do
     [ "$enabled" = true ] || continue
     is_prefix "$prefix" || continue
     case $name in *-daily-cap) continue ;; esac
-    azure_reads rest --method patch --url "$id?api-version=2026-03-01" --body '{"properties":{"enabled":false}}' -o none ||
-      die_of "Switching the rule $name off failed"
-    off="$off $name"
+    azure_retry rest --method patch --url "$id?api-version=2026-03-01" --body '{"properties":{"enabled":false}}' -o none ||
+      die_with_failure "Disabling the rule $name failed"
+    disabled="$disabled $name"
   done 3< <(helper rules --list "$conf_PREFIX" <"$work/rules.json")
-  [ -z "$off" ] || { step 'Alert rules'; say "Switched off:$off"; }
+  [ -z "$disabled" ] || { step 'Alert rules'; say "Disabled:$disabled"; }
 }
 
-# alarm: prints whether the alarm is armed, and if not, the command that arms it.
-alarm() {
+# alarm_state: prints whether a rule about silence is active, and if not, the command that activates it.
+alarm_state() {
   local active
   if [ "$conf_RULES_ENABLED" = false ]; then
-    printf '%s' "Not armed, because RULES_ENABLED=false: no mail comes when a device is silent. Set it to true, then: $me --infra-only."
+    printf '%s' "The alert rules are disabled (RULES_ENABLED=false): no mail is sent when a device is silent. To enable them, set RULES_ENABLED=true, then run $script --infra-only."
     return
   fi
-  azure_reads rest --method get --url "$group_id/providers/Microsoft.Insights/scheduledQueryRules?api-version=2026-03-01" \
-    --query value -o json || { printf '%s' "Whether the alarm is armed could not be read: $me --check."; return; }
+  azure_retry rest --method get --url "$group_id/providers/Microsoft.Insights/scheduledQueryRules?api-version=2026-03-01" \
+    --query value -o json || { printf '%s' "Whether the alert rules are active could not be read. Run $script --check."; return; }
   printf '%s' "$answer" >"$work/rules.json"
   active=$(active_rules)
   case " $active " in
-    *"-device-silent "*) printf 'The alarm is armed.' ;;
-    *) printf '%s' "Not armed, because no rule about silence is in force: no mail comes when a device is silent. Next: $me." ;;
+    *"-device-silent "*) printf 'The alert rules are active.' ;;
+    *) printf '%s' "No alert rule about silence is active: no mail is sent when a device is silent. To deploy the rules, run $script." ;;
   esac
 }
 
@@ -130,30 +130,30 @@ check_rules() {
   active=$(active_rules)
   if [ "$conf_RULES_ENABLED" = false ]; then
     if [ -z "$active" ]; then
-      row FAIL 'No alert rule is in force, because RULES_ENABLED=false' "set RULES_ENABLED=true in $env_file, then $me --infra-only"
+      row FAIL 'No alert rule is active, because RULES_ENABLED=false' "set RULES_ENABLED=true in $env_file, then $script --infra-only"
     else
-      row WARN "RULES_ENABLED=false, and these rules are in force: $active" "$me --infra-only switches them off"
+      row WARN "RULES_ENABLED=false, but these rules are active: $active" "to disable them, run $script --infra-only"
     fi
     return
   fi
   if [ -z "$rule_names" ]; then
-    row FAIL 'No alert rule was deployed' "$me"
+    row FAIL 'No alert rule was deployed' "$script"
     return
   fi
   wrong=$(compare_rules)
   if [ -z "$wrong" ]; then
-    row PASS "Rules: as they must be ($rule_names)"
+    row PASS "Rules: as in the templates ($rule_names)"
   else
-    while IFS= read -r line; do row FAIL "Rule $line" "$me --infra-only"; done <<<"$wrong"
+    while IFS= read -r line; do row FAIL "Rule $line" "$script --infra-only"; done <<<"$wrong"
   fi
   while IFS=$'\t' read -r what remedy; do
     case $what in *PREFIX=*) row WARN "$what" "$remedy" ;; *) row FAIL "$what" "$remedy" ;; esac
-  done < <(leftovers)
+  done < <(obsolete_resources)
 }
 
 check_rule_health() {
   local name state known=' '
-  if ! azure_reads rest --method get \
+  if ! azure_retry rest --method get \
     --url "$group_id/providers/Microsoft.ResourceHealth/availabilityStatuses?api-version=2022-10-01" \
     --query "value[?contains(id, 'scheduledQueryRules') || contains(id, 'scheduledqueryrules')].[id, properties.availabilityState]" -o tsv; then
     row WARN 'Rule health: cannot be read'
@@ -207,18 +207,18 @@ check_settings_of_app() {
 
 check_action_group() {
   local enabled addresses address
-  if ! azure_reads monitor action-group show --resource-group "$conf_RG" --name "$action_group" \
+  if ! azure_retry monitor action-group show --resource-group "$conf_RG" --name "$action_group" \
     --query "[to_string(enabled), join(',', emailReceivers[].emailAddress)]" -o tsv; then
-    row FAIL "Action group $action_group: cannot be read: $failure" "$me --infra-only"
+    row FAIL "Action group $action_group: cannot be read: $failure" "$script --infra-only"
     return
   fi
   { IFS= read -r enabled; IFS= read -r addresses; } <<<"$answer"
-  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" "$me --infra-only"
+  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" "$script --infra-only"
   while IFS= read -r address; do
     trim "$address"
     case ",$addresses," in
-      *",$trimmed,"*) row PASS "Action group: mails $trimmed (only the portal shows whether it is verified)" ;;
-      *) row FAIL "Action group: does not mail $trimmed" "$me --infra-only" ;;
+      *",$trimmed,"*) row PASS "Action group: sends mails to $trimmed (only the portal shows whether the address is verified)" ;;
+      *) row FAIL "Action group: sends no mails to $trimmed" "$script --infra-only" ;;
     esac
   done < <(printf '%s\n' "$conf_ALERT_EMAIL" | tr ',' '\n')
 }
@@ -229,7 +229,7 @@ check_devices() {
   case $? in
     0 | 2) ;;
     *)
-      explain "$failure"
+      set_remedy "$failure"
       row FAIL "Heartbeats: cannot be queried: $failure" "$next"
       return
       ;;
@@ -237,10 +237,10 @@ check_devices() {
   printf '%s\n' "$answer" >"$work/seen.tsv"
   while IFS=$'\t' read -r device seen; do
     case $seen in
-      never) row WARN "Device \"$device\": never seen" "$me --code-only --agent-config agent.toml, and start the agent with it" ;;
+      never) row WARN "Device \"$device\": never seen" "run $script --code-only --agent-config agent.toml, and start the agent with that file" ;;
       *) row PASS "Device \"$device\": last heartbeat $seen" ;;
     esac
-  done < <(helper seen --report "$devices" "$work/seen.tsv")
+  done < <(helper device-activity --report "$devices" "$work/seen.tsv")
 }
 
 check_machines() {
@@ -251,7 +251,7 @@ check_machines() {
     return
   fi
   while IFS=$'\t' read -r device _; do
-    row FAIL "Two machines send heartbeats as \"$device\": if one fails, no mail comes" 'give each a name of its own'
+    row FAIL "Two machines send heartbeats as \"$device\": if one fails, no mail comes" 'give each machine its own name'
   done <<<"$answer"
 }
 
@@ -263,7 +263,7 @@ check_raw_row() {
   case $begin in
     '') row WARN 'Raw row: no heartbeat in the last day' ;;
     0) row PASS "Raw row begins with $start" ;;
-    -*) row FAIL "Raw row begins with $start" 'that is not what the function writes, and the queries of the rules cannot read it' ;;
-    *) row PASS "Raw row begins with $start: Azure puts something before the JSON, which all queries skip" ;;
+    -*) row FAIL "Raw row begins with $start" 'the function does not write such rows, and the queries of the rules cannot parse them' ;;
+    *) row PASS "Raw row begins with $start: Azure adds text before the JSON, which all queries skip" ;;
   esac
 }

@@ -8,25 +8,25 @@ destroy() {
     return
   fi
   if [ -n "$group_tag" ] && [ "$group_tag" != "$conf_PREFIX" ]; then
-    object "The resource group $conf_RG was created with PREFIX=$group_tag, and PREFIX is $conf_PREFIX." \
+    preflight_error "The resource group $conf_RG was created with PREFIX=$group_tag, and PREFIX is $conf_PREFIX." \
       "set PREFIX=$group_tag in $env_file, or add --force"
   elif [ -z "$group_tag" ]; then
-    object "The resource group $conf_RG was not created by this script, so it may contain other resources." \
+    preflight_error "The resource group $conf_RG was not created by this script, so it may contain other resources." \
       "delete it yourself, or add --force"
   fi
-  azure_reads resource list --resource-group "$conf_RG" --query '[].[type, name]' -o tsv ||
-    die_of "Listing the resources in $conf_RG failed"
+  azure_retry resource list --resource-group "$conf_RG" --query '[].[type, name]' -o tsv ||
+    die_with_failure "Listing the resources in $conf_RG failed"
   say "These resources of $conf_RG will be deleted, with all heartbeats:"
   kept=$answer
   printf '%s\n' "$kept" | sed 's/^/     /'
   if [ "$assume_yes" = no ]; then
-    [ -t 0 ] || { next="$again --yes"; die 'There is no terminal to confirm the deletion.'; }
+    [ -t 0 ] || { next="$rerun --yes"; die 'The deletion must be confirmed, but standard input is not a terminal.'; }
     printf '   Type the name of the resource group to delete it: '
     IFS= read -r reply || reply=''
-    [ "$reply" = "$conf_RG" ] || die 'That is not its name; nothing was deleted.'
+    [ "$reply" = "$conf_RG" ] || die 'The name does not match; nothing was deleted.'
   fi
-  left="A part of the resource group $conf_RG."
-  azure_limited 1800 'deleting (some minutes)' group delete --name "$conf_RG" --yes || die_of "Deleting $conf_RG failed"
-  left='Nothing.'
-  say "Deleted. The workspace can be restored for 14 days: deploying again with the same names brings its rows back."
+  azure_state="The resource group $conf_RG, partly deleted."
+  azure_with_timeout 1800 'deleting (some minutes)' group delete --name "$conf_RG" --yes || die_with_failure "Deleting $conf_RG failed"
+  azure_state='Nothing.'
+  say "Deleted. The workspace can be restored for 14 days: deploying again with the same names restores it with its rows."
 }

@@ -14,23 +14,23 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import signs  # noqa: E402
+import characters  # noqa: E402
 
-MOST_DEVICES = 5000
-MOST_CHARACTERS = 100
+MAX_DEVICES = 5000
+MAX_CHARACTERS = 100
 # Linux allows 128 kB for one variable.
-MOST_BYTES = 100_000
-MOST_PARTS = 8
+MAX_BYTES = 100_000
+MAX_PARTS = 8
 # Letters that the programs that compare names lower-case differently.
 AMBIGUOUS = "İıẞΣςϴ\u212a\u212b\u2126ǄǅǇǈǊǋǱǲ"
 # Names in heartbeats that are not from a device: heartbeats without a name, and the test heartbeat of
 # deploy.sh.
-TAKEN = {
-    "unknown": "every heartbeat without a name counts for it, so that it would never be silent",
-    "ispmon-deploy": "deploy.sh sends its own test heartbeats under it",
+RESERVED_NAMES = {
+    "unknown": "heartbeats without a name are counted for it, so it would never be silent",
+    "ispmon-deploy": "deploy.sh uses this name for its test heartbeats",
 }
 # Host keys that Azure uses itself.
-RESERVED = {"default", "master", "_master"}
+RESERVED_KEYS = {"default", "master", "_master"}
 
 
 def refuse(sentence):
@@ -38,23 +38,23 @@ def refuse(sentence):
 
 
 def check(name, where):
-    if len(name) > MOST_CHARACTERS:
-        refuse(f"{where}: the name {name[:20]}… is longer than {MOST_CHARACTERS} characters.")
+    if len(name) > MAX_CHARACTERS:
+        refuse(f"{where}: the name {name[:20]}… is longer than {MAX_CHARACTERS} characters.")
     if "," in name:
-        refuse(f"{where}: the name {name!r} has a comma in it; one name a line.")
-    sign = signs.hidden(name)
-    if sign:
-        refuse(f"{where}: the name {name!r} has a character in it that cannot be seen, {sign}. Type the name by hand.")
-    sign = signs.quotes(name)
-    if sign:
-        refuse(f"{where}: the name {name} has a typographic quote around it, {sign}. Use none, or \" or '.")
-    if name.lower() in TAKEN:
-        refuse(f"{where}: a device cannot be called {name!r}: {TAKEN[name.lower()]}.")
+        refuse(f"{where}: the name {name!r} contains a comma. Write one name per line.")
+    found = characters.invisible(name)
+    if found:
+        refuse(f"{where}: the name {name!r} contains an invisible character, {found}. Type the name by hand.")
+    found = characters.typographic_quote(name)
+    if found:
+        refuse(f"{where}: the name {name} has a typographic quote around it, {found}. Use none, or \" or '.")
+    if name.lower() in RESERVED_NAMES:
+        refuse(f"{where}: a device cannot be called {name!r}: {RESERVED_NAMES[name.lower()]}.")
     for character in name:
         if character in AMBIGUOUS:
             refuse(
-                f"{where}: the name {name!r} has the letter {character!r}, whose lower case is not the "
-                "same everywhere; use another name."
+                f"{where}: the name {name!r} has the letter {character!r}, which programs convert to lower "
+                "case differently; use another name."
             )
 
 
@@ -63,7 +63,7 @@ def key_name(name):
     its hash."""
     lower = name.lower()
     plain = re.sub(r"[^a-z0-9-]+", "-", lower).strip("-")[:40]
-    if plain == lower and plain not in RESERVED:
+    if plain == lower and plain not in RESERVED_KEYS:
         return plain
     return f"{plain or 'device'}-{hashlib.sha256(lower.encode()).hexdigest()[:8]}"
 
@@ -74,9 +74,9 @@ def distinct(named):
         check(name, where)
         seen.setdefault(name.lower(), name)
     if not seen:
-        refuse("There is no device in the list.")
-    if len(seen) > MOST_DEVICES:
-        refuse(f"There are {len(seen)} devices; at most {MOST_DEVICES} can be monitored.")
+        refuse("The list contains no device.")
+    if len(seen) > MAX_DEVICES:
+        refuse(f"There are {len(seen)} devices; at most {MAX_DEVICES} can be monitored.")
     return seen.values()
 
 
@@ -85,7 +85,7 @@ def from_file(path):
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except UnicodeDecodeError:
-        refuse(f"{path} is no UTF-8 text. Save it as UTF-8.")
+        refuse(f"{path} is not UTF-8 text. Save it as UTF-8.")
     except OSError as error:
         refuse(f"{path} cannot be read: {error.strerror}.")
     for number, line in enumerate(text.split("\n"), 1):
@@ -93,12 +93,11 @@ def from_file(path):
         if not name or name.startswith("#"):
             continue
         where = f"{path}, line {number}"
-        # In .env this would be a comment; here it would become part of the name, and no device sends that
-        # name.
+        # In .env this is a comment; here it would become part of the name.
         if re.search(r"[ \t]#", name):
-            refuse(f"{where}: {name!r} has a comment behind the name. Put comments on lines of their own.")
+            refuse(f"{where}: {name!r} has a comment after the name. Put comments on separate lines.")
         if len(name) > 1 and name[0] in "\"'" and name[-1] == name[0]:
-            refuse(f"{where}: {name} has quotes around the name. Leave them away.")
+            refuse(f"{where}: {name} has quotes around the name. Remove them.")
         yield name, where
 
 
@@ -114,7 +113,7 @@ def parts(names):
     part, size = [], 0
     for name in names:
         length = len(name.encode()) + 1
-        if part and size + length > MOST_BYTES:
+        if part and size + length > MAX_BYTES:
             yield part
             part, size = [], 0
         part.append(name)
@@ -125,8 +124,8 @@ def parts(names):
 def main(arguments):
     if arguments == ["--parts"]:
         lists = list(parts(sys.stdin.read().split("\n")[:-1]))
-        if len(lists) > MOST_PARTS:
-            refuse("The names of all devices together are too long.")
+        if len(lists) > MAX_PARTS:
+            refuse(f"The names of all devices together must not be longer than about {MAX_PARTS * MAX_BYTES} bytes.")
         for part in lists:
             print(",".join(part))
         return

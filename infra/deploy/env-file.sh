@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Parser of the .env file, which is never executed. It treats quotes, comments, `export` and blanks around the "=" like
 # the agent, which reads the same file. It refuses, with the line number, values that a shell would expand or run, and
-# lines that name one of our variables and cannot be parsed. All other lines are ignored.
+# lines that name a setting and cannot be parsed. All other lines are ignored.
 
 # The variables that are read from the file; all others are ignored.
 readonly VARIABLES='SUBSCRIPTION RG LOCATION PREFIX HEARTBEAT_DEVICE HEARTBEAT_DEVICE_2 HEARTBEAT_DEVICE_3
@@ -13,12 +13,12 @@ REPORT_MINUTES RULES_ENABLED RUNTIME_NAME RUNTIME_VERSION MAX_INSTANCES DAILY_CA
 refuse_line() { die "$env_file, line $line_number: $1" 78; }
 
 # read_env_file FILE: sets conf_NAME, and line_NAME to its line number, for each variable in the file. A later line
-# overrides an earlier one. Sets `strangers` to the other variables, one per line: line number, a tab, name.
+# overrides an earlier one. Sets `unknown_variables` to the other variables, one per line: line number, a tab, name.
 read_env_file() {
   local line name rest bom=$'\xef\xbb\xbf'
   env_file=$1
   line_number=0
-  strangers=''
+  unknown_variables=''
   for name in $VARIABLES; do
     unset "$name"
     eval "conf_$name='' line_$name=''"
@@ -45,12 +45,12 @@ read_env_file() {
     case $line in *=*) ;; *) name='' ;; esac
     case $name in
       '' | [0-9]* | *[!A-Za-z0-9_]*)
-        refuse_ours "$line"
+        refuse_unparsed_setting "$line"
         continue
         ;;
     esac
-    is_ours "$name" || {
-      strangers="$strangers$line_number"$'\t'"$name"$'\n'
+    is_setting "$name" || {
+      unknown_variables="$unknown_variables$line_number"$'\t'"$name"$'\n'
       continue
     }
     read_value "$rest"
@@ -62,20 +62,20 @@ read_env_file() {
   done <"$env_file"
 }
 
-# is_ours NAME: whether a variable is one of ours.
-is_ours() {
+# is_setting NAME: whether a variable is a setting of this script.
+is_setting() {
   case " $(printf '%s' "$VARIABLES" | tr '\n' ' ') " in *" $1 "*) return 0 ;; esac
   return 1
 }
 
-# refuse_ours LINE: refuses a line that assigns nothing and has one of our variables in the position of a name: before
-# the first "=" or ":". A name after a "$" is a use of the variable.
-refuse_ours() {
+# refuse_unparsed_setting LINE: refuses a line that assigns nothing and has the name of a setting before its first "="
+# or ":". A name after a "$" is a use of the variable.
+refuse_unparsed_setting() {
   local before=${1%%[=:]*} word
   before=$(printf '%s' "$before" | sed -e 's/\$[{]*[A-Za-z0-9_]*/ /g' -e 's/[^A-Za-z0-9_]/ /g')
   # shellcheck disable=SC2086 # It contains only words.
   for word in $before; do
-    is_ours "$word" && refuse_line "this line names $word and cannot be parsed. Write $word=VALUE."
+    is_setting "$word" && refuse_line "this line names $word and cannot be parsed. Write $word=VALUE."
   done
   return 0
 }
@@ -84,8 +84,8 @@ refuse_ours() {
 refuse_other_encodings() {
   local number
   [ -r "$env_file" ] || {
-    next="make it readable for you (ls -l $env_file shows whose it is; it may have been copied with sudo), then $again"
-    die "$env_file cannot be read: you have no permission." 78
+    next="give yourself read permission (ls -l $env_file shows the owner; the file may have been copied with sudo), then $rerun"
+    die "$env_file cannot be read: permission denied." 78
   }
   if LC_ALL=C tr -d '\000' <"$env_file" | cmp -s - "$env_file"; then :; else
     die "$env_file contains zero bytes: it was saved as UTF-16 or is not text. Save it as UTF-8." 78
@@ -124,10 +124,10 @@ read_value() {
       text=${text#"'"}
       case $text in
         *"'"*) ;;
-        *) refuse_line 'the quote is never closed. Close it on the same line.' ;;
+        *) refuse_line 'the quote is not closed. Close it on the same line.' ;;
       esac
       value=${text%%"'"*}
-      nothing_follows "${text#*"'"}"
+      refuse_text_after_quote "${text#*"'"}"
       ;;
     '"'*) read_double_quoted "${text#\"}" ;;
     *)
@@ -149,7 +149,7 @@ read_double_quoted() {
     text=${text#?}
     case $character in
       '"')
-        nothing_follows "$text"
+        refuse_text_after_quote "$text"
         return
         ;;
       \\)
@@ -165,16 +165,16 @@ read_double_quoted() {
       *) value=$value$character ;;
     esac
   done
-  refuse_line 'the quote is never closed. Close it on the same line.'
+  refuse_line 'the quote is not closed. Close it on the same line.'
 }
 
 refuse_expansion() {
   # shellcheck disable=SC2016 # These characters are literal.
-  refuse_line 'the value has a "$" or "`", and this file is read without being executed. Write out what is meant, or put it between single quotes.'
+  refuse_line 'the value contains "$" or "`", but this file is not executed by a shell. Write the value itself, or put it in single quotes.'
 }
 
-# nothing_follows TEXT: refuses text after a closing quote, unless it is a comment.
-nothing_follows() {
+# refuse_text_after_quote TEXT: refuses text after a closing quote, unless it is a comment.
+refuse_text_after_quote() {
   case $1 in
     '') return ;;
     [[:blank:]]*)
@@ -182,5 +182,5 @@ nothing_follows() {
       case $trimmed in '' | '#'*) return ;; esac
       ;;
   esac
-  refuse_line 'something follows the closing quote. Put all of the value between the quotes.'
+  refuse_line 'there is text after the closing quote. Put the whole value between the quotes.'
 }

@@ -9,8 +9,8 @@ fi
 # query NAME [NOTE]: runs a query on the workspace; sets `answer` to the rows, columns separated by tabs.
 # Returns 2 when the table does not exist yet.
 query() {
-  helper query "$1" "${2:-}" >"$work/query.json" || die "The query $1 cannot be read."
-  azure_reads rest --method post --url "https://api.loganalytics.io/v1/workspaces/$workspace_id/query" \
+  helper query "$1" "${2:-}" >"$work/query.json" || die "Reading the text of the query $1 failed."
+  azure_retry rest --method post --url "https://api.loganalytics.io/v1/workspaces/$workspace_id/query" \
     --resource https://api.loganalytics.io --headers Content-Type=application/json --body "@$work/query.json" \
     --query 'tables[0].rows' -o tsv && return
   case $failure in
@@ -23,63 +23,63 @@ query() {
 }
 
 # find_new_devices: sets `new_devices` to a file like `devices` with the new ones. A device is new if no enabled rule
-# monitors it, it sent no heartbeat in the last ten minutes, and no announced silence of it is in effect. A device that
-# is monitored already must not be muted: a heartbeat in its name would end its alarm.
+# monitors it, it sent no heartbeat in the last ten minutes, and no announced silence of it is in effect. For the others,
+# no silence may be announced: a heartbeat in the name of a silent device would resolve its alert.
 find_new_devices() {
   new_devices="$work/new-devices.tsv"
   read_rules
-  helper rules --watched "$conf_PREFIX" <"$work/rules.json" >"$work/watched.txt" || die 'The alert rules could not be parsed.'
-  query heard
+  helper rules --monitored "$conf_PREFIX" <"$work/rules.json" >"$work/monitored-devices.txt" || die 'The alert rules could not be parsed.'
+  query active-devices
   case $? in
     0 | 2) ;;
-    *) die_of 'Querying which devices already send heartbeats failed, and these must not be muted' ;;
+    *) die_with_failure 'Querying the devices that already send heartbeats failed' ;;
   esac
-  printf '%s\n' "$answer" >"$work/heard.txt"
-  helper seen --new "$devices" "$work/heard.txt" "$work/watched.txt" >"$new_devices" ||
+  printf '%s\n' "$answer" >"$work/active-devices.txt"
+  helper device-activity --new "$devices" "$work/active-devices.txt" "$work/monitored-devices.txt" >"$new_devices" ||
     die 'The list of the devices that send heartbeats could not be parsed.'
 }
 
-# make_keys: creates a host key for each device, named after it. Existing keys stay unchanged. One after the other: the
+# create_keys: creates a host key for each device, named after it. Existing keys stay unchanged. One after the other: the
 # function app reads all keys, adds one and writes all back, so one of two concurrent writes would be lost.
-make_keys() {
+create_keys() {
   local made key
   list_keys
-  missing_keys
+  list_missing_keys
   made=$(grep -c '' "$work/missing-keys.txt")
   if [ "$made" -gt 20 ]; then
-    make_many_keys
+    create_keys_with_curl
   else
     while IFS= read -r key <&3; do
-      azure_reads functionapp keys set --resource-group "$conf_RG" --name "$app" --key-type functionKeys \
-        --key-name "$key" -o none || die_of "Creating the key \"$key\" failed"
+      azure_retry functionapp keys set --resource-group "$conf_RG" --name "$app" --key-type functionKeys \
+        --key-name "$key" -o none || die_with_failure "Creating the key \"$key\" failed"
     done 3<"$work/missing-keys.txt"
   fi
   say "Keys: one for each device ($device_count), new: $made"
 }
 
-# make_many_keys: does what `az functionapp keys set` does for each name in a file, without starting az for each, which
+# create_keys_with_curl: does what `az functionapp keys set` does for each name in a file, without starting az for each, which
 # would take longer than the request. Renews the token for each hundred. Token and keys are never an argument or in a
 # file.
-make_many_keys() {
+create_keys_with_curl() {
   local endpoint names="$work/missing-keys.txt" batch="$work/batch.txt" mark attempt=0
   # This command has no option --subscription.
   endpoint=$(az cloud show --query endpoints.resourceManager -o tsv --only-show-errors 2>"$work/failure" </dev/null) || {
-    failure=$(cut_failure)
-    die_of 'Reading the URL of Resource Manager failed'
+    failure=$(failure_text)
+    die_with_failure 'Reading the URL of Resource Manager failed'
   }
   endpoint=${endpoint%/}
-  case $endpoint in https://* | http://127.0.0.1:*) ;; *) die "Resource Manager's URL is $endpoint, and tokens are sent over https only." ;; esac
+  case $endpoint in https://* | http://127.0.0.1:*) ;; *) die "The URL of Resource Manager is $endpoint, but tokens are sent only over https." ;; esac
   mark=$(random)
   while [ -s "$names" ]; do
     progress "keys to be created: $(grep -c '' "$names")"
     head -n 100 "$names" >"$batch"
-    azure_secret account get-access-token --query accessToken -o tsv || die_of 'Getting a token for the login failed'
+    azure_secret account get-access-token --query accessToken -o tsv || die_with_failure 'Getting a token for the login failed'
     printf '%s' "$answer" |
       helper keys --requests "$batch" "$endpoint$group_id/providers/Microsoft.Web/sites/$app/host/default/functionKeys" "$mark" |
-      curl -q --config - 2>"$work/curl" | helper keys --unmade "$batch" "$mark" >"$work/answers.txt"
+      curl -q --config - 2>"$work/curl" | helper keys --not-created "$batch" "$mark" >"$work/answers.txt"
     # Check the status of the last part only, because its output includes curl's failures. Without it, every key would
     # count as created.
-    [ "${PIPESTATUS[3]}" = 0 ] || die 'The answers of Azure to the new keys could not be parsed.'
+    [ "${PIPESTATUS[3]}" = 0 ] || die 'The responses of Azure to the requests for new keys could not be parsed.'
     answer=''
     status=$(head -n 1 "$work/answers.txt")
     if [ "$(tail -n +2 "$work/answers.txt" | grep -c '')" = "$(grep -c '' "$batch")" ]; then
@@ -91,7 +91,7 @@ make_many_keys() {
     mv "$work/rest.txt" "$names"
     [ -n "$status" ] || continue
     failure="Azure answered $status $(grep '^curl: ' "$work/curl" | head -n 1)"
-    [ "$attempt" -lt 6 ] || { end_progress; die_of 'Creating the keys of the devices failed'; }
+    [ "$attempt" -lt 6 ] || { end_progress; die_with_failure 'Creating the keys of the devices failed'; }
     # Most likely too many requests; Azure accepts a few more every second.
     sleep 20
   done
@@ -107,11 +107,11 @@ list_keys() {
   for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     azure functionapp keys list --resource-group "$conf_RG" --name "$app" --query 'keys(functionKeys)' -o tsv && break
     case $failure in
-      *AADSTS* | *'az login'* | *AuthorizationFailed*) die_of 'Reading the names of the keys failed' ;;
+      *AADSTS* | *'az login'* | *AuthorizationFailed*) die_with_failure 'Reading the names of the keys failed' ;;
     esac
     [ "$attempt" -lt 20 ] || {
       diagnose_storage
-      die_of 'The keys of the function app cannot be read'
+      die_with_failure 'The keys of the function app cannot be read'
     }
     progress "waiting for the app to start (attempt $attempt)"
     sleep 15
@@ -119,8 +119,8 @@ list_keys() {
   end_progress
 }
 
-# missing_keys: writes the names of the devices' keys that are not in `answer` to missing-keys.txt.
-missing_keys() {
+# list_missing_keys: writes the names of the devices' keys that are not in `answer` to missing-keys.txt.
+list_missing_keys() {
   printf '%s\n' "$answer" >"$work/key-names.txt"
   awk -F '\t' 'NR == FNR { there[$0]; next } !($2 in there) { print $2 }' "$work/key-names.txt" "$devices" >"$work/missing-keys.txt"
 }
@@ -135,12 +135,12 @@ read_keys() {
     fi
     [ "$attempt" = 3 ] || sleep 10
   done
-  [ -z "$missing" ] || { next="$base --code-only"; die "The function app has no key named \"$missing\"."; }
-  die_of 'Reading the keys failed'
+  [ -z "$missing" ] || { next="$script_with_options --code-only"; die "The function app has no key named \"$missing\"."; }
+  die_with_failure 'Reading the keys failed'
 }
 
-# first_key: sets `secret` to the key of the first device.
-first_key() {
+# read_first_key: sets `secret` to the key of the first device.
+read_first_key() {
   read_keys
   secret=$(printf '%s' "$answer" | helper keys --get "$(head -n 1 "$devices" | cut -f 2)")
   answer=''
@@ -159,61 +159,61 @@ send_test_heartbeats() {
     quiet=0
     printf 'ispmon-deploy\n' >"$senders"
   fi
-  deliver
+  send_until_accepted
   if [ -s "$new_devices" ]; then
-    say "Answered. Devices that are new may be silent for an hour: $(grep -c '' "$new_devices")"
+    say "The function answered. New devices, for which an hour of silence is announced: $(grep -c '' "$new_devices")"
   else
-    say 'Answered. Every device already sends heartbeats or is monitored, so none is muted.'
+    say 'The function answered. No device is new, so no silence is announced.'
   fi
 }
 
-# deliver: sends a heartbeat for each of `senders` and retries until the function has accepted each. A cold app answers
-# 401, 404 or 503 for a while; fails after ten minutes without success.
-deliver() {
+# send_until_accepted: sends a heartbeat for each of `senders` and retries until the function has accepted each. A cold
+# app answers 401, 404 or 503 for a while; fails after ten minutes without success.
+send_until_accepted() {
   local secret pending="$work/pending.tsv" batch="$work/batch.tsv" size=1 attempt=0 since before
-  first_key
+  read_first_key
   cp "$senders" "$pending"
   since=$(date +%s)
   while [ -s "$pending" ]; do
     head -n "$size" "$pending" >"$batch"
     before=$(grep -c '' "$batch")
     send_heartbeats "$batch"
-    { cat "$work/unanswered.tsv"; tail -n "+$((size + 1))" "$pending"; } >"$work/rest.tsv"
+    { cat "$work/not-accepted.tsv"; tail -n "+$((size + 1))" "$pending"; } >"$work/rest.tsv"
     mv "$work/rest.tsv" "$pending"
-    if [ "$(grep -c '' "$work/unanswered.tsv")" -lt "$before" ]; then
+    if [ "$(grep -c '' "$work/not-accepted.tsv")" -lt "$before" ]; then
       progress "test heartbeats to be sent: $(grep -c '' "$pending")"
       size=200 attempt=0
       since=$(date +%s)
       continue
     fi
     attempt=$((attempt + 1))
-    is_hopeless "$attempt" && break
+    is_permanent_failure "$attempt" && break
     [ "$attempt" -lt 60 ] && [ $(($(date +%s) - since)) -lt 600 ] || break
-    progress "waiting for the first answer (it was $status, attempt $attempt)"
+    progress "waiting for the function (status $status, attempt $attempt)"
     sleep 10
   done
   secret=''
   end_progress
-  [ ! -s "$pending" ] || die_of_silence
+  [ ! -s "$pending" ] || die_unreachable
 }
 
 # send_heartbeats FILE: sends a heartbeat for each device in the file with one curl process. Sets `status` to the answer
 # to the first that was not accepted, `problem` to curl's error, and writes the devices that were not accepted to
-# unanswered.tsv. The key is never an argument.
+# not-accepted.tsv. The key is never an argument.
 send_heartbeats() {
   printf '%s' "$secret" | helper heartbeat --requests "$1" "$url" "$note" "$quiet" |
-    curl -q --config - 2>"$work/curl" | helper heartbeat --unanswered "$1" "$note" >"$work/answers.txt"
+    curl -q --config - 2>"$work/curl" | helper heartbeat --not-accepted "$1" "$note" >"$work/answers.txt"
   # Check the status of the last part only, because its output includes curl's failures. Without it, everything would
   # count as delivered.
-  [ "${PIPESTATUS[3]}" = 0 ] || die 'The answers to the test heartbeats could not be parsed.'
+  [ "${PIPESTATUS[3]}" = 0 ] || die 'The responses to the test heartbeats could not be parsed.'
   status=$(head -n 1 "$work/answers.txt")
-  tail -n +2 "$work/answers.txt" >"$work/unanswered.tsv"
+  tail -n +2 "$work/answers.txt" >"$work/not-accepted.tsv"
   problem=$(grep '^curl: ' "$work/curl" | head -n 1)
 }
 
-# is_hopeless ATTEMPT: whether a retry cannot remove curl's error: a certificate that it does not trust; and, from the
-# third attempt on, a proxy whose name cannot be resolved or a failed TLS handshake.
-is_hopeless() {
+# is_permanent_failure ATTEMPT: whether a retry is useless: curl does not trust the certificate; or, from the third
+# attempt on, a proxy's name cannot be resolved or the TLS handshake failed.
+is_permanent_failure() {
   [ "$status" = 000 ] || return 1
   case $problem in
     'curl: (60)'* | 'curl: (77)'*) return 0 ;;
@@ -222,31 +222,31 @@ is_hopeless() {
   esac
 }
 
-# die_of_silence: ends the script because the function did not answer.
-die_of_silence() {
+# die_unreachable: ends the script because the function did not accept a test heartbeat.
+die_unreachable() {
   local how='does not work after ten minutes'
-  next="$base --code-only; if it fails again, see the portal: $app, Log stream"
+  next="$script_with_options --code-only; if it fails again, see the portal: $app, Log stream"
   case $status in
     000)
-      failure="there is no answer (${problem:-curl printed no error}). Check this machine's internet connection"
+      failure="no answer (${problem:-curl printed no error}). Check this machine's internet connection"
       case $problem in
         'curl: (60)'* | 'curl: (77)'* | 'curl: (35)'*)
-          how='cannot be reached from here'
+          how='cannot be reached from this machine'
           failure="curl could not establish a trusted TLS connection ($problem)"
-          next="if a proxy of your organisation replaces the certificate: set CURL_CA_BUNDLE to the file with it (PEM), then $again"
+          next="if a proxy replaces the certificate, set CURL_CA_BUNDLE to a PEM file with the certificate of the proxy's CA, then $rerun"
           ;;
         'curl: (5)'*)
-          how='cannot be reached from here'
+          how='cannot be reached from this machine'
           failure="curl could not resolve the proxy's name ($problem)"
-          next="check the values of https_proxy and HTTPS_PROXY, then $again"
+          next="check the values of https_proxy and HTTPS_PROXY, then $rerun"
           ;;
         'curl: (6)'*) failure="its name cannot be resolved ($problem). DNS may need some minutes for a new name" ;;
         'curl: (7)'* | 'curl: (28)'*)
           failure="connecting failed ($problem). A firewall may block it, or this machine needs a proxy (HTTPS_PROXY)" ;;
       esac
       ;;
-    401 | 403) failure='it refuses its own key' ;;
-    404) failure='the code is not there, or does not start' ;;
+    401 | 403) failure="it refuses the key that was read from it (status $status)" ;;
+    404) failure='the code is missing or does not start (status 404)' ;;
     *) failure="it answered $status" ;;
   esac
   [ "$status" = 000 ] || diagnose_storage
@@ -259,25 +259,25 @@ wait_until_queryable() {
   local attempt sent found=0
   sent=$(grep -c '' "$senders")
   for attempt in $(seq 1 25); do
-    query arrived "$note"
+    query test-heartbeats "$note"
     case $? in
       0)
         case $answer in '' | *[!0-9]*) found=0 ;; *) found=$answer ;; esac
         [ "$found" -lt "$sent" ] || { end_progress; say 'The test heartbeat can be queried.'; return; }
         ;;
-      1) die_of 'The workspace cannot be queried' ;;
+      1) die_with_failure 'The workspace cannot be queried' ;;
     esac
     progress "waiting until the test heartbeat can be queried (attempt $attempt)"
     # The Functions host may have lost a line, so send it again.
-    case $attempt in 8 | 16) deliver ;; esac
+    case $attempt in 8 | 16) send_until_accepted ;; esac
     sleep 20
   done
   end_progress
   if [ "$found" -gt 0 ]; then
-    warn "Of $sent test heartbeats, $found can be queried after ten minutes. A device whose heartbeat is missing may be mailed as silent before the hour is over."
+    warn "Only $found of $sent test heartbeats can be queried after ten minutes. A device whose test heartbeat is missing may be reported as silent within the hour."
     return
   fi
   diagnose_ingestion
-  next="correct this, then $again"
+  next="correct this, then $rerun"
   die "The function answered, but its log line cannot be queried after ten minutes. $reason"
 }

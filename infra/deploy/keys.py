@@ -3,7 +3,7 @@
   keys.py --missing DEVICES        the keys as JSON on standard input; prints the key names of DEVICES that have no key
   keys.py --get NAME               the same; prints the key with this name
   keys.py --requests NAMES URL MARK   a token on standard input; prints curl's configuration that creates a key for each name
-  keys.py --unmade NAMES MARK      the output of that curl on standard input; prints the response for the first name
+  keys.py --not-created NAMES MARK   the output of that curl on standard input; prints the response for the first name
                                    whose key was not created, or nothing, and then the names without the created ones
 
 DEVICES has one line per device: name, tab, key name; NAMES has one key name per line. Responses that contain
@@ -15,8 +15,8 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import curl_requests  # noqa: E402
 import files  # noqa: E402
-import transfers  # noqa: E402
 
 VERSION = "2024-11-01"
 
@@ -26,7 +26,7 @@ def requests(names, url, mark, token):
     for name in names:
         # The same body as az sends: without a value, Azure generates the key.
         body = json.dumps({"properties": {"name": name, "value": None}})
-        yield transfers.request("PUT", f"{url}/{name}?api-version={VERSION}", headers, body, mark)
+        yield curl_requests.request("PUT", f"{url}/{name}?api-version={VERSION}", headers, body, mark)
 
 
 def main():
@@ -42,10 +42,10 @@ def main():
         print("next\n".join(requests(files.lines(argument), url, mark, sys.stdin.read())), end="")
     else:
         names = files.lines(argument)
-        came = zip(transfers.answers(transfers.printed(), more[0], len(names)), names)
-        left = [(answer, name) for answer, name in came if answer[0] not in ("200", "201")]
-        said = " ".join(f"{left[0][0][0]} {left[0][0][1]}".split())[:300] if left else ""
-        print(said, *(name for _, name in left), sep="\n")
+        responses = zip(curl_requests.responses(curl_requests.output(), more[0], len(names)), names)
+        failed = [(response, name) for response, name in responses if response[0] not in ("200", "201")]
+        first = " ".join(" ".join(failed[0][0]).split())[:300] if failed else ""
+        print(first, *(name for _, name in failed), sep="\n")
 
 
 main()

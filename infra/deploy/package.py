@@ -26,7 +26,7 @@ def check_binary(data):
     """Refuses a binary that Azure's machines cannot start: another system, another processor, a dynamic
     library."""
     if data[:4] != b"\x7fELF":
-        sys.exit(f"{BINARY} is no Linux program.")
+        sys.exit(f"{BINARY} is not a Linux program.")
     if data[4] != 2 or struct.unpack_from("<H", data, 18)[0] != X86_64:
         sys.exit(f"{BINARY} is not built for x86-64.")
     offset, size, count = (
@@ -36,7 +36,7 @@ def check_binary(data):
     )
     kinds = [struct.unpack_from("<I", data, offset + size * number)[0] for number in range(count)]
     if INTERPRETER in kinds:
-        sys.exit(f"{BINARY} is not static: it needs the libraries of the machine that it was built on.")
+        sys.exit(f"{BINARY} is not statically linked: it needs shared libraries of the machine that it was built on.")
 
 
 def add(package, name, data, mode):
@@ -59,23 +59,23 @@ def make(path, function, binary):
     os.replace(partial, path)
 
 
-def refuse_other_packings(package):
+def check_layout(package):
     """Refuses a zip that Azure cannot unpack, or whose files are in the wrong folder."""
     names = package.namelist()
     missing = [name for name in [*FILES, BINARY] if name not in names]
     inner = [name for name in names if name.lower().endswith(".zip")]
     folders = [name[: -len("host.json")] for name in names if name.endswith("/host.json")]
     if missing and inner:
-        sys.exit(f"it has another zip in it, {inner[0]}: unpack it once and take that.")
+        sys.exit(f"it contains another zip, {inner[0]}: unpack it and use that one.")
     if missing and folders:
-        sys.exit(f"its files are in the folder {folders[0]}: they must be at the top. Download it again, or build it.")
+        sys.exit(f"its files are in the folder {folders[0]}: they must be at the top level. Download it again, or build it.")
     if missing:
         sys.exit(f"it lacks {', '.join(missing)}.")
     for entry in package.infolist():
         if entry.flag_bits & 1:
             sys.exit(f"{entry.filename} is encrypted; Azure cannot unpack it.")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            sys.exit(f"{entry.filename} is packed in a way that Azure cannot unpack. Download it again, or build it.")
+            sys.exit(f"{entry.filename} has a compression method that Azure does not support. Download it again, or build it.")
 
 
 def check(path):
@@ -83,15 +83,15 @@ def check(path):
         sys.exit("it is a folder.")
     try:
         with zipfile.ZipFile(path) as package:
-            refuse_other_packings(package)
+            check_layout(package)
             if not package.getinfo(BINARY).external_attr >> 16 & 0o111:
-                sys.exit(f"{BINARY} has lost its executable bit; download it again, or build it.")
+                sys.exit(f"{BINARY} has no executable bit; download it again, or build it.")
             if package.testzip():
                 sys.exit("it is damaged.")
             check_binary(package.read(BINARY))
     except Exception as error:
         # A damaged zip raises many kinds of errors.
-        sys.exit(f"it is damaged, or no zip of the function: {error or type(error).__name__}.")
+        sys.exit(f"it is damaged, or not a package of the function: {error or type(error).__name__}.")
 
 
 def main(arguments):

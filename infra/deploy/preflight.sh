@@ -3,22 +3,22 @@
 
 readonly PROVIDERS='Microsoft.Web Microsoft.Storage Microsoft.Insights Microsoft.OperationalInsights Microsoft.AlertsManagement Microsoft.ManagedIdentity'
 
-# object TEXT [REMEDY]: reports a problem found by the preflight: ends the script, or only warns with --force.
-object() {
+# preflight_error TEXT [REMEDY]: reports a problem: ends the script, or only warns with --force.
+preflight_error() {
   [ "$force" = no ] || { warn "$1"; return; }
-  next="${2:-correct this}, then $again"
+  next="${2:-correct this}, then $rerun"
   die "$1"
 }
 
-# unanswered WHAT: handles a check whose query failed. If the user lacks the right, or with --force, it only warns, and
-# the deployment itself may fail later; else it ends the script.
-unanswered() {
+# report_failed_check WHAT: reports a check whose query failed. Only warns if the user lacks the right, or with --force; else
+# ends the script.
+report_failed_check() {
   if is_forbidden "$failure"; then
     warn "$1 failed: you lack the right, so it is not checked."
   elif [ "$force" = yes ]; then
     warn "$1 failed, so it is not checked: $failure"
   else
-    die_of "$1 failed"
+    die_with_failure "$1 failed"
   fi
 }
 
@@ -27,38 +27,38 @@ unanswered() {
 check_tools() {
   case $(uname -s) in
     MINGW* | MSYS* | CYGWIN*)
-      next="install WSL (https://aka.ms/wsl) and in it the Azure CLI, then there: $again"
-      die 'This shell is one for Windows, which changes the resource ids that are passed to az.'
+      next="install WSL (https://aka.ms/wsl) and the Azure CLI in it, then run there: $rerun"
+      die 'This is a Windows shell, which changes the resource ids that are passed to az.'
       ;;
   esac
-  need python3 'install Python 3.8 or newer (macOS: xcode-select --install)' \
-    python3 -I -c 'import sys; sys.exit("It is Python %d.%d, and 3.8 is needed." % sys.version_info[:2] if sys.version_info < (3, 8) else 0)'
-  need curl 'install curl' curl -q --version
+  require_tool python3 'install Python 3.8 or newer (macOS: xcode-select --install)' \
+    python3 -I -c 'import sys; sys.exit("It is Python %d.%d, but 3.8 or newer is needed." % sys.version_info[:2] if sys.version_info < (3, 8) else 0)'
+  require_tool curl 'install curl' curl -q --version
 }
 
 # check_az: the same for az.
 check_az() {
   local version
-  need az 'install the Azure CLI (https://aka.ms/azure-cli; brew install azure-cli)' \
+  require_tool az 'install the Azure CLI (https://aka.ms/azure-cli; brew install azure-cli)' \
     az version --query '"azure-cli"' -o tsv "${flags[@]}"
   version=$(cat "$work/answer")
   case $version in
     *$'\r'*)
-      next="install the Azure CLI inside of WSL (https://aka.ms/azure-cli, Linux), open a new shell, then $again"
-      die 'The az on the PATH is the one of Windows.'
+      next="install the Azure CLI inside WSL (https://aka.ms/azure-cli, Linux), open a new shell, then $rerun"
+      die 'The az on the PATH is the Windows version.'
       ;;
   esac
 }
 
-# need TOOL REMEDY COMMAND…: ends the script unless the tool is installed and the command that tests it succeeds.
-need() {
+# require_tool TOOL REMEDY COMMAND…: ends the script unless the tool is installed and the command succeeds.
+require_tool() {
   local tool=$1 remedy=$2
   shift 2
-  next="$remedy, then $again"
-  command -v "$tool" >/dev/null 2>&1 || die "The program $tool is needed and not installed."
+  next="$remedy, then $rerun"
+  command -v "$tool" >/dev/null 2>&1 || die "The program $tool is not installed."
   "$@" >"$work/answer" 2>"$work/failure" </dev/null || {
-    failure=$(cut_failure)
-    die "The program $tool is needed, and the one that is installed does not work: ${failure:-it printed no message.}"
+    failure=$(failure_text)
+    die "The program $tool does not work: ${failure:-it printed no error message.}"
   }
   next=''
 }
@@ -72,7 +72,7 @@ check_login() {
   else
     azure account show --query '[id, name, user.name]' -o tsv
   fi || {
-    next="az login, then $again"
+    next="az login, then $rerun"
     die "You are not logged in to Azure${conf_SUBSCRIPTION:+, or not to the subscription $conf_SUBSCRIPTION}: $failure"
   }
   { IFS= read -r subscription; IFS= read -r name; IFS= read -r user; } <<<"$answer"
@@ -80,7 +80,7 @@ check_login() {
   fetch_token 'Azure Resource Manager'
   case $action in
     destroy | what-if) ;;
-    *) fetch_token 'Log Analytics, which stores the heartbeats,' --resource https://api.loganalytics.io ;;
+    *) fetch_token 'Log Analytics' --resource https://api.loganalytics.io ;;
   esac
   say "Logged in as $user, subscription \"$name\""
   flags=(--only-show-errors --subscription "$subscription")
@@ -91,35 +91,35 @@ check_login() {
 fetch_token() {
   local api=$1
   shift
-  azure_reads account get-access-token --subscription "$subscription" "$@" --query expiresOn -o tsv && return
-  explain "$failure"
+  azure_retry account get-access-token --subscription "$subscription" "$@" --query expiresOn -o tsv && return
+  set_remedy "$failure"
   case $next in
     'your login has expired'*) die "Your login has expired: $failure" ;;
-    *) die "The login gets no token for $api: $failure" ;;
+    *) die "Getting a token for $api failed: $failure" ;;
   esac
 }
 
 # check_group: checks the resource group; sets `group_exists` and `group_tag`.
 check_group() {
   local location state
-  azure_reads group exists --name "$conf_RG" -o tsv || die_of "Checking whether the resource group $conf_RG exists failed"
+  azure_retry group exists --name "$conf_RG" -o tsv || die_with_failure "Checking whether the resource group $conf_RG exists failed"
   group_exists=$answer
   case $group_exists in
     true) ;;
     false) return ;;
     *) die "Whether the resource group $conf_RG exists cannot be determined: az returned \"$answer\"." ;;
   esac
-  left="As before: the resource group $conf_RG exists, and this run changed nothing in it."
-  azure_reads group show --name "$conf_RG" \
+  azure_state="The resource group $conf_RG exists; this run did not change it."
+  azure_retry group show --name "$conf_RG" \
     --query "[location, properties.provisioningState || '', tags.ispmon || '']" -o tsv ||
-    die_of "Reading the resource group $conf_RG failed"
+    die_with_failure "Reading the resource group $conf_RG failed"
   { IFS= read -r location; IFS= read -r state; IFS= read -r group_tag; } <<<"$answer"
   if [ "$state" = Deleting ]; then
-    next="wait until that has ended (az group wait --deleted --name $conf_RG), then $again"
+    next="wait for the deletion (az group wait --deleted --name $conf_RG), then $rerun"
     die "The resource group $conf_RG is being deleted."
   fi
   [ "$location" = "$conf_LOCATION" ] ||
-    say "The resource group is in $location; its resources go to $conf_LOCATION."
+    say "The resource group is in $location; its resources are created in $conf_LOCATION."
   case $action in check | destroy) ;; *) check_earlier_run ;; esac
 }
 
@@ -127,9 +127,9 @@ check_group() {
 # renames and deletes nothing, so there would be two. The identity of the rules has the prefix in its name.
 check_earlier_run() {
   local name location lower others='' elsewhere=''
-  azure_reads resource list --resource-group "$conf_RG" \
+  azure_retry resource list --resource-group "$conf_RG" \
     --resource-type Microsoft.ManagedIdentity/userAssignedIdentities --query '[].[name, location]' -o tsv ||
-    { unanswered "Listing the resources of $conf_RG"; return; }
+    { report_failed_check "Listing the resources of $conf_RG"; return; }
   lower=$(printf '%s' "$conf_PREFIX" | tr '[:upper:]' '[:lower:]')
   while IFS=$'\t' read -r name location; do
     case $(printf '%s' "$name" | tr '[:upper:]' '[:lower:]') in
@@ -138,31 +138,31 @@ check_earlier_run() {
     esac
   done <<<"$answer"
   [ -z "$elsewhere" ] ||
-    object "The resources of an earlier run are in $elsewhere, and LOCATION is $conf_LOCATION: Azure does not move them." \
+    preflight_error "The resources of an earlier run are in $elsewhere, but LOCATION is $conf_LOCATION, and Azure cannot move them." \
       "set LOCATION=$elsewhere in $env_file (or another RG, and delete this one when the new one works)"
   [ -z "$others" ] ||
-    object "The resource group $conf_RG holds a deployment with the PREFIX $others, and PREFIX is $conf_PREFIX: both would mail, and the agents would continue to send to the old one, so the new rules would raise alarms." \
-      "set PREFIX back in $env_file (or another RG, and delete this one when the new one works; --force puts both into one)"
+    preflight_error "The resource group $conf_RG contains a deployment with the PREFIX $others, but PREFIX is $conf_PREFIX. Both would send mails, and the agents would still send heartbeats to the old one, so the new rules would report silence." \
+      "set PREFIX back in $env_file (or another RG, and delete this one when the new one works; --force deploys into this one)"
 }
 
 # check_budget: objects to a first day of the budget that Azure would refuse. For a new budget, it must be this month's
 # or a later one; for an existing one, it must not change.
 check_budget() {
-  local start=$conf_BUDGET_START there
+  local start=$conf_BUDGET_START existing
   [ "${conf_BUDGET_AMOUNT:-0}" != 0 ] || return 0
   if [ "$group_exists" = true ]; then
     if azure rest --method get --query properties.timePeriod.startDate -o tsv \
       --url "$group_id/providers/Microsoft.Consumption/budgets/$conf_PREFIX-budget?api-version=2023-05-01"; then
-      there=${answer%%T*}
-      [ "$there" = "$start" ] ||
-        object "BUDGET_START in $env_file is $start, and the budget that is there begins at $there, which Azure does not let be changed." \
-          "set BUDGET_START=$there in $env_file, or delete the budget $conf_PREFIX-budget (Portal, $conf_RG, Budgets)"
+      existing=${answer%%T*}
+      [ "$existing" = "$start" ] ||
+        preflight_error "BUDGET_START in $env_file is $start, but the existing budget begins at $existing, and Azure does not allow a change." \
+          "set BUDGET_START=$existing in $env_file, or delete the budget $conf_PREFIX-budget (Portal, $conf_RG, Budgets)"
       return
     fi
     case $failure in *404* | *'Not Found'* | *NotFound*) ;; *) return ;; esac
   fi
   [[ $start < $(date -u +%Y-%m-01) ]] || return 0
-  object "BUDGET_START in $env_file is $start: a new budget cannot begin before this month." \
+  preflight_error "BUDGET_START in $env_file is $start: a new budget cannot begin before this month." \
     "set BUDGET_START=$(date -u +%Y-%m-01) in $env_file"
 }
 
@@ -170,12 +170,12 @@ check_budget() {
 check_rights() {
   local scope=/subscriptions/$subscription missing
   [ "$group_exists" = false ] || scope=$group_id
-  azure_reads rest --method get --url "$scope/providers/Microsoft.Authorization/permissions?api-version=2022-04-01" \
-    --query value -o json || { unanswered 'Reading your rights'; return; }
+  azure_retry rest --method get --url "$scope/providers/Microsoft.Authorization/permissions?api-version=2022-04-01" \
+    --query value -o json || { report_failed_check 'Reading your rights'; return; }
   missing=$(printf '%s' "$answer" | helper rights "$group_exists") || die 'The answer about your rights could not be parsed.'
   [ -z "$missing" ] ||
-    object "You lack rights on $scope: $missing." \
-      'have yourself assigned Owner, or Contributor and Role Based Access Control Administrator'
+    preflight_error "You lack rights on $scope: $missing." \
+      'ask an administrator to assign you Owner, or Contributor and Role Based Access Control Administrator'
   say 'Rights: sufficient'
 }
 
@@ -186,13 +186,13 @@ check_locks() {
   [ "$action" != destroy ] || kind='ReadOnly CanNotDelete'
   [ "$group_exists" = false ] || scope=$group_id
   # Not `az lock list`, which uses the user's default group when it is called without a group.
-  azure_reads rest --method get --url "$scope/providers/Microsoft.Authorization/locks?api-version=2016-09-01" \
-    --query 'value[].[properties.level, name, id]' -o tsv || { unanswered 'Reading the locks'; return; }
+  azure_retry rest --method get --url "$scope/providers/Microsoft.Authorization/locks?api-version=2016-09-01" \
+    --query 'value[].[properties.level, name, id]' -o tsv || { report_failed_check 'Reading the locks'; return; }
   while IFS=$'\t' read -r level name id; do
     case " $kind " in *" $level "*) ;; *) continue ;; esac
     case $(printf '%s' "$id" | tr '[:upper:]' '[:lower:]') in
       "$(printf '%s' "$group_id/" | tr '[:upper:]' '[:lower:]')"* | "/subscriptions/$subscription/providers/"*)
-        object "The lock \"$name\" ($level) prevents this." "remove it: az lock delete --ids $id" ;;
+        preflight_error "The lock \"$name\" ($level) blocks this operation." "remove it: az lock delete --ids $id" ;;
     esac
   done <<<"$answer"
 }
@@ -202,40 +202,40 @@ check_providers() {
   local provider
   unregistered=''
   for provider in $PROVIDERS; do
-    azure_reads provider show --namespace "$provider" --query registrationState -o tsv ||
-      { unanswered 'Reading the providers'; unregistered=''; return; }
+    azure_retry provider show --namespace "$provider" --query registrationState -o tsv ||
+      { report_failed_check 'Reading the providers'; unregistered=''; return; }
     [ "$answer" = Registered ] || unregistered="$unregistered $provider"
   done
-  [ -z "$unregistered" ] || say "To be registered:$unregistered"
+  [ -z "$unregistered" ] || say "Providers to register:$unregistered"
 }
 
 # check_region: objects when the region does not offer the app's plan and runtime.
 check_region() {
   local lowest known=yes
-  if ! azure_reads functionapp list-flexconsumption-locations --query '[].name' -o tsv; then
-    unanswered 'Listing the regions of Flex Consumption'
+  if ! azure_retry functionapp list-flexconsumption-locations --query '[].name' -o tsv; then
+    report_failed_check 'Listing the regions of Flex Consumption'
     known=no
   elif ! printf '%s\n' "$answer" | tr -d ' ' | tr '[:upper:]' '[:lower:]' | grep -qx "$conf_LOCATION"; then
-    object "The region $conf_LOCATION has no Flex Consumption plan, on which the function runs." \
+    preflight_error "The region $conf_LOCATION has no Flex Consumption plan, which the function needs." \
       "set LOCATION in $env_file to one of: $(printf '%s' "$answer" | tr -d ' ' | tr '[:upper:]\n' '[:lower:] ')"
     return
   fi
-  if ! azure_reads functionapp list-flexconsumption-runtimes --location "$conf_LOCATION" --runtime "$conf_RUNTIME_NAME" \
+  if ! azure_retry functionapp list-flexconsumption-runtimes --location "$conf_LOCATION" --runtime "$conf_RUNTIME_NAME" \
     --query '[0].sku.maximumInstanceCount.lowestMaximumInstanceCount' -o tsv; then
     case $failure in
       *"Runtime '"*'not supported'*) answer='' ;;
       *)
-        unanswered "Listing the runtimes of $conf_LOCATION"
+        report_failed_check "Listing the runtimes of $conf_LOCATION"
         return
         ;;
     esac
   fi
   lowest=$answer
   if [ -z "$lowest" ]; then
-    object "The region $conf_LOCATION does not offer the runtime \"$conf_RUNTIME_NAME\"." \
+    preflight_error "The region $conf_LOCATION does not offer the runtime \"$conf_RUNTIME_NAME\"." \
       "set RUNTIME_NAME=node and RUNTIME_VERSION=22 in $env_file (the function is the same binary), or another LOCATION"
   elif [ "$lowest" -gt "${conf_MAX_INSTANCES:-2}" ] 2>/dev/null; then
-    object "The region $conf_LOCATION requires MAX_INSTANCES to be at least $lowest; it is ${conf_MAX_INSTANCES:-2}." \
+    preflight_error "The region $conf_LOCATION requires MAX_INSTANCES to be at least $lowest; it is ${conf_MAX_INSTANCES:-2}." \
       "set MAX_INSTANCES=$lowest in $env_file"
   fi
   [ "$known" = no ] || say "Region: $conf_LOCATION has Flex Consumption and the runtime $conf_RUNTIME_NAME"
@@ -247,31 +247,31 @@ check_templates() {
   local sentence line name
   (export_settings true && exec az bicep build-params --file "$here/main.bicepparam" --stdout) \
     >/dev/null 2>"$work/failure" </dev/null && return
-  failure=$(cut_failure)
+  failure=$(failure_text)
   sentence=$(printf '%s' "$failure" | sed -n "s/.*'REFUSED: \(.*\)' to integer.*/\1/p")
   if [ -n "$sentence" ]; then
-    next="correct it in $env_file, then $again"
-    die "The templates refuse the settings: $sentence"
+    next="correct it in $env_file, then $rerun"
+    die "The templates reject the settings: $sentence"
   fi
   if grep -q '\.bicep([0-9,]*) : Error' "$work/failure"; then
-    next="az bicep upgrade (az keeps an old Bicep until then), then $again"
+    next="az bicep upgrade (az keeps an old Bicep until then), then $rerun"
     die "Bicep is too old for the templates: $failure"
   fi
   case $failure in
     *'download Bicep'* | *'Bicep version'* | *CERTIFICATE_VERIFY_FAILED* | *'urlopen error'*)
-      next="let az reach https://downloads.bicep.azure.com (behind a proxy: HTTPS_PROXY, and REQUESTS_CA_BUNDLE with its certificate), or install bicep yourself and az config set bicep.use_binary_from_path=true, then $again"
-      die "The Azure CLI could not fetch Bicep, which reads the templates: $failure"
+      next="allow az to reach https://downloads.bicep.azure.com (behind a proxy: HTTPS_PROXY, and REQUESTS_CA_BUNDLE with its certificate), or install bicep yourself and az config set bicep.use_binary_from_path=true, then $rerun"
+      die "The Azure CLI could not fetch Bicep, which compiles the templates: $failure"
       ;;
     # A wrong type or value, a value that cannot be evaluated, a wrong length, a number out of range.
     *'Error BCP033'* | *'Error BCP338'* | *'Error BCP33'[23]* | *'Error BCP32'[78]*)
       line=$(printf '%s' "$failure" | sed -n 's/.*main\.bicepparam(\([0-9]*\),.*/\1/p')
       name=$(sed -n "${line}s/.*readEnvironmentVariable('\([A-Z_0-9]*\)'.*/\1/p" "$here/main.bicepparam")
-      next="correct ${name:-the named setting} in $env_file, then $again"
-      die "The templates refuse the settings${name:+ ($name)}: $failure"
+      next="correct ${name:-the named setting} in $env_file, then $rerun"
+      die "The templates reject the settings${name:+ ($name)}: $failure"
       ;;
     *)
-      next="az bicep upgrade (az keeps an old Bicep until then), then $again"
-      die "Bicep cannot read the templates: $failure"
+      next="az bicep upgrade (az keeps an old Bicep until then), then $rerun"
+      die "Bicep cannot compile the templates: $failure"
       ;;
   esac
 }

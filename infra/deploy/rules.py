@@ -3,7 +3,7 @@
   rules.py SNAPSHOT DEVICES    the rules as JSON on standard input; settings from the environment
   rules.py --list PREFIX       prints the rules about devices, and PREFIX's about the daily cap, separated by tabs:
                                name, prefix, whether it is enabled, id
-  rules.py --watched PREFIX    prints the devices in PREFIX's enabled rules about silence
+  rules.py --monitored PREFIX  prints the devices in PREFIX's enabled rules about silence
 
 The fixed part of a rule (kind of condition, measure, whether it resolves) is compared with the snapshot,
 which the tests verify; the part that depends on the settings (devices, minutes) is compared with the
@@ -15,11 +15,11 @@ import os
 import re
 import sys
 
-MOST_DEVICES = 200
+MAX_DEVICES = 200
 # The rules about devices; their names may end with the number of a part of the devices.
 KINDS = ("device-silent", "device-silent-reminder", "outage-report")
 # Prefix and kind of a rule.
-OURS = re.compile(rf"(.+?)-((?:{'|'.join(KINDS)})(?:-\d+)?|daily-cap)")
+RULE_NAME = re.compile(rf"(.+?)-((?:{'|'.join(KINDS)})(?:-\d+)?|daily-cap)")
 SECONDS = {"M": 60, "H": 3600, "D": 86400}
 # A string literal in a query, and the list of devices as the templates write it.
 TEXT = r"'((?:[^'\\]|\\.)*)'"
@@ -51,18 +51,18 @@ def seconds(duration):
     return int(number) * SECONDS[unit]
 
 
-def shape(rule):
-    """Checks everything that must equal the snapshot with any settings."""
+def fixed_properties(rule):
+    """Returns the properties that do not depend on the settings."""
     properties = rule["properties"]
     condition = properties["criteria"]["allOf"][0]
     return {
-        "resolves by itself": properties.get("autoMitigate"),
-        "pause between two mails": properties.get("muteActionsDuration") or None,
-        "aggregation": condition.get("timeAggregation"),
-        "measured column": condition.get("metricMeasureColumn"),
+        "autoMitigate": properties.get("autoMitigate"),
+        "muteActionsDuration": properties.get("muteActionsDuration") or None,
+        "timeAggregation": condition.get("timeAggregation"),
+        "metricMeasureColumn": condition.get("metricMeasureColumn"),
         "operator": condition.get("operator"),
         "dimensions": sorted(dimension["name"] for dimension in condition.get("dimensions") or []),
-        "evaluation periods": (condition.get("failingPeriods") or {}).get("numberOfEvaluationPeriods", 1),
+        "numberOfEvaluationPeriods": (condition.get("failingPeriods") or {}).get("numberOfEvaluationPeriods", 1),
     }
 
 
@@ -74,7 +74,7 @@ def differences(rule, model, settings):
     if not properties.get("enabled"):
         yield "it is disabled"
     if model:
-        expected, found = shape(model), shape(rule)
+        expected, found = fixed_properties(model), fixed_properties(rule)
         for name, value in expected.items():
             if found[name] != value:
                 yield f"{name}: {found[name]!r}, must be {value!r}"
@@ -87,31 +87,31 @@ def differences(rule, model, settings):
     if frequency != wanted:
         yield f"evaluated every {frequency // 60} minutes, must be {wanted // 60}"
     if seconds(properties["windowSize"]) < frequency:
-        yield "its window is shorter than the time between two evaluations"
+        yield "its window is shorter than its evaluation frequency"
     if properties.get("autoMitigate") and properties.get("muteActionsDuration"):
-        yield "it resolves and is muted at once"
+        yield "autoMitigate and muteActionsDuration exclude each other"
     if what == "device-silent" and float(condition["threshold"]) != settings["silence"]:
-        yield f"silence from {condition['threshold']} minutes on, must be {settings['silence']:g}"
+        yield f"threshold: {condition['threshold']} minutes, must be {settings['silence']:g}"
     if query.rstrip().endswith(";"):
-        yield 'its query ends with ";", with which a rule never runs'
+        yield 'its query ends with ";", which prevents its evaluation'
     if has_placeholder(query, settings["devices"]):
-        yield "its query has a placeholder in it"
+        yield "its query contains a placeholder without a value"
     groups = [group.lower().split("/")[-1] for group in properties["actions"].get("actionGroups") or []]
     if settings["group"].lower() not in groups:
-        yield f"it does not mail the action group {settings['group']}"
+        yield f"it does not notify the action group {settings['group']}"
 
 
 def list_rules(prefix):
     for rule in json.load(sys.stdin):
-        match = OURS.fullmatch(rule["name"])
+        match = RULE_NAME.fullmatch(rule["name"])
         if match and (match[2] != "daily-cap" or match[1].lower() == prefix.lower()):
             enabled = "true" if rule["properties"].get("enabled") else "false"
             print(rule["name"], match[1], enabled, rule["id"], sep="\t")
 
 
-def list_watched(prefix):
+def list_monitored(prefix):
     for rule in json.load(sys.stdin):
-        match = OURS.fullmatch(rule["name"])
+        match = RULE_NAME.fullmatch(rule["name"])
         if not match or match[1].lower() != prefix.lower() or not rule["properties"].get("enabled"):
             continue
         if re.fullmatch(r"device-silent(-\d+)?", match[2]):
@@ -119,8 +119,8 @@ def list_watched(prefix):
 
 
 def main():
-    if sys.argv[1] in ("--list", "--watched"):
-        (list_rules if sys.argv[1] == "--list" else list_watched)(sys.argv[2])
+    if sys.argv[1] in ("--list", "--monitored"):
+        (list_rules if sys.argv[1] == "--list" else list_monitored)(sys.argv[2])
         return
     snapshot_path, devices_path = sys.argv[1:]
     settings = {
@@ -149,11 +149,11 @@ def main():
             print(f"{name}: {difference}")
     silent = [rules[name] for name in wanted if name in rules and kind(name, settings["prefix"]) == "device-silent"]
     named = {name for rule in silent for name in named_devices(rule["properties"]["criteria"]["allOf"][0]["query"])}
-    if len(devices) > MOST_DEVICES * len(silent):
-        print(f"{len(silent)} rules watch {len(devices)} devices; at most {MOST_DEVICES} fit into one")
+    if len(devices) > MAX_DEVICES * len(silent):
+        print(f"{len(silent)} rules monitor {len(devices)} devices; at most {MAX_DEVICES} fit into one")
     for device in devices:
         if device not in named:
-            print(f'no rule watches the device "{device}"')
+            print(f'no rule monitors the device "{device}"')
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ read_settings() {
   local file
   file=$(find_env_file) ||
     {
-      next="cp infra/.env.example .env, edit .env, then $again"
+      next="cp infra/.env.example .env, edit .env, then $rerun"
       die "There is no .env file, neither in this folder nor in $here." 78
     }
   read_env_file "$file"
@@ -33,13 +33,13 @@ read_settings() {
   read_devices
 }
 
-# check_names: objects to names that look like a misspelt setting, because they would have no effect.
+# check_names: refuses names that look like a misspelt setting, because they would have no effect.
 check_names() {
   local number name nearest
   while IFS=$'\t' read -r number name nearest; do
-    object "$env_file, line $number: there is no setting $name, so it has no effect. Is $nearest meant?" \
+    preflight_error "$env_file, line $number: unknown setting $name, which has no effect. Did you mean $nearest?" \
       "write $nearest, or add --force if another program uses $name"
-  done < <(printf '%s' "$strangers" | helper names "$VARIABLES")
+  done < <(printf '%s' "$unknown_variables" | helper misspellings "$VARIABLES")
 }
 
 # refuse_setting NAME TEXT: ends the script because of a setting.
@@ -53,16 +53,16 @@ refuse_setting() {
 # because only here the message has the name and the line.
 check_settings() {
   case $conf_RG in
-    *[!A-Za-z0-9_.\(\)-]* | *.) refuse_setting RG "is \"$conf_RG\": a resource group's name has letters, digits and -_.() only and does not end with a dot." ;;
+    *[!A-Za-z0-9_.\(\)-]* | *.) refuse_setting RG "is \"$conf_RG\": the name of a resource group may contain only letters, digits and -_.() and must not end with a dot." ;;
   esac
   case $conf_LOCATION in
-    *[!a-z0-9]*) refuse_setting LOCATION "is \"$conf_LOCATION\", which is not an Azure region. Name one like westeurope." ;;
+    *[!a-z0-9]*) refuse_setting LOCATION "is \"$conf_LOCATION\", which is not an Azure region. Set one such as westeurope." ;;
   esac
   case $conf_PREFIX in
-    [!A-Za-z]* | *[!A-Za-z0-9-]* | ? | *- | *--*) refuse_setting PREFIX "is \"$conf_PREFIX\": it must have 2 to 16 letters, digits and single hyphens, begin with a letter and not end with a hyphen." ;;
+    [!A-Za-z]* | *[!A-Za-z0-9-]* | ? | *- | *--*) refuse_setting PREFIX "is \"$conf_PREFIX\": it must consist of 2 to 16 letters, digits and single hyphens, begin with a letter and not end with a hyphen." ;;
   esac
   [ ${#conf_PREFIX} -le 16 ] || refuse_setting PREFIX "is longer than 16 characters."
-  [ -n "$conf_ALERT_EMAIL" ] || refuse_setting ALERT_EMAIL 'is missing: which addresses get a mail when a device is silent?'
+  [ -n "$conf_ALERT_EMAIL" ] || refuse_setting ALERT_EMAIL 'is missing. Set it to the addresses that get a mail when a device is silent.'
   check_addresses ALERT_EMAIL --mail "$conf_ALERT_EMAIL"
   check_addresses ALERT_WEBHOOK --url "$conf_ALERT_WEBHOOK"
   check_choice SILENCE_MINUTES "$SILENCES"
@@ -112,7 +112,7 @@ check_numbers() {
   while IFS= read -r number; do
     trim "$number"
     is_number "$trimmed" "$2" "$3" ||
-      refuse_setting "$1" "contains \"$trimmed\"; it must be whole numbers from $2 to $3, separated by commas."
+      refuse_setting "$1" "contains \"$trimmed\"; it must contain whole numbers from $2 to $3, separated by commas."
   done < <(printf '%s\n' "$value" | tr ',' '\n')
 }
 
@@ -126,7 +126,7 @@ is_number() {
 # through a pipe, and no message shows it.
 check_addresses() {
   printf '%s' "$3" | helper addresses "$2" 2>"$work/failure" || {
-    failure=$(cut_failure)
+    failure=$(failure_text)
     refuse_setting "$1" "$failure"
   }
 }
@@ -138,16 +138,16 @@ read_devices() {
   devices="$work/devices.tsv"
   if [ -n "$conf_DEVICES_FILE" ]; then
     [ -z "$conf_HEARTBEAT_DEVICE$conf_HEARTBEAT_DEVICE_2" ] ||
-      refuse_setting DEVICES_FILE 'and HEARTBEAT_DEVICE are both set. Keep one of the two.'
+      refuse_setting DEVICES_FILE 'and HEARTBEAT_DEVICE are both set. Set only one of them.'
     case $conf_DEVICES_FILE in
       /*) path=$conf_DEVICES_FILE ;;
       *) path=$(dirname "$env_file")/$conf_DEVICES_FILE ;;
     esac
-    [ -f "$path" ] || refuse_setting DEVICES_FILE "names $path, and there is no such file."
-    helper devices --file "$path" >"$devices" 2>"$work/failure" || die "$(cut_failure)" 78
+    [ -f "$path" ] || refuse_setting DEVICES_FILE "names $path, which does not exist."
+    helper devices --file "$path" >"$devices" 2>"$work/failure" || die "$(failure_text)" 78
   else
     [ -n "$conf_HEARTBEAT_DEVICE" ] ||
-      refuse_setting HEARTBEAT_DEVICE 'is missing: which devices send heartbeats? Names separated by commas.'
+      refuse_setting HEARTBEAT_DEVICE 'is missing. Set it to the names of the devices that send heartbeats, separated by commas.'
     local number variable=conf_HEARTBEAT_DEVICE
     {
       printf '%s' "${!variable}"
@@ -155,7 +155,7 @@ read_devices() {
         variable=conf_HEARTBEAT_DEVICE_$number
         [ -z "${!variable}" ] || printf ',%s' "${!variable}"
       done
-    } | helper devices --list >"$devices" 2>"$work/failure" || die "HEARTBEAT_DEVICE in $env_file: $(cut_failure)" 78
+    } | helper devices --list >"$devices" 2>"$work/failure" || die "HEARTBEAT_DEVICE in $env_file: $(failure_text)" 78
   fi
   device_count=$(grep -c '' "$devices")
   # 3 MB per device and day: 2.4 MB as measured, plus a reserve.

@@ -13,7 +13,7 @@ param amount int
 @maxLength(10)
 param startDate string
 
-@description('Addresses that get the mails. A budget mails without an action group, so they need no passcode.')
+@description('Addresses that get the mails. A budget sends mails without an action group, so they need no passcode.')
 param mailAddresses mailAddress[]
 
 resource budget 'Microsoft.Consumption/budgets@2026-06-01' = {

@@ -17,7 +17,7 @@ func isPrefix(text string) bool =>
     character => !contains('abcdefghijklmnopqrstuvwxyz0123456789-', character)
   ))
 
-@description('Whether a text has the form of a mail address. That the address exists only a mail can show.')
+@description('Whether a text has the form of a mail address.')
 @export()
 func isMailAddress(text string) bool =>
   length(split(text, '@')) == 2 && !empty(split(text, '@')[0]) && contains(last(split(text, '@')), '.') && !startsWith(
@@ -78,7 +78,7 @@ func isDeviceName(name string) bool =>
 func prefixProblem(prefix string) string =>
   isPrefix(prefix)
     ? ''
-    : 'PREFIX must hold letters, digits and single hyphens only, begin with a letter and not end with a hyphen: ${prefix}'
+    : 'PREFIX must contain only letters, digits and single hyphens, begin with a letter and not end with a hyphen: ${prefix}'
 
 @export()
 @description('The prefix, if it is valid.')
@@ -89,7 +89,7 @@ func checkedPrefix(prefix string) string => empty(prefixProblem(prefix)) ? prefi
 func devicesProblem(devices string[]) string =>
   empty(filter(devices, device => !isDeviceName(device)))
     ? ''
-    : 'HEARTBEAT_DEVICE: device names must not be blank, must hold no comma and no line break, and none of the letters İ ı ẞ Σ ς ϴ, of the Kelvin, Ångström and Ohm signs and of the digraphs such as Dž, whose lower case is not the same everywhere: ${string(take(filter(devices, device => !isDeviceName(device)), 10))}'
+    : 'HEARTBEAT_DEVICE: device names must not be blank and must not contain a comma, a line break, one of the letters İ ı ẞ Σ ς ϴ, the Kelvin, Ångström or Ohm sign, or a digraph such as Dž, which programs convert to lower case differently: ${string(take(filter(devices, device => !isDeviceName(device)), 10))}'
 
 @export()
 @description('Device names that can be compared, each once. Devices are compared trimmed and in lower case everywhere, so the same name twice is one device.')
@@ -102,8 +102,8 @@ func checkedDevices(devices string[]) string[] =>
 @description('Problem of mail addresses: malformed or duplicate ones.')
 func addressesProblem(addresses string[]) string =>
   !empty(filter(addresses, address => !isMailAddress(address)))
-    ? 'ALERT_EMAIL must hold mail addresses such as me@example.org, separated by commas: ${string(filter(addresses, address => !isMailAddress(address)))}'
-    : length(union(map(addresses, address => toLower(address)), [])) == length(addresses) ? '' : 'ALERT_EMAIL must hold each address once: ${string(addresses)}'
+    ? 'ALERT_EMAIL must contain mail addresses such as me@example.org, separated by commas: ${string(filter(addresses, address => !isMailAddress(address)))}'
+    : length(union(map(addresses, address => toLower(address)), [])) == length(addresses) ? '' : 'ALERT_EMAIL must contain each address only once: ${string(addresses)}'
 
 @export()
 @description('The mail addresses, if all are well-formed and unique.')
@@ -121,8 +121,8 @@ func urlsProblem(urls string) string =>
   empty(trim(urls))
     ? ''
     : !empty(filter(split(urls, ','), url => !isSecureUrl(trim(url))))
-        ? 'ALERT_WEBHOOK must hold URLs that begin with https://, separated by commas.'
-        : length(union(map(split(urls, ','), url => trim(url)), [])) == length(split(urls, ',')) ? '' : 'ALERT_WEBHOOK must hold each URL once.'
+        ? 'ALERT_WEBHOOK must contain URLs that begin with https://, separated by commas.'
+        : length(union(map(split(urls, ','), url => trim(url)), [])) == length(split(urls, ',')) ? '' : 'ALERT_WEBHOOK must contain each URL only once.'
 
 @export()
 @description('The webhook URLs, if they are valid and unique, without the spaces around them.')

@@ -1,7 +1,7 @@
 metadata description = 'The alert rules of up to 200 devices: silence, reminders, outage reports.'
 
 import { deviceName, timing } from 'types.bicep'
-import { filled, kustoLiteral } from 'text.bicep'
+import { filledTemplate, kustoLiteral } from 'text.bicep'
 
 @description('Azure region of the rules.')
 param location string
@@ -39,15 +39,15 @@ var slowMinutes = isEveryMinute ? '5' : times.evaluationMinutes
 var deviceLiterals = join(map(devices, device => kustoLiteral(device)), ', ')
 
 var deviceSilentQuery = isEveryMinute
-  ? filled(loadTextContent('../queries/device-silent-minute.kql'), [
+  ? filledTemplate(loadTextContent('../queries/device-silent-minute.kql'), [
       { placeholder: 'COMPONENT_ID', value: kustoLiteral(toLower(componentId)) }
       { placeholder: 'DEVICES', value: deviceLiterals }
     ])
-  : filled(loadTextContent('../queries/device-silent.kql'), [
+  : filledTemplate(loadTextContent('../queries/device-silent.kql'), [
       { placeholder: 'DEVICES', value: deviceLiterals }
     ])
 
-var deviceSilentReminderQuery = filled(loadTextContent('../queries/device-silent-reminder.kql'), [
+var deviceSilentReminderQuery = filledTemplate(loadTextContent('../queries/device-silent-reminder.kql'), [
   { placeholder: 'SILENCE_MINUTES', value: kustoLiteral(times.silenceMinutes) }
   { placeholder: 'FREQUENCY_MINUTES', value: kustoLiteral(slowMinutes) }
   { placeholder: 'DAILY_HOUR', value: kustoLiteral(string(times.dailyReminderHour)) }
@@ -55,7 +55,7 @@ var deviceSilentReminderQuery = filled(loadTextContent('../queries/device-silent
   { placeholder: 'DEVICES', value: deviceLiterals }
 ])
 
-var outageReportQuery = filled(loadTextContent('../queries/outage-report.kql'), [
+var outageReportQuery = filledTemplate(loadTextContent('../queries/outage-report.kql'), [
   { placeholder: 'MINIMUM_MINUTES', value: kustoLiteral(string(times.reportMinutes)) }
   { placeholder: 'DEVICES', value: deviceLiterals }
 ])

@@ -54,8 +54,8 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
-// Azure adds a rule of this name to every new component. It would mail about failed requests, which are no
-// outage; declared here, it stays disabled and is deleted with the rest.
+// Azure adds a rule of this name to every new component. It would send mails about failed requests,
+// which are no outage. Declared here, it is disabled.
 resource failureAnomalies 'Microsoft.AlertsManagement/smartDetectorAlertRules@2021-04-01' = {
   name: 'Failure Anomalies - ${componentName}'
   location: 'global'

@@ -14,5 +14,5 @@ func jsonEscaped(text string) string => substring(string([text]), 2, max(0, leng
 
 @export()
 @description('A query template with its values filled in. They are filled in one after the other, so free text of the user must come last: it is then never searched for placeholders.')
-func filled(template string, values { placeholder: string, value: string }[]) string =>
+func filledTemplate(template string, values { placeholder: string, value: string }[]) string =>
   reduce(values, trim(template), (text, value) => replace(text, '\'${value.placeholder}\'', value.value))

@@ -17,12 +17,12 @@ var queries = [
   { placeholder: 'HEARTBEATS_AND_LATENCY', text: loadTextContent('../queries/workbook/heartbeats-and-latency.kql') }
   { placeholder: 'LAST_SEEN', text: loadTextContent('../queries/workbook/last-seen.kql') }
   { placeholder: 'INGESTION_COST', text: loadTextContent('../queries/workbook/ingestion-cost.kql') }
-  { placeholder: 'RECORD_HEADS', text: loadTextContent('../queries/workbook/record-heads.kql') }
+  { placeholder: 'JOURNAL_HEADS', text: loadTextContent('../queries/workbook/journal-heads.kql') }
   { placeholder: 'TWO_MACHINES_ONE_NAME', text: loadTextContent('../queries/workbook/two-machines-one-name.kql') }
 ]
 
 // Replaces the placeholder for the range by the workbook's parameter.
-func ranged(query string) string =>
+func withTimeRange(query string) string =>
   replace(
     replace(trim(query), 'ago(\'RANGE\')', 'datetime({TimeRange:startISO})'),
     '\'RANGE\'',
@@ -33,7 +33,7 @@ var template = loadTextContent('../workbook.json')
 var content = reduce(
   queries,
   replace(template, '"COMPONENT_ID"', '"${componentId}"'),
-  (text, query) => replace(text, '"${query.placeholder}"', '"${jsonEscaped(ranged(query.text))}"')
+  (text, query) => replace(text, '"${query.placeholder}"', '"${jsonEscaped(withTimeRange(query.text))}"')
 )
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {

@@ -57,7 +57,7 @@ DEADLINE_SECONDS = 30
 
 
 class CaseError(Exception):
-    """A case is invalid; the message says why."""
+    """A case is invalid; the message names the reason."""
 
 
 class Function:
@@ -155,7 +155,7 @@ def written(function, row):
         body = resolved(row[path])
         body = body if isinstance(body, str) else json.dumps(body)
         messages = function.lines(f"/api/{path}", body.encode(), headers, row.get("status", 200))
-    component = {"ours": COMPONENT, "other": OTHER_COMPONENT}[row.get("component", "ours")]
+    component = {"own": COMPONENT, "other": OTHER_COMPONENT}[row.get("component", "own")]
     return [(at, message, component, arrives) for message in messages]
 
 
@@ -182,12 +182,12 @@ def literals(values):
     return ", ".join(quote(value) if isinstance(value, str) else str(value) for value in values)
 
 
-def by_duckdb(question):
+def run_with_duckdb(evaluation):
     """Runs the text of a query with DuckDB; returns its columns, and its rows in order."""
     connection = database()
     for table in ("traces", "AppTraces", "_LogOperation"):
         connection.execute(f"DELETE FROM {table}")
-    rows = question["rows"]
+    rows = evaluation["rows"]
     if rows:
         times, messages, components = (list(column) for column in zip(*rows))
         times = [compare.moment(time) for time in times]
@@ -195,10 +195,10 @@ def by_duckdb(question):
         connection.execute(
             "INSERT INTO traces SELECT TimeGenerated, Message FROM AppTraces WHERE _ResourceId = ?", [COMPONENT]
         )
-    for time, category, detail in question["log"]:
+    for time, category, detail in evaluation["log"]:
         connection.execute("INSERT INTO _LogOperation VALUES (?, ?, ?)", [compare.moment(time), category, detail])
-    sql, now = compare.translate(question["text"])
-    result = connection.execute(sql, {now: compare.moment(question["now"])})
+    sql, now = compare.translate(evaluation["text"])
+    result = connection.execute(sql, {now: compare.moment(evaluation["now"])})
     columns = [column[0] for column in result.description]
     return columns, [[plain(value) for value in row] for row in result.fetchall()]
 
@@ -225,31 +225,31 @@ def plain(value):
     return value
 
 
-def by_lab(lab, questions):
-    """Returns the result of the lab's own implementation for each question, rows as dictionaries."""
+def run_with_lab(lab, evaluations):
+    """Returns the result of the lab's own implementation for each evaluation, rows as dictionaries."""
     # In reverse order: no result may depend on the order of the rows.
     text = "".join(
-        json.dumps({"query": each["lab"], "now": each["now"], "rows": [row[:2] for row in reversed(each["ours"])]}) + "\n"
-        for each in questions
+        json.dumps({"query": each["lab"], "now": each["now"], "rows": [row[:2] for row in reversed(each["component_rows"])]}) + "\n"
+        for each in evaluations
     )
     answers = subprocess.run([lab, "evaluate"], input=text.encode(), stdout=subprocess.PIPE, check=True).stdout
     return [json.loads(line) for line in answers.splitlines()]
 
 
 def read(function, part):
-    """Yields the questions of all case files: one per query and time of a case."""
+    """Yields the evaluations of all case files: one per query and time of a case."""
     for path in sorted(CASES.glob("*.toml")):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         for case in table.pop("case"):
             if part not in case["name"]:
                 continue
             try:
-                yield from questions(function, path.stem, {**table, **case})
+                yield from evaluations(function, path.stem, {**table, **case})
             except (CaseError, KeyError) as problem:
                 raise CaseError(f"{path.name}, {case['name']}: {problem}") from problem
 
 
-def questions(function, file, case):
+def evaluations(function, file, case):
     unknown = case.keys() - {"name", "queries", "columns", "devices", "values", "rows", "expect"}
     if unknown:
         raise CaseError(f"it has {', '.join(sorted(unknown))}")
@@ -261,33 +261,33 @@ def questions(function, file, case):
             rows.extend(written(function, row))
     for name in case["queries"]:
         text = filled(name, case)
-        for look, expected in case["expect"].items():
-            now = moment(look)
-            there = [(stamp(at), message, component) for at, message, component, arrives in rows if arrives <= now]
+        for when, expected in case["expect"].items():
+            now = moment(when)
+            visible = [(stamp(at), message, component) for at, message, component, arrives in rows if arrives <= now]
             yield {
-                "where": f"{file}.toml: {case['name']}: {name} at {look}",
+                "where": f"{file}.toml: {case['name']}: {name} at {when}",
                 "query": name,
                 "text": text,
                 "now": stamp(now),
-                "rows": there,
+                "rows": visible,
                 "log": [row for row in log if compare.moment(row[0]) <= compare.moment(stamp(now))],
                 "columns": case["columns"],
                 "expected": resolved(list(expanded(expected))),
                 "lab": filled(LAB[name], case) if name in LAB else None,
-                "ours": [row for row in there if row[2] == COMPONENT],
+                "component_rows": [row for row in visible if row[2] == COMPONENT],
             }
 
 
-def difference(question, by, columns, found):
+def difference(evaluation, by, columns, found):
     """Returns what is wrong with a result, or None."""
-    expected = question["expected"]
+    expected = evaluation["expected"]
     rows = lambda result: "\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in result[:20]) or "    none"
-    if columns != question["columns"] and sorted(columns) != sorted(question["columns"]):
-        return f"{question['where']}\n  {by} has the columns {columns}"
-    found = [[dict(zip(columns, row))[name] for name in question["columns"]] for row in found]
-    if alike(found, expected) and alike(sorted_by(question, found), sorted_by(question, expected)):
+    if columns != evaluation["columns"] and sorted(columns) != sorted(evaluation["columns"]):
+        return f"{evaluation['where']}\n  {by} has the columns {columns}"
+    found = [[dict(zip(columns, row))[name] for name in evaluation["columns"]] for row in found]
+    if alike(found, expected) and alike(sorted_by(evaluation, found), sorted_by(evaluation, expected)):
         return None
-    return f"{question['where']}\n  expected:\n{rows(expected)}\n  {by}:\n{rows(found)}"
+    return f"{evaluation['where']}\n  expected:\n{rows(expected)}\n  {by}:\n{rows(found)}"
 
 
 def alike(found, expected):
@@ -299,19 +299,19 @@ def alike(found, expected):
     )
 
 
-def sorted_by(question, rows):
+def sorted_by(evaluation, rows):
     """Returns the sort keys of each row, with its position; rows with equal keys are unordered."""
-    last = question["text"].splitlines()[-1]
+    last = evaluation["text"].splitlines()[-1]
     names = re.findall(r"(\w+) (?:asc|desc)", last) if last.startswith("| sort by") else []
-    keys = [[row[question["columns"].index(name)] for name in names] for row in rows]
+    keys = [[row[evaluation["columns"].index(name)] for name in names] for row in rows]
     return [[place, *key] for place, key in enumerate(keys)]
 
 
-def ask_duckdb(question):
+def check_with_duckdb(evaluation):
     try:
-        return difference(question, "the Kusto text", *by_duckdb(question))
+        return difference(evaluation, "the Kusto text", *run_with_duckdb(evaluation))
     except Exception as problem:  # Any error must name the case that caused it.
-        return f"{question['where']}\n  the Kusto text fails: {problem}"
+        return f"{evaluation['where']}\n  the Kusto text fails: {problem}"
 
 
 def main():
@@ -321,26 +321,26 @@ def main():
     arguments = parser.parse_args()
     function = Function(arguments.lab)
     try:
-        asked = list(read(function, arguments.part))
+        planned = list(read(function, arguments.part))
         function.end()
     except CaseError as problem:
         function.process.kill()
         print(f"FAILED: {problem}", file=sys.stderr)
         return 1
-    with_lab = [question for question in asked if question["lab"]]
+    with_lab = [evaluation for evaluation in planned if evaluation["lab"]]
     wrong = []
-    for question, rows in zip(with_lab, by_lab(arguments.lab, with_lab), strict=True):
-        columns = list(rows[0]) if rows else question["columns"]
-        wrong.append(difference(question, "the lab", columns, [list(row.values()) for row in rows]))
+    for evaluation, rows in zip(with_lab, run_with_lab(arguments.lab, with_lab), strict=True):
+        columns = list(rows[0]) if rows else evaluation["columns"]
+        wrong.append(difference(evaluation, "the lab", columns, [list(row.values()) for row in rows]))
     with concurrent.futures.ProcessPoolExecutor() as pool:
-        wrong.extend(pool.map(ask_duckdb, asked))
+        wrong.extend(pool.map(check_with_duckdb, planned))
     wrong = [problem for problem in wrong if problem]
     for problem in wrong:
         print(problem, file=sys.stderr)
-    counts = collections.Counter(question["query"] for question in asked)
+    counts = collections.Counter(evaluation["query"] for evaluation in planned)
     summary = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
-    print(f"{'FAILED' if wrong else 'PASSED'}: {len(wrong)} of {len(asked)} results differ ({summary}).")
-    return 1 if wrong or not asked else 0
+    print(f"{'FAILED' if wrong else 'PASSED'}: {len(wrong)} of {len(planned)} results differ ({summary}).")
+    return 1 if wrong or not planned else 0
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ mod tests {
         Options:
               --listen <ADDRESS:PORT>    The address to listen on; port 0 picks a free one [default: 127.0.0.1:7071]
               --mail-dir <FOLDER>        The folder that mails are written to [default: mails]
-              --device <NAME>            A device that the rules watch; may be given several times [default: dl-home]
+              --device <NAME>            A device that the rules monitor; may be given several times [default: dl-home]
               --key <KEY>                The function key; other users can see it in the list of processes
               --key-file <FILE>          A file that holds the function key
               --ingestion-delay <DELAY>  Seconds until the rules see a heartbeat, or `azure` for delays as there [default: azure]

@@ -150,7 +150,7 @@ mod tests {
         let error = Query::parse(&text.replace("== 'heartbeat'", "== 'beat'")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "heartbeat'\n| extend key = iff(isempty(to" the query has "beat'\n| extend key = iff(isempty(tostrin""#);
         let error = Query::parse(&text.replace("due > 0", "due >= 0")).unwrap_err();
-        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has " 0\n| extend more = iff(devices > 5, strc" the query has "= 0\n| extend more = iff(devices > 5, str""#);
+        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has " 0\n| extend moreText = iff(devices > 5, " the query has "= 0\n| extend moreText = iff(devices > 5,""#);
         let error = Query::parse(&format!("{text};")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "" the query has ";""#);
         let error = Query::parse(&text[..text.len() - 1]).unwrap_err();
@@ -165,7 +165,7 @@ mod tests {
         })
         .text();
         let error = Query::parse(&text.replace("'incident'", "'gap'")).unwrap_err();
-        insta::assert_snapshot!(error, @r#"the query is most like outage-report.kql, but where that has "incident' and failure !in ('endpoint', '" the query has "gap' and failure !in ('endpoint', 'crede""#);
+        insta::assert_snapshot!(error, @r#"the query is most like outage-report.kql, but where that has "incident' and causeCode !in ('endpoint'," the query has "gap' and causeCode !in ('endpoint', 'cre""#);
     }
 
     #[test]

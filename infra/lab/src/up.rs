@@ -46,7 +46,7 @@ pub struct UpArguments {
     #[arg(long, value_name = "FOLDER", default_value = "mails")]
     mail_dir: PathBuf,
 
-    /// A device that the rules watch; may be given several times [default: dl-home]
+    /// A device that the rules monitor; may be given several times [default: dl-home]
     #[arg(long = "device", value_name = "NAME", value_parser = device)]
     devices: Vec<String>,
 

@@ -58,7 +58,7 @@ def option(arguments, *names):
     return None
 
 
-class World:
+class Subscription:
     """The subscription of one test case."""
 
     def __init__(self, folder):
@@ -110,7 +110,7 @@ class World:
             "parameters": self.parameters,
         }
 
-    def call(self, judge, call):
+    def call(self, cli, call):
         """Executes one call of az: (status, output, error)."""
         arguments, environment = call["arguments"], call["environment"]
         plan = self.plan()
@@ -128,12 +128,12 @@ class World:
             if any(secret in text for text in [*arguments, *environment.values()]):
                 self.violations.append(f"a key is in an argument or variable of: {' '.join(arguments)[:80]}")
         fault = plan.get("fault", {}) if plan.get("fault", {}).get("at") == number else {}
-        command, parsed = judge.parse(arguments, call["input"])
+        command, parsed = cli.parse(arguments, call["input"])
         for name, value in vars(parsed).items():
             if isinstance(value, str) and value in plan.get("defaults", []):
                 self.violations.append(f"{name}={value} comes from the user's configuration in: {' '.join(arguments)[:80]}")
         if fault.get("when") == "before":
-            self.strike(fault, call)
+            self.inject(fault, call)
         for known in plan.get("failures", []):
             text = " ".join(arguments)
             if known["match"] in text and text_count(self.calls, known["match"]) <= known.get("times", 10**6):
@@ -142,12 +142,12 @@ class World:
                 raise Failure(known["message"])
         result = self.answer(command, arguments, environment, call["input"], plan)
         if fault.get("when") == "after":
-            self.strike(fault, call)
-        output = judge.output(parsed, result)
+            self.inject(fault, call)
+        output = cli.output(parsed, result)
         # The az of Windows ends lines with CR LF.
         return output.replace("\n", "\r\n") if plan.get("windows") else output
 
-    def strike(self, fault, call):
+    def inject(self, fault, call):
         if "message" in fault:
             raise Failure(fault["message"])
         os.killpg(os.getpgid(call["process"]), signal.SIGKILL)
@@ -307,7 +307,7 @@ class World:
         chunks = [devices[at : at + 200] for at in range(0, len(devices), 200)]
         for model in self.snapshot:
             if model["name"] == "ispmon-daily-cap":
-                yield self.ours(copy.deepcopy(model), "daily-cap")
+                yield self.adjusted(copy.deepcopy(model), "daily-cap")
             if model["name"].removeprefix("ispmon-") not in KINDS:
                 continue
             for number, chunk in enumerate(chunks, 1):
@@ -320,9 +320,9 @@ class World:
                 rule["properties"]["evaluationFrequency"] = every_minute if minutes == "1" else f"PT{minutes}M"
                 if model["name"].endswith("device-silent"):
                     condition["threshold"] = float(self.environment["SILENCE_MINUTES"])
-                yield self.ours(rule, model["name"].removeprefix("ispmon-") + (f"-{number}" if number > 1 else ""))
+                yield self.adjusted(rule, model["name"].removeprefix("ispmon-") + (f"-{number}" if number > 1 else ""))
 
-    def ours(self, rule, name):
+    def adjusted(self, rule, name):
         """Returns the rule with the names of the environment's prefix, and with changes made outside of
         deploy.sh."""
         prefix = self.environment.get("PREFIX", "ispmon")

@@ -14,27 +14,27 @@ import socketserver
 import sys
 import threading
 
-from cloud import Failure, Hangs, Killed, World
-from judge import Judge, Refused, configuration
+from cloud import Failure, Hangs, Killed, Subscription
+from azure_cli import AzureCli, Refused, configuration
 
-judges = {}
+clis = {}
 lock = threading.Lock()
-worlds = {}
+subscriptions = {}
 
 
-def world(folder):
-    if folder not in worlds:
-        worlds[folder] = World(folder)
-    return worlds[folder]
+def subscription(folder):
+    if folder not in subscriptions:
+        subscriptions[folder] = Subscription(folder)
+    return subscriptions[folder]
 
 
-def judge(variables):
+def cli(variables):
     """Returns the CLI as the caller's variables configure it."""
     variables = configuration(variables)
     key = tuple(sorted(variables.items()))
-    if key not in judges:
-        judges[key] = Judge(variables)
-    return judges[key]
+    if key not in clis:
+        clis[key] = AzureCli(variables)
+    return clis[key]
 
 
 def environment(process):
@@ -43,25 +43,25 @@ def environment(process):
 
 
 def answer_test(question):
-    folder = question["world"]
+    folder = question["folder"]
     if question["ask"] == "rows":
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
         now -= datetime.timedelta(seconds=question.get("age", 0))
         pace = datetime.timedelta(minutes=question.get("minutes", 0), microseconds=1)
         last = len(question["lines"]) - 1
-        world(folder).host.rows.extend((now - (last - n) * pace, line) for n, line in enumerate(question["lines"]))
+        subscription(folder).host.rows.extend((now - (last - n) * pace, line) for n, line in enumerate(question["lines"]))
     elif question["ask"] == "close":
-        if folder in worlds:
-            worlds.pop(folder).host.close()
+        if folder in subscriptions:
+            subscriptions.pop(folder).host.close()
     else:
-        return world(folder).state()
+        return subscription(folder).state()
     return {}
 
 
 def answer_call(call):
     """Returns status, standard error and standard output; None for no response."""
     try:
-        return 0, "", world(call["world"]).call(judge(call["environment"]), call)
+        return 0, "", subscription(call["folder"]).call(cli(call["environment"]), call)
     except Refused as error:
         return 2, f"REFUSED BY THE PARSER: {error}", ""
     except Failure as error:
@@ -86,7 +86,7 @@ class Connection(socketserver.StreamRequestHandler):
                 answer = (json.dumps(answer_test(json.loads(first))),)
         elif first:
             folder, process, standard_input = self.field(), int(self.field()), self.field()
-            call = {"world": folder, "process": process, "input": standard_input}
+            call = {"folder": folder, "process": process, "input": standard_input}
             call["arguments"] = [self.field() for _ in range(int(first))]
             call["environment"] = environment(process)
             with lock:
@@ -106,6 +106,6 @@ server = Server(("127.0.0.1", 0), Connection)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)
 sys.stdin.read()
-for open_world in list(worlds.values()):
-    open_world.host.close()
+for opened in list(subscriptions.values()):
+    opened.host.close()
 os._exit(0)

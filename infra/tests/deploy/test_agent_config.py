@@ -6,11 +6,11 @@ import subprocess
 import sys
 import tomllib
 
-import stage
-from stage import Stage
+import fixtures
+from fixtures import DeployTest
 
 
-class AgentConfig(Stage):
+class AgentConfig(DeployTest):
     def read(self, name):
         with open(self.path(name), encoding="utf-8") as file:
             return file.read()
@@ -27,11 +27,11 @@ class AgentConfig(Stage):
         self.write("agent.key", "old")
         run = self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
         self.assertEqual(self.read("agent.toml"), "# mine\n" + edited)
-        self.assertIn("agent.toml is kept as it was edited, its key in", run.output)
+        self.assertIn(f"agent.toml, its key in {self.path('agent.key')}. The configuration was edited, so it was not changed.", run.output)
         self.has_key("agent.key")
         self.write("agent.toml", edited.replace(self.path("agent.key"), "/etc/ispmon/heartbeat.key"))
         run = self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
-        self.assertIn("takes its key from /etc/ispmon/heartbeat.key; set key_file, or copy the key", run.output)
+        self.assertIn("it reads its key from /etc/ispmon/heartbeat.key: set key_file, or copy the key", run.output)
         self.assertFalse([name for name in os.listdir(self.folder) if ".bak" in name])
 
     def test_a_single_edited_value_is_kept_too(self):
@@ -40,7 +40,7 @@ class AgentConfig(Stage):
         self.write("agent.toml", edited)
         run = self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
         self.assertEqual(self.read("agent.toml"), edited)
-        self.assertIn("takes its key from /etc/ispmon/heartbeat.key; set key_file, or copy the key", run.output)
+        self.assertIn("it reads its key from /etc/ispmon/heartbeat.key: set key_file, or copy the key", run.output)
 
     def test_a_configuration_of_another_deployment_is_renamed(self):
         olds = (
@@ -51,7 +51,7 @@ class AgentConfig(Stage):
         for text, backup in zip(olds, ("agent.toml.bak", "agent.toml.bak2", "agent.toml.bak3")):
             self.write("agent.toml", text)
             run = self.succeeds(self.run_script("--agent-config=agent.toml"))
-            self.assertIn(f"is now {self.path(backup)}, its key in", run.output)
+            self.assertIn(f"for another device or URL, is now {self.path(backup)}.", run.output)
             self.assertEqual(self.read(backup), text)
             self.assertEqual(tomllib.loads(self.read("agent.toml"))["heartbeat"]["url"], self.state()["url"])
         self.assertEqual(self.read("agent.toml.bak"), olds[0])
@@ -63,7 +63,7 @@ class AgentConfig(Stage):
         self.write("agent.toml.bak", "older")
         self.write("agent.key", "old key\n")
         run = self.succeeds(self.run_script("--agent-config", "agent.toml"))
-        self.assertIn(f"is now {self.path('agent.toml.bak2')}, the key beside it {self.path('agent.key.bak2')}", run.output)
+        self.assertIn(f"is now {self.path('agent.toml.bak2')}, its key {self.path('agent.key.bak2')}.", run.output)
         self.assertEqual((self.read("agent.toml.bak"), self.read("agent.toml.bak2")), ("older", old))
         self.assertEqual(self.read("agent.key.bak2"), "old key\n")
         self.has_key("agent.key")
@@ -78,7 +78,7 @@ class AgentConfig(Stage):
         run = self.succeeds(self.run_script("--agent-config", "my agent.toml"))
         given = ("my agent.toml", "my agent.key")
         copies = ("/etc/ispmon/agent.toml", "/etc/ispmon/heartbeat.key")
-        steps = run.output.partition("type where both files are:\n\n")[2].partition("\n\n")[0]
+        steps = run.output.partition("run this where both files are:\n\n")[2].partition("\n\n")[0]
         self.assertIn("systemctl restart ispmon-agent", steps)
         for copy in copies:
             steps = steps.replace(copy, self.path(os.path.basename(copy)))
@@ -96,7 +96,7 @@ class AgentConfig(Stage):
 
     def test_many_devices_need_one_confirmation_and_one_process(self):
         names = ["dl-home", *(f"d{number}" for number in range(30))]
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
+        self.write(".env", fixtures.ENVIRONMENT.replace("dl-home", ",".join(names)))
         run = self.succeeds(self.run_script("--agent-config", "agent.toml"))
         self.assertIn("Agents: 31 configurations", run.output)
         for name in names:
@@ -107,7 +107,7 @@ class AgentConfig(Stage):
         self.assertEqual(self.read("python.log").count("agent-config.py"), 1)
 
 
-class Options(Stage):
+class Options(DeployTest):
     def refused(self, *arguments):
         run = self.run_script(*arguments, package=False, yes=False)
         self.assertEqual(run.status, 64, run.output)
@@ -120,15 +120,15 @@ class Options(Stage):
         self.assertIn("needs a file", self.refused("--agent-config", ""))
 
     def test_a_path_that_cannot_be_written(self):
-        self.assertIn("there is no folder /no/such/folder", self.refused("--agent-config", "/no/such/folder/agent.toml"))
+        self.assertIn("the folder /no/such/folder does not exist", self.refused("--agent-config", "/no/such/folder/agent.toml"))
         self.assertIn("is a folder", self.refused("--agent-config", self.folder))
         self.assertIn("is a folder", self.refused("--agent-config=."))
 
     def test_a_folder_of_another_user(self):
         if os.geteuid() == 0:
             self.skipTest("root may write everywhere")
-        self.assertIn("you may not write", self.refused("--agent-config", "/usr/agent.toml"))
+        self.assertIn("no write permission", self.refused("--agent-config", "/usr/agent.toml"))
 
     def test_values_after_an_equals_sign(self):
-        run = self.fails(self.run_script("--zip=none.zip", package=False), "none.zip, and there is no such file", status=66)
+        run = self.fails(self.run_script("--zip=none.zip", package=False), "none.zip does not exist", status=66)
         self.assertIn("--zip none.zip", run.output)

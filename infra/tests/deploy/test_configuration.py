@@ -2,7 +2,7 @@
 
 import os
 
-from stage import Stage
+from fixtures import DeployTest
 
 CONFIGURATION = """[core]
 output = {output}
@@ -15,7 +15,7 @@ enable_log_file = yes
 """
 
 
-class Configuration(Stage):
+class Configuration(DeployTest):
     def use(self, **variables):
         """Gives az a folder with the user's configuration, and more of it in variables."""
         os.makedirs(self.path("azure"), exist_ok=True)
@@ -27,7 +27,7 @@ class Configuration(Stage):
     def run_all(self):
         self.succeeds(self.run_script("--what-if"))
         self.succeeds(self.run_script("--agent-config", "agent.toml"))
-        self.is_armed()
+        self.assert_deployed()
         self.assertIn("SUMMARY: 0 failed", self.run_script("--check").output)
         self.succeeds(self.run_script("--destroy"))
         self.assertIsNone(self.state()["group"])
@@ -51,13 +51,13 @@ class Configuration(Stage):
         self.assertIsNone(self.state()["group"])
 
 
-class Unread(Stage):
+class Unread(DeployTest):
     """The script does not report anything as correct that it could not read."""
 
     def test_roles(self):
         self.plan(dropping=True, failures=[{"match": "roleAssignments", "message": "(AuthorizationFailed) no right"}])
-        run = self.fails(self.run_script(), "cannot be queried", "Could not be read", "the app's roles (ERROR: (AuthorizationFailed) no right")
-        self.assertNotIn("are as they should be", run.output)
+        run = self.fails(self.run_script(), "cannot be queried", "could not be read and may be the cause", "the app's roles (ERROR: (AuthorizationFailed) no right")
+        self.assertNotIn("cap are correct", run.output)
 
     def test_settings_and_cap(self):
         self.plan(

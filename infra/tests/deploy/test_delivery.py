@@ -10,22 +10,22 @@ import subprocess
 import threading
 import urllib.parse
 
-import stage
+import fixtures
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from stage import Stage
+from fixtures import DeployTest
 
 
-class Many(Stage):
+class Many(DeployTest):
     def count(self, name):
         with open(self.path(name), encoding="utf-8") as file:
             return file.read().splitlines()
 
     def test_many_devices_need_few_processes(self):
         names = ["dl-home", *(f"d{number}" for number in range(119))]
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
+        self.write(".env", fixtures.ENVIRONMENT.replace("dl-home", ",".join(names)))
         self.plan(throttled=150)
         self.succeeds(self.run_script())
         state = self.state()
@@ -38,7 +38,7 @@ class Many(Stage):
         self.assertFalse([line for line in self.count("curl.log") if "SECRET" in line])
 
     def test_keys_that_azure_keeps_refusing(self):
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(f"d{number}" for number in range(30))))
+        self.write(".env", fixtures.ENVIRONMENT.replace("dl-home", ",".join(f"d{number}" for number in range(30))))
         self.plan(throttled=10**6)
         self.fails(self.run_script(), "Creating the keys of the devices failed: Azure answered 429", "TooManyRequests")
         self.plan()
@@ -46,20 +46,20 @@ class Many(Stage):
 
     def test_unreadable_responses_are_not_a_success(self):
         names = ["dl-home", *(f"d{number}" for number in range(30))]
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
+        self.write(".env", fixtures.ENVIRONMENT.replace("dl-home", ",".join(names)))
         for helper, sentence in (
-            ("keys.py --unmade", "The answers of Azure to the new keys could not be parsed."),
-            ("heartbeat.py --unanswered", "The answers to the test heartbeats could not be parsed."),
+            ("keys.py --not-created", "The responses of Azure to the requests for new keys could not be parsed."),
+            ("heartbeat.py --not-accepted", "The responses to the test heartbeats could not be parsed."),
         ):
             with self.subTest(helper):
                 crash = f"case \"$*\" in *'{helper}'*) cat >/dev/null; echo MemoryError >&2; exit 1 ;; esac\n"
                 self.program("python3", crash + 'exec "$ISPMON_TEST_PYTHON" "$@"\n')
                 run = self.fails(self.run_script(), "MemoryError", f"deploy.sh: {sentence}")
-                self.assertNotIn("Answered", run.output)
+                self.assertNotIn("The function answered", run.output)
                 self.assertEqual(self.state()["rules"], [])
 
     def test_a_lost_line_is_sent_again(self):
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", "dl-home,office"))
+        self.write(".env", fixtures.ENVIRONMENT.replace("dl-home", "dl-home,office"))
         self.plan(losing=1)
         self.succeeds(self.run_script())
         rows = self.state()["rows"]
@@ -67,7 +67,7 @@ class Many(Stage):
         self.assertGreaterEqual(sum('"device":"dl-home"' in row for row in rows), 1)
 
 
-class Between(Stage):
+class Network(DeployTest):
     """Obstacles between the script and the function."""
 
     def serve(self):
@@ -126,17 +126,17 @@ class Between(Stage):
 
     def test_a_certificate_that_curl_does_not_trust(self):
         certificate = self.serve()
-        run = self.fails(self.run_script(), "cannot be reached from here", "curl: (60)", "set CURL_CA_BUNDLE")
+        run = self.fails(self.run_script(), "cannot be reached from this machine", "curl: (60)", "set CURL_CA_BUNDLE")
         self.assertNotIn("ten minutes", run.output)
         # az got a CA bundle, so curl must use it, too.
         self.exported = {"REQUESTS_CA_BUNDLE": certificate}
         self.succeeds(self.run_script())
-        self.is_armed()
+        self.assert_deployed()
 
     def test_a_proxy_that_is_not_there(self):
         self.plan(url="https://ispmon.invalid/api/ping")
         self.exported = {"https_proxy": "http://proxy.invalid:3128"}
-        self.fails(self.run_script(), "cannot be reached from here", "curl: (5)", "https_proxy")
+        self.fails(self.run_script(), "cannot be reached from this machine", "curl: (5)", "https_proxy")
 
     def test_a_connection_that_is_never_established(self):
         self.write("clock", "1000")
@@ -148,8 +148,8 @@ class Between(Stage):
         # A later version's response may have a second line; a response that begins otherwise is not from the
         # function.
         for answers, expected in (
-            (["ok 200", "ok\nno alert watches x 200"], ""),
-            (["okay, welcome to our WLAN 200", "ok 200"], "200, but not from ispmon\na\tkey-a\n"),
+            (["ok 200", "ok\nno alert rule monitors x 200"], ""),
+            (["okay, welcome to our WLAN 200", "ok 200"], "200 with an unexpected body\na\tkey-a\n"),
             ([" 404", "<html>\nok\n 503"], "404\na\tkey-a\nb\n"),
             (["ok 200"], "000\nb\n"),
             ([], "000\na\tkey-a\nb\n"),
@@ -158,7 +158,7 @@ class Between(Stage):
             with self.subTest(answers):
                 printed = "".join("{}\nnote {}\n".format(*answer.rsplit(" ", 1)) for answer in answers)
                 self.write("senders.tsv", "a\tkey-a\nb\n")
-                program = os.path.join(stage.ROOT, "infra/deploy/heartbeat.py")
-                command = ["python3", program, "--unanswered", self.path("senders.tsv"), "note"]
+                program = os.path.join(fixtures.ROOT, "infra/deploy/heartbeat.py")
+                command = ["python3", program, "--not-accepted", self.path("senders.tsv"), "note"]
                 result = subprocess.run(command, input=printed.encode(), capture_output=True, check=True)
                 self.assertEqual(result.stdout.decode(), expected or "\n")

@@ -8,13 +8,13 @@ import sys
 import unicodedata
 import unittest
 
-import stage
+import fixtures
 
-SCRIPT = os.path.join(stage.ROOT, "infra/deploy/devices.py")
+SCRIPT = os.path.join(fixtures.ROOT, "infra/deploy/devices.py")
 
 
 def source(path):
-    with open(os.path.join(stage.ROOT, path), encoding="utf-8") as file:
+    with open(os.path.join(fixtures.ROOT, path), encoding="utf-8") as file:
         return file.read()
 
 

@@ -4,11 +4,11 @@ import os
 import shutil
 import subprocess
 
-import stage
-from stage import Stage
+import fixtures
+from fixtures import DeployTest
 
 
-class EnvFile(Stage):
+class EnvFile(DeployTest):
     def settings(self, text):
         """Returns the variables that the templates get with this .env file."""
         self.write(".env", text)
@@ -27,8 +27,8 @@ class EnvFile(Stage):
         lines."""
         self.write(".env", f"ALERT_EMAIL=me@contoso.com\n{line}\n")
         shell = os.environ.get("ISPMON_TEST_BASH", "bash")
-        script = '. "$0/say.sh"; . "$0/env-file.sh"; read_env_file .env; printf %s "$conf_HEARTBEAT_DEVICE"'
-        command = [shell, "-u", "-c", script, os.path.join(stage.ROOT, "infra/deploy")]
+        script = '. "$0/output.sh"; . "$0/env-file.sh"; read_env_file .env; printf %s "$conf_HEARTBEAT_DEVICE"'
+        command = [shell, "-u", "-c", script, os.path.join(fixtures.ROOT, "infra/deploy")]
         return subprocess.run(command, cwd=self.folder, capture_output=True, check=True).stdout.decode()
 
     def test_values_are_parsed_as_by_the_agent(self):
@@ -83,14 +83,14 @@ class EnvFile(Stage):
     def test_a_refusal_names_the_line(self):
         good = "# first\nALERT_EMAIL=me@contoso.com\n"
         for line, words in (
-            ("HEARTBEAT_DEVICE=$(hostname)", "without being executed"),
-            ("HEARTBEAT_DEVICE=`hostname`", "without being executed"),
-            ('HEARTBEAT_DEVICE="$HOME"', "without being executed"),
-            ("HEARTBEAT_DEVICE='dl-home", "never closed"),
-            ('HEARTBEAT_DEVICE="dl-home', "never closed"),
-            ('HEARTBEAT_DEVICE="dl-home\\', "never closed"),
-            ("HEARTBEAT_DEVICE='a'b", "follows the closing quote"),
-            ('HEARTBEAT_DEVICE="a" "b"', "follows the closing quote"),
+            ("HEARTBEAT_DEVICE=$(hostname)", "is not executed by a shell"),
+            ("HEARTBEAT_DEVICE=`hostname`", "is not executed by a shell"),
+            ('HEARTBEAT_DEVICE="$HOME"', "is not executed by a shell"),
+            ("HEARTBEAT_DEVICE='dl-home", "is not closed"),
+            ('HEARTBEAT_DEVICE="dl-home', "is not closed"),
+            ('HEARTBEAT_DEVICE="dl-home\\', "is not closed"),
+            ("HEARTBEAT_DEVICE='a'b", "text after the closing quote"),
+            ('HEARTBEAT_DEVICE="a" "b"', "text after the closing quote"),
             ("HEARTBEAT_DEVICE", "names HEARTBEAT_DEVICE"),
             ("HEARTBEAT_DEVICE dl-home", "names HEARTBEAT_DEVICE"),
             ("HEARTBEAT_DEVICE: dl-home", "names HEARTBEAT_DEVICE"),
@@ -168,7 +168,7 @@ class EnvFile(Stage):
             "ALERT_WEBHOOK='https://contoso.com/hook,https://contoso.com/hook'",
         ):
             with self.subTest(line):
-                self.refused(stage.ENVIRONMENT + line + "\n", line.split("=")[0])
+                self.refused(fixtures.ENVIRONMENT + line + "\n", line.split("=")[0])
                 if not line.startswith(("HEARTBEAT_DEVICE", "DEVICES_FILE")):
                     self.assertIn(", line 4,", self.outputs[-1])
         self.refused("ALERT_EMAIL=me@contoso.com\n", "HEARTBEAT_DEVICE")
@@ -183,12 +183,12 @@ class EnvFile(Stage):
             ("EVALUATION_MINS=5", "EVALUATION_MINUTES"),
         ):
             with self.subTest(line):
-                self.write(".env", stage.ENVIRONMENT + line + "\n")
+                self.write(".env", fixtures.ENVIRONMENT + line + "\n")
                 name = line.split("=")[0]
-                self.fails(self.run_script("--what-if"), f"line 4: there is no setting {name}", f"Is {meant}")
+                self.fails(self.run_script("--what-if"), f"line 4: unknown setting {name}", f"Did you mean {meant}")
         self.succeeds(self.run_script("--what-if", "--force"))
         others = "HEARTBEAT_URL=https://x\nHEARTBEAT_INTERVAL=60\nISPMON_DEVICE=x\nREGION=x\nRG_NAME=x\nAZURE_LOCATION=x\nEMAIL=x\nMINUTES=5\n"
-        self.write(".env", stage.ENVIRONMENT + others)
+        self.write(".env", fixtures.ENVIRONMENT + others)
         self.succeeds(self.run_script("--what-if"))
 
     def test_a_daily_cap_too_low_for_the_devices(self):
@@ -200,12 +200,12 @@ class EnvFile(Stage):
         self.assertEqual(settings["HEARTBEAT_DEVICE"], "Anna’s,🏠")
 
     def test_the_silence_thresholds_are_those_of_the_templates(self):
-        with open(os.path.join(stage.ROOT, "infra/main.bicep"), encoding="utf-8") as file:
+        with open(os.path.join(fixtures.ROOT, "infra/main.bicep"), encoding="utf-8") as file:
             allowed = file.read().split("param silenceMinutes")[0].split("@allowed([")[-1].split("])")[0]
-        with open(os.path.join(stage.ROOT, "infra/deploy/settings.sh"), encoding="utf-8") as file:
+        with open(os.path.join(fixtures.ROOT, "infra/deploy/settings.sh"), encoding="utf-8") as file:
             known = file.read().split("SILENCES='")[1].split("'")[0].split()
         self.assertEqual(known, [word.strip().strip("'") for word in allowed.split()])
-        with open(os.path.join(stage.ROOT, "infra/README.md"), encoding="utf-8") as file:
+        with open(os.path.join(fixtures.ROOT, "infra/README.md"), encoding="utf-8") as file:
             self.assertTrue(f"one of {', '.join(known)} |" in file.read(), "infra/README.md names other values")
 
     def test_building_the_parameters_evaluates_the_checks_of_the_templates(self):
@@ -214,16 +214,16 @@ class EnvFile(Stage):
             self.skipTest("no bicep on PATH or in ISPMON_TOOLS")
         good = {"HOME": self.folder, "HEARTBEAT_DEVICE": "dl-home", "ALERT_EMAIL": "me@contoso.com"}
         for change, sentence in (
-            ({"ALERT_EMAIL": "me@contoso.com, ME@contoso.com"}, "ALERT_EMAIL must hold each address once"),
-            ({"PREFIX": "a--b", "DAILY_CAP_GB": "0"}, "PREFIX must hold letters"),
+            ({"ALERT_EMAIL": "me@contoso.com, ME@contoso.com"}, "ALERT_EMAIL must contain each address only once"),
+            ({"PREFIX": "a--b", "DAILY_CAP_GB": "0"}, "PREFIX must contain only letters"),
             ({"PREFIX": "a--b", "DAILY_CAP_GB": "0"}, "DAILY_CAP_GB is 0"),
             ({"BUDGET_AMOUNT": "5"}, "BUDGET_AMOUNT needs BUDGET_START"),
-            ({"ALERT_WEBHOOK": "http://contoso.com/SECRET"}, "ALERT_WEBHOOK must hold URLs"),
+            ({"ALERT_WEBHOOK": "http://contoso.com/SECRET"}, "ALERT_WEBHOOK must contain URLs"),
             ({"HEARTBEAT_DEVICE": "Σ"}, "HEARTBEAT_DEVICE: device names"),
             ({}, ""),
         ):
             with self.subTest(sentence):
-                command = [bicep, "build-params", os.path.join(stage.ROOT, "infra/main.bicepparam"), "--stdout"]
+                command = [bicep, "build-params", os.path.join(fixtures.ROOT, "infra/main.bicepparam"), "--stdout"]
                 result = subprocess.run(command, env={**good, **change}, capture_output=True, text=True)
                 self.assertEqual(result.returncode, 1 if sentence else 0, result.stderr)
                 self.assertIn(sentence, result.stderr)
@@ -231,23 +231,23 @@ class EnvFile(Stage):
                 self.assertNotIn("SECRET", result.stderr)
 
     def test_the_example_is_refused_until_it_is_edited(self):
-        with open(os.path.join(stage.ROOT, "infra/.env.example"), encoding="utf-8") as file:
+        with open(os.path.join(fixtures.ROOT, "infra/.env.example"), encoding="utf-8") as file:
             example = file.read()
         self.refused(example, "ALERT_EMAIL", "example")
         edited = example.replace("you@example.com", "me@contoso.com")
         self.assertEqual(self.settings(edited)["HEARTBEAT_DEVICE"], "dl-home")
 
     def test_the_example_names_every_variable(self):
-        with open(os.path.join(stage.ROOT, "infra/.env.example"), encoding="utf-8") as file:
+        with open(os.path.join(fixtures.ROOT, "infra/.env.example"), encoding="utf-8") as file:
             example = file.read()
-        with open(os.path.join(stage.ROOT, "infra/deploy/env-file.sh"), encoding="utf-8") as file:
+        with open(os.path.join(fixtures.ROOT, "infra/deploy/env-file.sh"), encoding="utf-8") as file:
             names = file.read().split("VARIABLES='")[1].split("'")[0].split()
         for name in names:
             if not name.startswith("HEARTBEAT_DEVICE_"):
                 self.assertRegex(example, rf"(?m)^(# )?{name}=")
 
     def test_the_environment_does_not_reach_the_templates(self):
-        settings = self.settings(stage.ENVIRONMENT)
+        settings = self.settings(fixtures.ENVIRONMENT)
         self.assertEqual((settings["LOCATION"], settings["RULES_ENABLED"]), ("westeurope", "true"))
         self.assertNotIn("RG", settings)
 
@@ -286,15 +286,15 @@ class EnvFile(Stage):
         parts = [settings.get("HEARTBEAT_DEVICE" + part) for part in ("", "_2", "_3", "_4")]
         self.assertTrue(all(len(part.encode()) <= 100_000 for part in parts if part))
         self.assertEqual([name for part in parts if part for name in part.split(",")], names)
-        self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=none.txt\n", "DEVICES_FILE", "no such file")
+        self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=none.txt\n", "DEVICES_FILE", "none.txt, which does not exist")
         self.write("list.txt", "a\nb, c\n")
         self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n", "list.txt, line 2")
 
     def test_a_file_of_devices_has_nothing_but_names(self):
         settings = "ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n"
         for line, words in (
-            ("dl-home # living room", "comment behind the name"),
-            ("dl-home\t# living room", "comment behind the name"),
+            ("dl-home # living room", "comment after the name"),
+            ("dl-home\t# living room", "comment after the name"),
             ('"dl-home"', "quotes around the name"),
             ("'dl-home'", "quotes around the name"),
             ("Unknown", "without a name"),
@@ -303,21 +303,21 @@ class EnvFile(Stage):
             with self.subTest(line):
                 self.write("list.txt", f"# all\noffice\n{line}\n")
                 self.refused(settings, "list.txt, line 3", words)
-        self.refused(stage.ENVIRONMENT.replace("dl-home", "dl-home,UNKNOWN"), "HEARTBEAT_DEVICE", "entry 2", "without a name")
+        self.refused(fixtures.ENVIRONMENT.replace("dl-home", "dl-home,UNKNOWN"), "HEARTBEAT_DEVICE", "entry 2", "without a name")
         self.write("list.txt", "room#1\n  # indented\nit's\n'\na;b\n")
         self.assertEqual(self.settings(settings)["HEARTBEAT_DEVICE"], "room#1,it's,',a;b")
 
     def test_a_file_of_another_user(self):
         # Runs only parts of the script, as another user than root, who ignores file modes.
-        shutil.copytree(os.path.join(stage.ROOT, "infra/deploy"), self.path("deploy"))
+        shutil.copytree(os.path.join(fixtures.ROOT, "infra/deploy"), self.path("deploy"))
         os.chmod(self.folder, 0o755)
         os.chmod(self.path(".env"), 0)
         self.write("list.txt", "dl-home\n")
         os.chmod(self.path("list.txt"), 0)
         user = {"user": 65534} if os.geteuid() == 0 else {}
-        parts = '. deploy/say.sh; . deploy/env-file.sh; again=x; read_env_file .env'
+        parts = '. deploy/output.sh; . deploy/env-file.sh; rerun=x; read_env_file .env'
         for command, words in (
-            ([os.environ.get("ISPMON_TEST_BASH", "bash"), "-u", "-c", parts], ".env cannot be read: you have no permission"),
+            ([os.environ.get("ISPMON_TEST_BASH", "bash"), "-u", "-c", parts], ".env cannot be read: permission denied"),
             (["python3", "-B", "deploy/devices.py", "--file", "list.txt"], "list.txt cannot be read: Permission denied"),
         ):
             with self.subTest(words):
@@ -331,6 +331,6 @@ class EnvFile(Stage):
 
     def test_without_a_file(self):
         os.remove(self.path(".env"))
-        if os.path.exists(os.path.join(stage.ROOT, "infra/.env")):
+        if os.path.exists(os.path.join(fixtures.ROOT, "infra/.env")):
             self.skipTest("infra/.env exists here")
         self.fails(self.run_script(), "There is no .env file", ".env.example", status=78)

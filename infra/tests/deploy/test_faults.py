@@ -7,8 +7,8 @@ import signal
 import subprocess
 import time
 
-import stage
-from stage import Stage
+import fixtures
+from fixtures import DeployTest
 
 CHANGES = ("provider register", "group create", "deployment group create", "config-zip", "keys set", "test-notifications")
 
@@ -31,10 +31,10 @@ def shape(call):
     return what
 
 
-class EveryStep(Stage):
+class EveryStep(DeployTest):
     def steps(self):
         """Returns the number and the text of the first call of each kind in a successful run."""
-        self.plan(registered=stage.ALL_PROVIDERS[1:])
+        self.plan(registered=fixtures.ALL_PROVIDERS[1:])
         self.succeeds(self.run_script("--agent-config", "agent.toml"))
         first = {}
         for number, call in enumerate(self.state()["calls"], 1):
@@ -42,11 +42,11 @@ class EveryStep(Stage):
         self.ask("close")
         return sorted(first.items(), key=lambda step: step[1])
 
-    def strike(self, fault):
+    def inject(self, fault):
         """Executes a first run with a fault, in a new subscription."""
-        self.plan(registered=stage.ALL_PROVIDERS[1:], fault=fault)
+        self.plan(registered=fixtures.ALL_PROVIDERS[1:], fault=fault)
         run = self.run_script("--agent-config", "agent.toml")
-        self.no_secret_shows()
+        self.assert_no_secret_is_shown()
         for name in os.listdir(self.temporary):
             # Only a killed script leaves its temporary folder behind, which is readable only by its owner.
             self.assertEqual(run.status, -signal.SIGKILL, run.output)
@@ -55,25 +55,25 @@ class EveryStep(Stage):
         return run
 
     def rerun(self):
-        """Asserts that the next run, without a fault, arms the alarm."""
-        self.plan(registered=stage.ALL_PROVIDERS[1:])
+        """Asserts that the next run, without a fault, activates the rules."""
+        self.plan(registered=fixtures.ALL_PROVIDERS[1:])
         self.succeeds(self.run_script("--agent-config", "agent.toml"))
-        state = self.is_armed()
+        state = self.assert_deployed()
         self.assertEqual(state["mails"][-1], "me@contoso.com")
         with open(self.path("agent.key"), encoding="utf-8") as file:
             self.assertIn(file.read().strip(), state["secrets"])
-        self.no_secret_shows()
+        self.assert_no_secret_is_shown()
 
     def test_a_failure_of_each_call(self):
         rerun = set()
         for name, number in self.steps():
             with self.subTest(name):
-                first = self.strike({"at": number, "when": "before", "message": "(InvalidRequest) injected fault"})
+                first = self.inject({"at": number, "when": "before", "message": "(InvalidRequest) injected fault"})
                 if "keys list" in name:
                     # While an app starts its keys cannot be read, so the script tries again.
                     self.succeeds(first)
                 elif "test-notifications" in name:
-                    # A test mail that cannot be sent does not mean that the alarm is broken.
+                    # A test mail that cannot be sent does not mean that the rules do not work.
                     self.assertIn("did not send the test mail", first.output)
                 else:
                     self.fails(first, "injected fault")
@@ -89,7 +89,7 @@ class EveryStep(Stage):
         for name, number in self.steps():
             if is_change(name):
                 with self.subTest(name):
-                    self.assertEqual(self.strike({"at": number, "when": "after"}).status, -signal.SIGKILL)
+                    self.assertEqual(self.inject({"at": number, "when": "after"}).status, -signal.SIGKILL)
                     self.rerun()
                 self.ask("close")
 
@@ -99,9 +99,9 @@ class EveryStep(Stage):
         shutil.rmtree(self.temporary)
         os.mkdir(self.temporary)
         self.succeeds(self.run_script())
-        self.is_armed()
+        self.assert_deployed()
 
-    def test_an_interrupt_prints_what_is_left(self):
+    def test_an_interrupt_prints_what_exists(self):
         self.plan(failures=[{"match": "config-zip", "hang": True, "message": ""}])
         process = subprocess.Popen(
             self.command("--yes"),
@@ -120,11 +120,11 @@ class EveryStep(Stage):
         process.send_signal(signal.SIGTERM)
         output = process.stdout.read().decode()
         run = self.note(process.wait(), output)
-        self.fails(run, "Interrupted", "with its resources", "goes on where it stopped", status=130)
+        self.fails(run, "Interrupted", "with its resources", "continues where this run stopped", status=130)
         self.assertEqual(os.listdir(self.temporary), [])
 
 
-class Upload(Stage):
+class Upload(DeployTest):
     def plan_failures(self, *failures, **more):
         self.plan(failures=[{"match": match, "message": message, "times": times} for match, message, times in failures], **more)
 
@@ -141,17 +141,17 @@ class Upload(Stage):
                 self.plan_failures(("config-zip", message, 3))
                 self.succeeds(self.run_script())
                 self.assertEqual(self.uploads(), 4)
-                self.is_armed()
+                self.assert_deployed()
                 self.ask("close")
 
-    def test_a_refused_upload_uses_the_other_way(self):
+    def test_a_refused_upload_uses_resource_manager(self):
         self.plan_failures(("config-zip", "Status Code: 503, Details: Service Unavailable", 99))
         run = self.succeeds(self.run_script())
         self.assertEqual(self.uploads(), 3)
         self.assertIn("Resource Manager has deployed the code", run.output)
-        self.is_armed()
+        self.assert_deployed()
 
-    def test_the_other_way_needs_a_role(self):
+    def test_deploying_by_resource_manager_needs_a_role(self):
         self.plan_failures(
             ("config-zip", "Status Code: 503, Details: Service Unavailable", 99),
             ("storage blob upload", "You do not have the required permissions needed to perform this operation.", 99),
@@ -167,12 +167,12 @@ class Upload(Stage):
             self.succeeds(self.run_script())
         self.plan(failures=[{"match": "config-zip", "hang": True, "message": ""}])
         run = self.succeeds(self.run_script())
-        self.assertIn("took too long", run.output)
+        self.assertIn("did not finish within 7 minutes", run.output)
 
     def test_a_cold_app_is_waited_for(self):
         self.plan(cold=5)
         self.succeeds(self.run_script())
-        self.is_armed()
+        self.assert_deployed()
 
     def test_keys_that_cannot_be_read_yet(self):
         self.plan_failures(("keys list", "Operation returned an invalid status 'Bad Request'", 5))
@@ -183,13 +183,13 @@ class Upload(Stage):
         self.fails(
             self.run_script(),
             "does not work after ten minutes",
-            "the code is not there",
+            "the code is missing",
             "Storage Blob Data Owner",
             "overrides its identity",
         )
 
 
-class Silence(Stage):
+class Ingestion(DeployTest):
     """The function responds, but its line never arrives."""
 
     def reason(self, *words, **plan):
@@ -216,9 +216,9 @@ class Silence(Stage):
         self.reason("half an hour")
 
 
-class Rules(Stage):
+class Rules(DeployTest):
     def test_a_query_refused_at_one_minute(self):
-        self.write(".env", stage.ENVIRONMENT + "EVALUATION_MINUTES=1\n")
+        self.write(".env", fixtures.ENVIRONMENT + "EVALUATION_MINUTES=1\n")
         for message in (
             "(BadRequest) QueryNotContainKnownTable: the query must refer to a known table",
             "One-minute frequency is not supported for this query",
@@ -230,7 +230,7 @@ class Rules(Stage):
             self.assertIn("rules are missing", run.output)
 
     def test_only_silence_is_evaluated_every_minute(self):
-        self.write(".env", stage.ENVIRONMENT + "EVALUATION_MINUTES=1\n")
+        self.write(".env", fixtures.ENVIRONMENT + "EVALUATION_MINUTES=1\n")
         self.assertNotIn("evaluated every", self.succeeds(self.run_script()).output)
 
     def test_a_deployment_that_still_runs_is_waited_for(self):
@@ -242,19 +242,19 @@ class Rules(Stage):
     def test_rules_that_differ_from_the_expected_ones(self):
         for tamper, words in (
             ({"enabled": False}, "it is disabled"),
-            ({"autoMitigate": None}, "resolves by itself"),
-            ({"muteActionsDuration": "PT5M"}, "pause between two mails"),
+            ({"autoMitigate": None}, "autoMitigate: None, must be True"),
+            ({"muteActionsDuration": "PT5M"}, "muteActionsDuration: 'PT5M', must be None"),
             ({"windowSize": "PT1M"}, "window is shorter"),
             # An unforeseen format: the script prints a sentence, not a stack trace.
             ({"criteria": {"allOf": [{}]}}, "The rules could not be parsed"),
         ):
             with self.subTest(words):
                 self.plan(tamper=tamper)
-                self.fails(self.run_script(), "not what they must be", words)
+                self.fails(self.run_script(), "The deployed rules differ from the templates", words)
 
     def test_more_devices_than_fit_into_one_rule(self):
         names = ["dl-home", *(f"d{number}" for number in range(1, 230))]
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
+        self.write(".env", fixtures.ENVIRONMENT.replace("dl-home", ",".join(names)))
         self.ask("rows", lines=[self.heartbeat(name) for name in names])
         self.succeeds(self.run_script("--infra-only"))
         self.assertIn("ispmon-device-silent-2", self.state()["rules"])
@@ -268,7 +268,7 @@ class Rules(Stage):
         self.assertIn("Azure did not send the test mail", run.output)
 
 
-class Check(Stage):
+class Check(DeployTest):
     def setUp(self):
         super().setUp()
         self.succeeds(self.run_script())
@@ -291,7 +291,7 @@ class Check(Stage):
             "PASS  Rule health: ispmon-device-silent is available",
             "PASS  Rule health: ispmon-daily-cap is available",
             "PASS  App settings",
-            "PASS  Action group: mails me@contoso.com",
+            "PASS  Action group: sends mails to me@contoso.com",
             "PASS  Two machines with one name: none",
             'PASS  Raw row begins with {"event":"heartbeat"',
             "SUMMARY: 0 failed, 0 warnings",
@@ -301,7 +301,7 @@ class Check(Stage):
     def test_what_is_wrong_is_named(self):
         self.check("Rule health: ispmon-outage-report is Degraded", status=1, health="Degraded")
         self.check("WARN  Rule health: ispmon-daily-cap is not known yet", no_health=["ispmon-daily-cap"])
-        self.check("does not mail me@contoso.com", status=1, receivers=["old@contoso.com"])
+        self.check("sends no mails to me@contoso.com", status=1, receivers=["old@contoso.com"])
         self.check("a connection string overrides the identity", status=1, settings={"AzureWebJobsStorage": "SECRET-string"})
         self.check("overrides host.json", settings={"AzureFunctionsJobHost__logging__logLevel__default": "Error"})
 
@@ -314,10 +314,10 @@ class Check(Stage):
         self.check("Two machines with one name: none")
 
 
-class Destroy(Stage):
+class Destroy(DeployTest):
     def test_a_group_with_other_resources_is_kept(self):
         self.succeeds(self.run_script())
-        self.write(".env", stage.ENVIRONMENT + "PREFIX=other\n")
+        self.write(".env", fixtures.ENVIRONMENT + "PREFIX=other\n")
         self.fails(self.run_script("--destroy"), "was created with PREFIX=ispmon", "--force")
         self.assertIsNotNone(self.state()["group"])
         self.succeeds(self.run_script("--destroy", "--force"))

@@ -2,11 +2,11 @@
 
 import os
 
-import stage
-from stage import Stage
+import fixtures
+from fixtures import DeployTest
 
 
-class Preflight(Stage):
+class Preflight(DeployTest):
     """What is detected before anything is created."""
 
     def stops(self, *words, **plan):
@@ -23,7 +23,7 @@ class Preflight(Stage):
         unknown = "AADSTS500011: The resource principal named https://api.loganalytics.io was not found in the tenant"
         factor = "AADSTS50076: Due to a configuration change made by your administrator you must use multi-factor authentication"
         for message, advice in ((unknown, "az ad sp create"), (factor, "az login --scope https://api.loganalytics.io/.default")):
-            run = self.stops(advice, "no token for Log Analytics", failures=[{"match": "api.loganalytics.io", "message": message}])
+            run = self.stops(advice, "Getting a token for Log Analytics failed", failures=[{"match": "api.loganalytics.io", "message": message}])
             self.assertNotIn("expired", run.output)
             self.ask("close")
 
@@ -52,7 +52,7 @@ class Preflight(Stage):
 
     def test_runtime(self):
         self.stops("RUNTIME_NAME=node", runtimes=["node"])
-        self.write(".env", stage.ENVIRONMENT + "RUNTIME_NAME=node\nRUNTIME_VERSION=22\n")
+        self.write(".env", fixtures.ENVIRONMENT + "RUNTIME_NAME=node\nRUNTIME_VERSION=22\n")
         self.succeeds(self.run_script())
 
     def test_a_failed_runtime_query_is_not_reported_as_missing_runtime(self):
@@ -65,7 +65,7 @@ class Preflight(Stage):
         self.plan(group={"name": "ispmon", "location": "westeurope", "tags": None}, failures=failures)
         run = self.succeeds(self.run_script())
         self.assertEqual(run.output.count("so it is not checked"), 5)
-        self.is_armed()
+        self.assert_deployed()
 
     def test_failed_queries_with_force(self):
         self.plan(failures=[{"match": match, "message": "(InternalFault) x"} for match in ("/locks?", "list-flexconsumption")])
@@ -87,15 +87,15 @@ class Preflight(Stage):
             with self.subTest(name):
                 self.program(name, text)
                 words = text.split('"')[1]
-                self.stops(f"The program {name} is needed", "does not work", words, "install")
+                self.stops(f"The program {name} does not work", words, "install")
                 os.remove(self.path(f"bin/{name}"))
 
     def test_the_az_of_windows(self):
-        run = self.stops("one of Windows", "inside of WSL", windows=True)
+        run = self.stops("the Windows version", "inside WSL", windows=True)
         self.assertEqual(len(self.state()["calls"]), 1)
         self.assertNotIn("Flex", run.output)
         self.program("uname", "echo MINGW64_NT-10.0-19045\n")
-        self.stops("one for Windows", "WSL")
+        self.stops("a Windows shell", "WSL")
 
     def test_bicep_that_cannot_be_fetched(self):
         for message in (
@@ -103,7 +103,7 @@ class Preflight(Stage):
             "Error while attempting to retrieve the latest Bicep version: HTTPSConnectionPool(host='aka.ms', port=443)",
         ):
             run = self.stops("could not fetch Bicep", "REQUESTS_CA_BUNDLE", failures=[{"match": "build-params", "message": message}])
-            self.assertNotIn("refuse the settings", run.output)
+            self.assertNotIn("reject the settings", run.output)
             self.ask("close")
 
     def test_an_old_bicep(self):
@@ -113,13 +113,13 @@ class Preflight(Stage):
             "/x/main.bicepparam(5,10) : Error BCP338: Failed to evaluate.\n/x/modules/text.bicep(1,1) : Error BCP018: x",
         ):
             run = self.stops("az bicep upgrade", failures=[{"match": "build-params", "message": message}])
-            self.assertNotIn("refuse the settings", run.output)
+            self.assertNotIn("reject the settings", run.output)
             self.ask("close")
 
-    def test_what_the_templates_refuse(self):
-        refused = "main.bicepparam(56,16) : Error BCP338: The template language function 'int' cannot convert provided value 'REFUSED: ALERT_EMAIL must hold each address once: [\"a\"]' to integer value."
-        self.stops('refuse the settings: ALERT_EMAIL must hold each address once: ["a"]', failures=[{"match": "build-params", "message": refused}])
-        with open(os.path.join(stage.ROOT, "infra/main.bicepparam"), encoding="utf-8") as file:
+    def test_what_the_templates_reject(self):
+        refused = "main.bicepparam(56,16) : Error BCP338: The template language function 'int' cannot convert provided value 'REFUSED: ALERT_EMAIL must contain each address only once: [\"a\"]' to integer value."
+        self.stops('reject the settings: ALERT_EMAIL must contain each address only once: ["a"]', failures=[{"match": "build-params", "message": refused}])
+        with open(os.path.join(fixtures.ROOT, "infra/main.bicepparam"), encoding="utf-8") as file:
             lines = file.read().split("\n")
         number = next(number for number, line in enumerate(lines, 1) if "'MAX_INSTANCES'" in line)
         wrong = f"/x/main.bicepparam({number},24) : Error BCP033: Expected a value of type \"'5'\""
@@ -128,18 +128,18 @@ class Preflight(Stage):
     def test_a_prefix_that_changes(self):
         self.succeeds(self.run_script())
         before = len(self.state()["calls"])
-        self.write(".env", stage.ENVIRONMENT + "PREFIX=home\n")
-        self.fails(self.run_script(), "holds a deployment with the PREFIX ispmon", "set PREFIX back", "another RG", "--force")
+        self.write(".env", fixtures.ENVIRONMENT + "PREFIX=home\n")
+        self.fails(self.run_script(), "contains a deployment with the PREFIX ispmon", "set PREFIX back", "another RG", "--force")
         self.assertNotIn(" create ", "".join(self.state()["calls"][before:]))
         self.succeeds(self.run_script("--force"))
         self.assertIn("home-device-silent", self.state()["rules"])
-        self.assertIn("WARN  The rule ispmon-device-silent is of a deployment with PREFIX=ispmon", self.run_script("--check").output)
+        self.assertIn("WARN  The rule ispmon-device-silent belongs to a deployment with PREFIX=ispmon", self.run_script("--check").output)
 
     def test_a_region_that_changes(self):
         self.succeeds(self.run_script())
         before = len(self.state()["calls"])
-        self.write(".env", stage.ENVIRONMENT + "LOCATION=northeurope\n")
-        self.fails(self.run_script(), "are in westeurope, and LOCATION is northeurope", "set LOCATION=westeurope", "another RG")
+        self.write(".env", fixtures.ENVIRONMENT + "LOCATION=northeurope\n")
+        self.fails(self.run_script(), "are in westeurope, but LOCATION is northeurope", "set LOCATION=westeurope", "another RG")
         self.assertNotIn(" create ", "".join(self.state()["calls"][before:]))
 
     def test_a_group_that_is_being_deleted(self):
@@ -165,15 +165,15 @@ class Preflight(Stage):
 
     def test_refusals_by_azure_with_their_remedy(self):
         for message, advice in (
-            ("(RequestDisallowedByAzure) Resource 'ispmon-logs' was disallowed by Azure: the policy allows best regions", "may use some regions only"),
+            ("(RequestDisallowedByAzure) Resource 'ispmon-logs' was disallowed by Azure: the policy allows best regions", "may use only certain regions"),
             ("(RequestDisallowedByPolicy) Resource 'x' was disallowed by policy.", "a policy of your organisation"),
             ("(InvalidResourceLocation) The resource 'ispmon-logs' already exists in location 'westeurope'", "set LOCATION in ./.env back"),
             ("(Conflict) The workspace name 'ispmon-logs' is not unique", "another PREFIX and another RG"),
             ("(ReadOnlyDisabledSubscription) The subscription is disabled and therefore marked as read only.", "has disabled the subscription"),
             ("(ResourceGroupBeingDeleted) The resource group 'ispmon' is in deprovisioning state", "az group wait --deleted"),
-            ("(DeploymentQuotaExceeded) Creating the deployment would exceed the quota of '800'", "Delete old ones"),
-            ("(SubscriptionIsOverQuotaForSku) This region has quota of 0 instances", "ask for quota"),
-            ("(LocationNotAvailableForResourceType) The provided location 'x' is not available", "the regions that it names"),
+            ("(DeploymentQuotaExceeded) Creating the deployment would exceed the quota of '800'", "Delete old entries"),
+            ("(SubscriptionIsOverQuotaForSku) This region has quota of 0 instances", "request more quota"),
+            ("(LocationNotAvailableForResourceType) The provided location 'x' is not available", "the regions named in the error"),
             ("AADSTS90002: Tenant 'x' not found.", "az login --tenant"),
             ("AADSTS7000222: The provided client secret keys are expired", "service principal"),
             ("AADSTS999999: Something new", "login.microsoftonline.com/error"),

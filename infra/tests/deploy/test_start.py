@@ -4,16 +4,16 @@ import os
 import shutil
 import subprocess
 
-import stage
-from stage import Stage
+import fixtures
+from fixtures import DeployTest
 
 
-class Start(Stage):
+class Start(DeployTest):
     def call(self, script, *arguments, shell=None, folder=None):
         """Calls the script by another path, in the folder of the test."""
         shell = shell or os.environ.get("ISPMON_TEST_BASH", "bash")
         process = subprocess.run(
-            [shell, script, "--zip", stage.PACKAGE, *(arguments or ("--what-if",))],
+            [shell, script, "--zip", fixtures.PACKAGE, *(arguments or ("--what-if",))],
             cwd=folder or self.folder,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
@@ -25,44 +25,44 @@ class Start(Stage):
 
     def test_cdpath(self):
         self.plan()
-        os.symlink(os.path.join(stage.ROOT, "infra"), self.path("infra"))
+        os.symlink(os.path.join(fixtures.ROOT, "infra"), self.path("infra"))
         self.exported["CDPATH"] = f".:{os.path.dirname(self.folder)}"
         self.succeeds(self.note(*self.call("infra/deploy.sh")))
 
     def test_links(self):
         self.plan()
         os.makedirs(self.path("links"))
-        os.symlink(stage.SCRIPT, self.path("links/first"))
+        os.symlink(fixtures.SCRIPT, self.path("links/first"))
         os.symlink("links/first", self.path("deploy"))
         self.succeeds(self.note(*self.call("./deploy")))
 
-    def test_advice_can_be_pasted(self):
+    def test_commands_in_messages_can_be_pasted(self):
         self.plan(login="none")
-        os.symlink(os.path.join(stage.ROOT, "infra"), self.path("in fra"))
+        os.symlink(os.path.join(fixtures.ROOT, "infra"), self.path("in fra"))
         status, output = self.call("./in fra/deploy.sh", "--agent-config", "my agent.toml")
-        self.fails(self.note(status, output), f"./in\\ fra/deploy.sh --zip {stage.PACKAGE} --agent-config my\\ agent.toml")
-        os.symlink(os.path.join(stage.ROOT, "infra/deploy.sh"), self.path("deploy.sh"))
+        self.fails(self.note(status, output), f"./in\\ fra/deploy.sh --zip {fixtures.PACKAGE} --agent-config my\\ agent.toml")
+        os.symlink(os.path.join(fixtures.ROOT, "infra/deploy.sh"), self.path("deploy.sh"))
         self.fails(self.note(*self.call("deploy.sh")), "then bash deploy.sh --zip")
         self.plan()
         run = self.succeeds(self.run_script("--agent-config", "my agent.toml"))
         self.assertIn("/my\\ agent.toml\n", run.output)
 
     def test_other_shells(self):
-        status, output = self.call(stage.SCRIPT, shell="dash")
-        self.assertEqual((status, output), (64, f"deploy.sh: this needs bash: bash {stage.SCRIPT}\n"))
+        status, output = self.call(fixtures.SCRIPT, shell="dash")
+        self.assertEqual((status, output), (64, f"deploy.sh: this script needs bash. Run: bash {fixtures.SCRIPT}\n"))
         self.plan()
         self.exported["POSIXLY_CORRECT"] = "yes"
-        self.succeeds(self.note(*self.call(stage.SCRIPT)))
+        self.succeeds(self.note(*self.call(fixtures.SCRIPT)))
 
     def test_a_part_that_is_missing(self):
-        shutil.copy(stage.SCRIPT, self.path("deploy.sh"))
+        shutil.copy(fixtures.SCRIPT, self.path("deploy.sh"))
         status, output = self.call("./deploy.sh")
         self.assertEqual(status, 1, output)
         self.assertEqual(len(output.strip().split("\n")), 1, output)
-        self.assertIn("say.sh", output)
+        self.assertIn("output.sh", output)
 
     def test_names_that_the_script_uses_itself(self):
-        for name in ("url", "app", "container", "answer", "failure", "left", "next", "subscription", "group_tag", "unseen", "PROVIDERS"):
+        for name in ("url", "app", "container", "answer", "failure", "azure_state", "next", "script", "rerun", "subscription", "group_tag", "unseen", "PROVIDERS"):
             self.exported[name] = "nonsense"
         self.succeeds(self.run_script())
-        self.is_armed()
+        self.assert_deployed()

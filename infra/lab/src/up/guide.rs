@@ -63,7 +63,7 @@ impl fmt::Display for Guide<'_> {
         )?;
         writeln!(
             formatter,
-            "\nThe rules look every five minutes. A device that has been silent for five minutes is mailed about, also\none that was never heard, and an outage of five minutes that a device hands over. Times are UTC."
+            "\nThe rules are evaluated every five minutes. They mail about each device that has been silent for five minutes\nor has never sent a heartbeat, and about each outage of five minutes that a device hands over. Times are UTC."
         )
     }
 }
@@ -134,8 +134,8 @@ mod tests {
           HEARTBEAT_URL=http://127.0.0.1:7071/api/ping HEARTBEAT_DEVICE=dl-home ISPMON_HEARTBEAT_KEY_FILE=KEYFILE \
             cargo run --locked -p ispmon-agent -- run
 
-        The rules look every five minutes. A device that has been silent for five minutes is mailed about, also
-        one that was never heard, and an outage of five minutes that a device hands over. Times are UTC.
+        The rules are evaluated every five minutes. They mail about each device that has been silent for five minutes
+        or has never sent a heartbeat, and about each outage of five minutes that a device hands over. Times are UTC.
         "#);
     }
 

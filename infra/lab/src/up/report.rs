@@ -82,7 +82,7 @@ fn written(heartbeat: &HeartbeatRow, devices: &[String]) -> String {
     let mut parts = vec![format!("Heartbeat from {device}")];
     let key = comparison_key(device);
     if !devices.iter().any(|expected| comparison_key(expected) == key) {
-        parts.push("which no rule watches".to_owned());
+        parts.push("which no rule monitors".to_owned());
     }
     parts.extend(state.clone());
     parts.extend(client_address.as_ref().map(|address| format!("seen at {address}")));
@@ -196,7 +196,7 @@ mod tests {
         12:05:07  The function is ready, 31 ms after its start.
         12:05:07  Heartbeat from dl-home.
         12:05:07  Heartbeat from dl-home, stopping, seen at 192.0.2.1, note: two�lines �[2J, may be silent for 30 min.
-        12:05:07  Heartbeat from unknown, which no rule watches, seen at 192.0.2.1.
+        12:05:07  Heartbeat from unknown, which no rule monitors, seen at 192.0.2.1.
         12:05:07  The rules see the heartbeat of dl-home after 12 s.
         12:05:07  Handed over by dl-home: incident 0198c0de-0000-7000-8000-000000000001, isp, 2026-03-01 11:45:07 to 12:05:04.
         12:05:07  POST to Ping: the answer was 400.

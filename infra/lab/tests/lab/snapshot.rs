@@ -3,14 +3,14 @@
 //! device is still silent, or an unauthorized person gets access.
 
 mod access;
+mod action_group;
 mod deployment;
 mod function_app;
 mod limits;
 mod names;
 mod order;
-mod people;
 mod queries;
 mod refusals;
 mod rules;
-mod watchers;
+mod self_monitoring;
 mod workbook;

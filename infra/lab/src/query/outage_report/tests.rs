@@ -141,7 +141,7 @@ fn causes_without_downtime_are_those_of_the_agent() {
         .collect();
     assert_eq!(BTreeSet::from(NO_DOWNTIME), expected);
     let quoted = NO_DOWNTIME.map(|cause| format!("'{cause}'")).join(", ");
-    let condition = format!("failure !in ({quoted})");
+    let condition = format!("causeCode !in ({quoted})");
     assert!(TEMPLATE.text.contains(&condition), "outage-report.kql: {condition}");
     let [first @ .., last] = &NO_DOWNTIME.map(|cause| format!("`{cause}`"));
     let sentence = format!("the causes {} and {last} are never reported", first.join(", "));

@@ -139,9 +139,9 @@ fn a_disabled_rule_is_none_and_a_disabled_group_has_no_receivers() {
 #[test]
 fn a_rule_on_the_workspaces_own_events_is_skipped() {
     let mut deployment = deployment();
-    let mut watcher = deployment["predictedResources"][1].clone();
-    watcher["properties"]["criteria"]["allOf"][0]["query"] = json!("_LogOperation\n| take 1");
-    deployment["predictedResources"].as_array_mut().expect("a list").push(watcher);
+    let mut daily_cap = deployment["predictedResources"][1].clone();
+    daily_cap["properties"]["criteria"]["allOf"][0]["query"] = json!("_LogOperation\n| take 1");
+    deployment["predictedResources"].as_array_mut().expect("a list").push(daily_cap);
     assert_eq!(read(&deployment.to_string()).expect("right").len(), 1);
     let other = with("/criteria/allOf/0/query", json!("_LogOperations"));
     assert_eq!(read(&other.to_string()).expect("right").len(), 1);

@@ -32,10 +32,10 @@ fn roles_are_assigned_before_they_are_needed() {
         app.contains("appRoles") && app.contains("storage") && app.contains("telemetry"),
         "{app:?}"
     );
-    for name in ["rules", "watchers"] {
+    for name in ["rules", "selfMonitoring"] {
         let awaited = awaited(&template, name);
         assert!(
-            awaited.contains("alertRoles") && awaited.contains("people"),
+            awaited.contains("alertRoles") && awaited.contains("actionGroup"),
             "{name}: {awaited:?}"
         );
     }
@@ -60,7 +60,7 @@ fn code_is_deployed_last_and_only_when_its_address_is_given() {
 
 /// The first of two deployments has no rules: nothing may alert before a heartbeat can be queried.
 #[test]
-fn only_rules_and_watchers_are_optional() {
+fn only_the_rules_and_their_monitoring_are_optional() {
     let template = template();
     let mut optional: Vec<_> = template["resources"]
         .as_object()
@@ -72,7 +72,7 @@ fn only_rules_and_watchers_are_optional() {
     let expected = [
         ("budget", "[greater(parameters('budgetAmount'), 0)]"),
         ("rules", "[parameters('rulesEnabled')]"),
-        ("watchers", "[parameters('rulesEnabled')]"),
+        ("selfMonitoring", "[parameters('rulesEnabled')]"),
     ];
     assert_eq!(optional, expected);
 }

@@ -76,7 +76,7 @@ fn every_query_has_a_case() {
         .unwrap()
         .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
         .collect();
-    for folder in ["queries", "queries/watchers", "queries/workbook"] {
+    for folder in ["queries", "queries/self-monitoring", "queries/workbook"] {
         for file in files_in(folder) {
             let stem = file.strip_suffix(".kql").unwrap();
             assert!(cases.contains(&format!("\"{folder}/{stem}\"")), "infra/queries/cases: {file}");
@@ -114,10 +114,10 @@ fn every_query_names_exactly_the_devices_of_its_set() {
                 deployment.devices.iter().filter(|name| rule.query().contains(&quote(name)));
             assert_eq!(named.count() + others, deployment.devices.len(), "{}", rule.name);
         }
-        let mut watched: Vec<_> = sets.concat();
-        watched.sort();
-        watched.dedup();
-        assert_eq!(watched.len(), deployment.devices.len(), "{}", deployment.name);
+        let mut monitored: Vec<_> = sets.concat();
+        monitored.sort();
+        monitored.dedup();
+        assert_eq!(monitored.len(), deployment.devices.len(), "{}", deployment.name);
     }
 }
 

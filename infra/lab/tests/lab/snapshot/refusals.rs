@@ -38,7 +38,7 @@ impl Templates {
         };
         let folder = TempDir::new().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        for part in ["", "modules", "queries", "queries/watchers", "queries/workbook"] {
+        for part in ["", "modules", "queries", "queries/self-monitoring", "queries/workbook"] {
             let target = folder.path().join(part);
             fs::create_dir_all(&target).unwrap();
             for file in fs::read_dir(source.join(part)).unwrap() {
@@ -86,10 +86,10 @@ impl Templates {
 fn invalid_values_are_rejected_with_a_message_that_names_the_variable() {
     let Some(templates) = Templates::copied() else { return };
     for (variables, reason) in [
-        (vec![("PREFIX", "home-")], "PREFIX must hold letters"),
+        (vec![("PREFIX", "home-")], "PREFIX must contain only letters"),
         (vec![("HEARTBEAT_DEVICE", "dl-home,İstanbul")], "HEARTBEAT_DEVICE: device names"),
-        (vec![("ALERT_EMAIL", "owner@example")], "ALERT_EMAIL must hold mail addresses"),
-        (vec![("ALERT_EMAIL", "a@example.org,A@Example.org")], "ALERT_EMAIL must hold each"),
+        (vec![("ALERT_EMAIL", "owner@example")], "ALERT_EMAIL must contain mail addresses"),
+        (vec![("ALERT_EMAIL", "a@example.org,A@Example.org")], "ALERT_EMAIL must contain each"),
         (vec![("DAILY_CAP_GB", "0")], "set it to 1 or more"),
         (vec![("BUDGET_AMOUNT", "5"), ("BUDGET_START", "2026-12-02")], "BUDGET_START"),
     ] {

@@ -142,7 +142,7 @@ fn thresholds_match_the_parameters() {
 }
 
 #[test]
-fn the_lab_evaluates_the_rules_of_every_deployment_but_not_the_watchers() {
+fn the_lab_evaluates_the_rules_about_devices_of_every_deployment() {
     for (text, played) in [
         (include_str!("../../../../main.snapshot.json"), 3),
         (include_str!("../../../../thousand.snapshot.json"), 15),

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Output for the user: steps, notes, questions, and `die`, which every early end of the script calls.
+# Output for the user: steps, notes, questions, and `die`, which ends the script after a failure.
 
-# What exists in Azure now, and the next command for the user; `die` prints both.
-left='Nothing was created or changed.'
+# What exists in Azure, and the next command for the user; `die` prints both.
+azure_state='Nothing was created or changed.'
 next=''
 
 # step TEXT: prints the heading of a step.
@@ -14,16 +14,16 @@ say() { printf '   %s\n' "$*"; }
 # warn TEXT: prints a warning that needs action by the user, now or later.
 warn() { printf '   WARNING: %s\n' "$*" >&2; }
 
-# die TEXT [STATUS]: ends the script; prints what happened, what exists in Azure, and the next command.
+# die TEXT [STATUS]: ends the script; prints what failed, what exists in Azure, and the next command.
 die() {
   printf '\ndeploy.sh: %s\n' "$1" >&2
-  printf '  Left behind: %s\n' "$left" >&2
-  printf '  Next: %s\n' "${next:-correct this, then run it again: $again}" >&2
+  printf '  In Azure: %s\n' "$azure_state" >&2
+  printf '  Next: %s\n' "${next:-correct this, then run: $rerun}" >&2
   exit "${2:-1}"
 }
 
-# without_stack: filters Python stack traces out of a program's output and keeps their last line, the error.
-without_stack() { awk '/^Traceback/ { stack = 1; next } stack && /^ / { next } { stack = 0; print }'; }
+# without_stack_trace: filters Python stack traces out of a program's output and keeps their last line, the error.
+without_stack_trace() { awk '/^Traceback/ { stack = 1; next } stack && /^ / { next } { stack = 0; print }'; }
 
 # can_ask: whether the user can answer a question.
 can_ask() { [ "$assume_yes" = no ] && [ -t 0 ]; }
@@ -53,17 +53,17 @@ end_progress() {
   return 0
 }
 
-# limited SECONDS TEXT COMMAND…: runs a command with a time limit and a progress line.
-limited() {
+# with_timeout SECONDS TEXT COMMAND…: runs a command with a time limit and a progress line.
+with_timeout() {
   local limit=$1 text=$2
   shift 2
   "$@" &
-  watch_child "$limit" "$text"
+  wait_for_child "$limit" "$text"
 }
 
-# watch_child SECONDS TEXT: waits for the newest child with a progress line; stops it after SECONDS and returns 124.
+# wait_for_child SECONDS TEXT: waits for the newest child with a progress line; stops it after SECONDS and returns 124.
 # macOS has no `timeout`.
-watch_child() {
+wait_for_child() {
   local limit=$1 text=$2 waited=0 status
   child=$!
   while kill -0 "$child" 2>/dev/null; do

@@ -155,7 +155,7 @@ resource dailyCap 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (hasD
     criteria: {
       allOf: [
         {
-          query: trim(loadTextContent('../queries/watchers/daily-cap.kql'))
+          query: trim(loadTextContent('../queries/self-monitoring/daily-cap.kql'))
           timeAggregation: 'Maximum'
           metricMeasureColumn: 'notices'
           operator: 'GreaterThan'

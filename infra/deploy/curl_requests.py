@@ -1,4 +1,4 @@
-"""Many requests by one curl process, which keeps its connection open. No part of them is an argument of curl.
+"""Many requests by one curl process, over one connection. No part of them is an argument of curl.
 
 The responses follow each other; after each comes a line with a mark and the status. The mark is random, so no
 response from another server can contain that line.
@@ -27,9 +27,9 @@ def request(method, url, headers, body, mark):
     )
 
 
-def answers(printed, mark, count):
+def responses(text, mark, count):
     """Returns the response to each request, in order: the status, 000 without a response, and the body."""
-    parts = printed.split(f"\n{mark} ")
+    parts = text.split(f"\n{mark} ")
     for number in range(count):
         if number + 1 >= len(parts):
             yield "000", ""
@@ -39,6 +39,6 @@ def answers(printed, mark, count):
             yield parts[number + 1].split("\n")[0], body
 
 
-def printed():
+def output():
     """Reads curl's output."""
     return sys.stdin.buffer.read().decode("utf-8", "replace")

@@ -20,14 +20,14 @@ ENVIRONMENT = "RG=ispmon\nALERT_EMAIL=me@contoso.com\nHEARTBEAT_DEVICE=dl-home\n
 
 
 class Run:
-    """The result of a run of the script: its exit status and its output."""
+    """The exit status and the output of a run of the script."""
 
     def __init__(self, status, output):
         self.status = status
         self.output = output
 
 
-class Stage(unittest.TestCase):
+class DeployTest(unittest.TestCase):
     """Base class; each test has its own folder and its own subscription."""
 
     def setUp(self):
@@ -40,7 +40,7 @@ class Stage(unittest.TestCase):
 
     def tearDown(self):
         try:
-            self.no_secret_shows()
+            self.assert_no_secret_is_shown()
         finally:
             self.ask("close")
             shutil.rmtree(self.folder)
@@ -63,7 +63,7 @@ class Stage(unittest.TestCase):
         self.write("plan.json", json.dumps(plan))
 
     def ask(self, what, **more):
-        question = json.dumps({"ask": what, "world": self.folder, **more}).encode() + b"\0"
+        question = json.dumps({"ask": what, "folder": self.folder, **more}).encode() + b"\0"
         with socket.create_connection(("127.0.0.1", int(os.environ["ISPMON_TEST_SERVER"]))) as connection:
             connection.sendall(question)
             with connection.makefile("rb") as answer:
@@ -78,7 +78,7 @@ class Stage(unittest.TestCase):
             **{name: os.environ[name] for name in ("CARGO_TARGET_DIR", "CARGO_HOME", "RUSTUP_HOME") if name in os.environ},
             # Programs in the test's own folder take precedence.
             "PATH": ":".join((self.path("bin"), os.path.join(HERE, "bin"), os.environ["PATH"])),
-            "ISPMON_TEST_WORLD": self.folder,
+            "ISPMON_TEST_FOLDER": self.folder,
             "TMPDIR": self.temporary,
             # Variables that a user's shell may happen to export; they must not reach the templates.
             "LOCATION": "moon",
@@ -151,16 +151,16 @@ class Stage(unittest.TestCase):
         return run
 
     def fails(self, run, *texts, status=1):
-        """Asserts that the run failed, and printed what happened, what was left behind and what to type next.
+        """Asserts that the run failed, and printed what failed, what exists in Azure and what to run next.
         """
         self.assertEqual(run.status, status, run.output)
-        self.assertIn("Left behind: ", run.output)
+        self.assertIn("In Azure: ", run.output)
         self.assertIn("Next: ", run.output)
         for text in texts:
             self.assertIn(text, run.output)
         return run
 
-    def is_armed(self):
+    def assert_deployed(self):
         """Asserts that rule, key and heartbeat exist, and that no temporary file is left."""
         state = self.state()
         self.assertIn("ispmon-device-silent", state["rules"])
@@ -169,7 +169,7 @@ class Stage(unittest.TestCase):
         self.assertEqual(os.listdir(self.temporary), [])
         return state
 
-    def no_secret_shows(self):
+    def assert_no_secret_is_shown(self):
         """Asserts that no key is in the output, an argument, a variable, or a file that others can read."""
         self.assertEqual(self.state()["violations"], [])
         for output in self.outputs:

@@ -1,9 +1,11 @@
 """Compares the devices with those that have sent heartbeats.
 
-  seen.py --new DEVICES HEARD WATCHED   prints the lines of DEVICES whose device is neither in HEARD nor in WATCHED
-  seen.py --report DEVICES SEEN         prints for each device its name, a tab, and when it was last seen, or "never"
+  device-activity.py --new DEVICES ACTIVE MONITORED   prints the lines of DEVICES whose device is neither in ACTIVE nor in
+                                                      MONITORED
+  device-activity.py --report DEVICES LAST_SEEN       prints for each device its name, a tab, and when it was last seen,
+                                                      or "never"
 
-Each line of DEVICES has a name and a key name, of HEARD a comparison key, of WATCHED a name, of SEEN a
+Each line of DEVICES has a name and a key name, of ACTIVE a comparison key, of MONITORED a name, of LAST_SEEN a
 comparison key and a time; separated by tabs.
 """
 

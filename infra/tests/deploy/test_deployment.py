@@ -8,14 +8,14 @@ import subprocess
 import tomllib
 import zipfile
 
-import stage
-from stage import Stage
+import fixtures
+from fixtures import DeployTest
 
 
 BUILD = bool(os.environ.get("ISPMON_TEST_BUILD"))
 
 
-class Happy(Stage):
+class Deployment(DeployTest):
     def test_from_env_to_the_test_mail(self):
         self.plan(registered=[])
         run = self.succeeds(
@@ -30,9 +30,9 @@ class Happy(Stage):
                 package=not BUILD,
             )
         )
-        state = self.is_armed()
+        state = self.assert_deployed()
         self.assertEqual(state["mails"], ["me@contoso.com"])
-        self.assertIn("The alarm is armed. Test mail: arrived.", run.output)
+        self.assertIn("The alert rules are active. Test mail: arrived.", run.output)
         line = json.loads(state["rows"][0])
         self.assertEqual((line["device"], line["quiet_s"], line["event"]), ("dl-home", 3600, "heartbeat"))
         with open(self.path("agent.toml"), "rb") as file:
@@ -63,7 +63,7 @@ class Happy(Stage):
         if os.environ.get("ISPMON_TEST_TRANSCRIPT"):
             with open(os.environ["ISPMON_TEST_TRANSCRIPT"], "w", encoding="utf-8") as file:
                 file.write(shown)
-        with open(os.path.join(stage.ROOT, "infra/README.md"), encoding="utf-8") as file:
+        with open(os.path.join(fixtures.ROOT, "infra/README.md"), encoding="utf-8") as file:
             self.assertIn(shown, file.read(), "infra/README.md shows another run (ISPMON_TEST_TRANSCRIPT=FILE writes this one)")
 
     def test_the_rules_come_after_the_heartbeat(self):
@@ -74,19 +74,19 @@ class Happy(Stage):
         self.assertIn("ispmon-rules", order[-1])
         self.assertGreater(len(order), 3)
 
-    def test_a_second_run_changes_no_key_and_mutes_no_device_that_was_seen(self):
+    def test_a_second_run_changes_no_key_and_announces_no_silence_for_a_known_device(self):
         self.succeeds(self.run_script())
         before = self.state()
         self.ask("rows", lines=['{"event":"heartbeat","device":"DL-home ","key":"d:dl-home","boot":"b1","seq":7}'])
         self.succeeds(self.run_script())
-        after = self.is_armed()
+        after = self.assert_deployed()
         self.assertEqual(before["secrets"], after["secrets"])
         late = [json.loads(line) for line in after["rows"][len(before["rows"]) + 1 :]]
         self.assertEqual({line["device"] for line in late}, {"ispmon-deploy"})
         self.assertFalse([line for line in late if "quiet_s" in line])
 
     def test_several_devices_get_a_key_and_a_configuration_each(self):
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", "'dl-home, Büro \"Süd\", 007, true'"))
+        self.write(".env", fixtures.ENVIRONMENT.replace("dl-home", "'dl-home, Büro \"Süd\", 007, true'"))
         self.succeeds(self.run_script("--agent-config", "agents/a.toml" if os.path.isdir(self.path("agents")) else "a.toml"))
         names = set()
         for name in os.listdir(self.folder):
@@ -106,13 +106,13 @@ class Happy(Stage):
         before = len(self.state()["calls"])
         self.succeeds(self.run_script("--infra-only"))
         self.assertFalse([call for call in self.state()["calls"][before:] if "config-zip" in call])
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", "dl-home, office"))
+        self.write(".env", fixtures.ENVIRONMENT.replace("dl-home", "dl-home, office"))
         rows = len(self.state()["rows"])
         self.ask("rows", lines=['{"event":"heartbeat","device":"dl-home"}'])
         self.succeeds(self.run_script("--infra-only"))
         # A device that is new in the list must not raise an alarm at once.
         self.assertEqual([json.loads(line)["device"] for line in self.state()["rows"][rows + 1 :]], ["office"])
-        self.write(".env", stage.ENVIRONMENT)
+        self.write(".env", fixtures.ENVIRONMENT)
         before = len(self.state()["calls"])
         self.succeeds(self.run_script("--what-if"))
         self.assertTrue([call for call in self.state()["calls"][before:] if "what-if" in call])
@@ -123,11 +123,11 @@ class Happy(Stage):
 
     def test_rules_without_heartbeats_would_alarm(self):
         run = self.succeeds(self.run_script("--infra-only"))
-        self.assertIn("the alert rules wait for the code", run.output)
+        self.assertIn("No device sends heartbeats yet, so the alert rules are not deployed", run.output)
         self.assertEqual(self.state()["rules"], [])
 
     def test_without_a_terminal_nothing_is_confirmed(self):
-        self.fails(self.run_script(yes=False), "Nobody is there to confirm", "--yes")
+        self.fails(self.run_script(yes=False), "must be confirmed, but standard input is not a terminal", "--yes")
         self.assertIsNone(self.state()["group"])
 
     def test_no_mail(self):
@@ -136,22 +136,22 @@ class Happy(Stage):
             self.run_in_terminal("--agent-config", "agent.toml", answers=answers),
             "Spam folder",
             "Resend",
-            "The alarm is armed. But the test mail did not arrive, so until it does, perhaps only the subscription's owners",
+            "The alert rules are active. The test mail did not arrive: until it does, possibly only the subscription's owners get mails",
             "ispmon-agent run --config",
             "--infra-only",
         )
-        # The rules are armed: the agent must be able to send, whatever happens to the mail.
+        # The rules are active: the agent must be able to send, whatever happens to the mail.
         self.assertTrue(os.path.exists(self.path("agent.toml")))
         self.assertEqual(len([call for call in self.state()["calls"] if "ispmon-rules" in call and "create" in call]), 1, run.output)
-        self.write(".env", stage.ENVIRONMENT + "ALERT_OWNERS=false\n")
-        self.fails(self.run_in_terminal(answers=answers), "so its mails may not reach anyone yet")
+        self.write(".env", fixtures.ENVIRONMENT + "ALERT_OWNERS=false\n")
+        self.fails(self.run_in_terminal(answers=answers), "did not arrive: until it does, possibly nobody gets mails")
 
 
-class Package(Stage):
+class Package(DeployTest):
     """The package: built twice, its layout, and whether the function starts from it."""
 
     def built(self, *arguments):
-        self.fails(self.run_script(*arguments, yes=False, package=False), "Nobody is there to confirm")
+        self.fails(self.run_script(*arguments, yes=False, package=False), "must be confirmed, but standard input is not a terminal")
         line = next(line for line in self.outputs[-1].splitlines() if "Package: " in line)
         return line.split("Package: ")[1]
 
@@ -164,7 +164,7 @@ class Package(Stage):
             self.assertEqual(first, file.read())
 
     def test_layout_and_modes(self):
-        with zipfile.ZipFile(stage.PACKAGE) as package:
+        with zipfile.ZipFile(fixtures.PACKAGE) as package:
             modes = {entry.filename: oct(entry.external_attr >> 16) for entry in package.infolist()}
         self.assertEqual(
             modes,
@@ -177,7 +177,7 @@ class Package(Stage):
         )
 
     def test_a_repacked_zip(self):
-        with zipfile.ZipFile(stage.PACKAGE) as package:
+        with zipfile.ZipFile(fixtures.PACKAGE) as package:
             files = {entry.filename: (package.read(entry), entry.external_attr) for entry in package.infolist()}
 
         def pack(method=zipfile.ZIP_DEFLATED, folder=""):
@@ -209,14 +209,14 @@ class Package(Stage):
         self.write("x.zip", marked(pack(), 8, 1))
         refused("is encrypted")
         self.write("x.zip", marked(pack(), 10, 9))
-        refused("packed in a way that Azure cannot unpack")
+        refused("has a compression method that Azure does not support")
         pack(zipfile.ZIP_LZMA)
-        refused("packed in a way that Azure cannot unpack")
+        refused("has a compression method that Azure does not support")
         pack(folder="ispmon-function/")
         refused("its files are in the folder ispmon-function/")
         with zipfile.ZipFile(self.path("x.zip"), "w") as package:
-            package.write(stage.PACKAGE, "ispmon-function.zip")
-        refused("another zip in it, ispmon-function.zip")
+            package.write(fixtures.PACKAGE, "ispmon-function.zip")
+        refused("it contains another zip, ispmon-function.zip")
         os.remove(self.path("x.zip"))
         os.mkdir(self.path("x.zip"))
         refused("it is a folder")
@@ -225,7 +225,7 @@ class Package(Stage):
         self.succeeds(self.run_script("--zip", "x.zip", package=False))
 
     def test_a_binary_that_azure_cannot_start_is_refused(self):
-        with zipfile.ZipFile(stage.PACKAGE) as package:
+        with zipfile.ZipFile(fixtures.PACKAGE) as package:
             files = {entry.filename: (package.read(entry), entry.external_attr) for entry in package.infolist()}
 
         def refused(change, text):
@@ -243,8 +243,8 @@ class Package(Stage):
         refused(lambda files: files.pop("host.json"), "it lacks host.json")
         refused(lambda files: files.update({"ispmon-function": (binary, 0o100644 << 16)}), "executable bit")
         refused(lambda files: files.update({"ispmon-function": (arm, mode)}), "not built for x86-64")
-        refused(lambda files: files.update({"ispmon-function": (b"#!/bin/sh\n", mode)}), "no Linux program")
+        refused(lambda files: files.update({"ispmon-function": (b"#!/bin/sh\n", mode)}), "not a Linux program")
         self.write("x.zip", "no zip")
-        self.fails(self.run_script("--zip", "x.zip", package=False), "no zip of the function", status=65)
-        self.fails(self.run_script("--zip", "missing.zip", package=False), "no such file", status=66)
+        self.fails(self.run_script("--zip", "x.zip", package=False), "not a package of the function", status=65)
+        self.fails(self.run_script("--zip", "missing.zip", package=False), "missing.zip does not exist", status=66)
 

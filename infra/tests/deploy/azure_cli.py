@@ -28,7 +28,7 @@ def configuration(environment):
     }
 
 
-class Judge:
+class AzureCli:
     """One configuration of the CLI. Parsers are cached by command, because creating them takes most of the
     time."""
 

@@ -1,4 +1,4 @@
-//! Rules about the monitoring itself.
+//! The alerts that monitor the alert rules and the daily cap.
 
 use serde_json::{Value, json};
 
@@ -6,10 +6,10 @@ use super::deployment::{
     self, ACTION_GROUP, COMPONENT, Deployment, RESOURCE_GROUP, RULE, WORKSPACE,
 };
 
-const WATCHER: &str = "Microsoft.Insights/activityLogAlerts";
+const ACTIVITY_LOG_ALERT: &str = "Microsoft.Insights/activityLogAlerts";
 
-fn watcher<'a>(deployment: &'a Deployment, name: &str) -> &'a Value {
-    &deployment.named(WATCHER, &format!("{}-{name}", deployment.prefix))["properties"]
+fn activity_log_alert<'a>(deployment: &'a Deployment, name: &str) -> &'a Value {
+    &deployment.named(ACTIVITY_LOG_ALERT, &format!("{}-{name}", deployment.prefix))["properties"]
 }
 
 fn field(name: &str, value: &str) -> Value {
@@ -28,9 +28,9 @@ fn disabling_deleting_or_failure_of_a_rule_is_mailed() {
                 field("operationName", operation),
                 field("status", "Succeeded"),
             ]);
-            assert_eq!(watcher(&deployment, name)["condition"]["allOf"], expected);
+            assert_eq!(activity_log_alert(&deployment, name)["condition"]["allOf"], expected);
         }
-        let health = watcher(&deployment, "rule-unhealthy");
+        let health = activity_log_alert(&deployment, "rule-unhealthy");
         let before = |status| field("properties.previousHealthStatus", status);
         let now = |status| field("properties.currentHealthStatus", status);
         let expected = json!([
@@ -41,14 +41,14 @@ fn disabling_deleting_or_failure_of_a_rule_is_mailed() {
             {"anyOf": [before("Available"), before("Degraded"), before("Unavailable")]},
         ]);
         assert_eq!(health["condition"]["allOf"], expected);
-        let watchers = deployment.of_type(WATCHER);
-        assert_eq!(watchers.len(), 3);
-        for watcher in watchers {
-            assert_eq!(watcher["location"], "global");
-            assert_eq!(watcher["properties"]["enabled"], true);
-            assert_eq!(watcher["properties"]["scopes"], json!([RESOURCE_GROUP]));
+        let alerts = deployment.of_type(ACTIVITY_LOG_ALERT);
+        assert_eq!(alerts.len(), 3);
+        for alert in alerts {
+            assert_eq!(alert["location"], "global");
+            assert_eq!(alert["properties"]["enabled"], true);
+            assert_eq!(alert["properties"]["scopes"], json!([RESOURCE_GROUP]));
             let group = json!([{"actionGroupId": deployment.id(ACTION_GROUP)}]);
-            assert_eq!(watcher["properties"]["actions"]["actionGroups"], group);
+            assert_eq!(alert["properties"]["actions"]["actionGroups"], group);
         }
     }
 }
