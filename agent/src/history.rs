@@ -26,9 +26,9 @@ pub use calendar::{CalendarPart, days, months};
 pub use collect::Collector;
 pub use incident::{Downtime, PastIncident, PastSegment};
 pub use interval::Interval;
-pub use past::{History, Unmonitored};
+pub use past::{History, RecordedHour, Unmonitored};
 pub use period::{Moment, MomentError, Period};
-pub use quality::{QualityPart, QualitySummary, RecordedHour};
+pub use quality::{QualityPart, QualitySummary};
 pub use ratio::Ratio;
 
 #[cfg(test)]

@@ -2,12 +2,22 @@
 
 use std::time::Duration;
 
-use super::{Downtime, Interval, PastIncident, RecordedHour};
+use super::{Downtime, Interval, PastIncident};
 use crate::{
     journal::UnknownRecords,
     outage::{GapCause, IncidentId, Scope},
     probe::{Family, PerFamily},
+    summary::Summary,
 };
+
+/// An hourly summary in corrected times.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedHour {
+    /// The hour.
+    pub time: Interval,
+    /// Its statistics.
+    pub summary: Summary,
+}
 
 /// An unmonitored period.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,17 +3,7 @@
 use jiff::{ZonedDateTime, tz::TimeZone};
 use serde::Serialize;
 
-use super::{History, Interval, days};
-use crate::summary::Summary;
-
-/// An hourly summary in corrected times.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RecordedHour {
-    /// The hour.
-    pub time: Interval,
-    /// Its statistics.
-    pub summary: Summary,
-}
+use super::{History, Interval, RecordedHour, days};
 
 /// The combined statistics of several hours.
 ///

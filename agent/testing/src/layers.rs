@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use crate::imports::{self, CratePath, Module};
@@ -135,6 +135,8 @@ fn module_of<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     const LAYERS: &[&[&str]] = &[&["clock", "duration"], &["probe"], &["outage"], &["command"]];
