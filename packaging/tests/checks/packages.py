@@ -17,9 +17,10 @@ def story(world):
     world.row("upgraded during an outage, which goes on and is closed", upgrade, world)
     world.row("downgraded with a record of a newer kind", downgrade, world)
     world.row("removed: the journal and the configuration stay", remove, world)
-    world.row("installed again: it finds its journal", again, world)
+    world.row("installed again: it starts, and finds its journal", again, world)
     world.row("purged: nothing stays", purge, world)
     world.row("an unchanged configuration is replaced by the version's sample", untouched, world)
+    world.row("the disk is full while the configuration is written: completed later", no_room, world)
 
 
 def version(world):
@@ -104,9 +105,8 @@ def remove(world):
 
 
 def again(world):
-    """Installs the newest version again."""
+    """Installs the newest version again: its removal stopped the service and left it enabled."""
     world.install()
-    world.start()
     world.wait_up()
     expect(single(world.outages(), "outage")["cause"] == "isp", "the outage is gone")
     world.wait_heartbeats()
@@ -135,3 +135,24 @@ def untouched(world):
         expect(sample[version] == shipped, f"the configuration of {version} is not its sample")
     expect(len(set(sample.values())) == 2, "both versions have the same sample, so that nothing was tried")
     return f"{len(sample)} versions, each with its sample"
+
+
+def no_room(world):
+    """Upgrades with an unchanged configuration and a full disk, then makes room and lets dpkg complete it."""
+    box = world.box
+    world.install(world.artefacts.previous)
+    box.shell(
+        "mkdir /root/kept && cp -a /etc/ispmon/. /root/kept && mount -t tmpfs -o size=128k tmpfs /etc/ispmon"
+        " && cp -a /root/kept/. /etc/ispmon && { cat /dev/zero >/etc/ispmon/filler || true; }"
+    )
+    failed = box.run("apt-get", "install", "-y", "-q", PACKAGE, check=False)
+    expect(failed.code != 0, "there was room")
+    box.run("rm", "/etc/ispmon/filler")
+    box.run("dpkg", "--configure", "-a")
+    mode = box.run("stat", "--format=%a %U", CONFIGURATION).out
+    expect(mode == "644 root", f"the configuration has mode and owner {mode}")
+    shipped = box.run("cat", "/usr/share/ispmon-agent/agent.toml").out
+    expect(box.run("cat", CONFIGURATION).out == shipped, "the configuration is not the sample")
+    files = sorted(box.run("ls", "/etc/ispmon").out.split())
+    expect(files == ["agent.toml", "heartbeat.key"], f"/etc/ispmon has {files}")
+    return "the whole sample, and nothing else"
