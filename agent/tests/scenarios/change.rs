@@ -44,7 +44,8 @@ pub(crate) struct Change {
     pub(crate) heartbeat: Option<String>,
     pub(crate) endpoint: Option<String>,
     pub(crate) heartbeat_proves: Option<bool>,
-    pub(crate) not_asked: Option<String>,
+    /// Why the device cannot send probes.
+    pub(crate) local_failure: Option<String>,
     pub(crate) clock_implausible: Option<bool>,
     /// Step of the wall clock in seconds; backward if negative.
     pub(crate) clock_step_s: Option<i64>,
@@ -146,7 +147,7 @@ impl Change {
         if let Some(text) = &self.endpoint {
             world.endpoint = endpoint(text)?;
         }
-        if let Some(text) = &self.not_asked {
+        if let Some(text) = &self.local_failure {
             world.local_failure = local_failure(text)?;
         }
         world.heartbeat_proves = self.heartbeat_proves.unwrap_or(world.heartbeat_proves);
@@ -227,7 +228,7 @@ fn endpoint(text: &str) -> Result<OutcomeKind, String> {
 fn local_failure(text: &str) -> Result<Option<LocalFailure>, String> {
     let failures = [LocalFailure::NoDescriptors, LocalFailure::NoMemory, LocalFailure::NoPort];
     match failures.into_iter().find(|failure| failure.as_str() == text) {
-        None if text == "no" => Ok(None),
+        None if text == "none" => Ok(None),
         None => Err(format!("unknown local failure: {text:?}")),
         failure => Ok(failure),
     }
