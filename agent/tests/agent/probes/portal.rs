@@ -6,7 +6,6 @@ use std::{
 };
 
 use ispmon_agent::{
-    outage::Observation,
     probe::{PortalAnswer, PortalOutcome, portal},
     resolver::Resolver,
 };
@@ -19,8 +18,8 @@ const GENUINE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 const LOGIN: &str = "HTTP/1.1 302 Found\r\nLocation: http://192.168.7.1/login\r\n\
                      Content-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Gives every request the same response, on an address and a port of the internet host, until the
-/// process exits. The receiver yields the requests.
+/// Answers every request to an address and port of the internet host with `answer`, until the process
+/// exits. The receiver yields the requests.
 fn serve(
     network: &TestNetwork,
     address: &str,
@@ -30,6 +29,7 @@ fn serve(
     serve_at(&network.internet, address, port, answer)
 }
 
+/// The same on any host of the test network.
 fn serve_at(
     host: &TestHost,
     address: &str,
@@ -52,22 +52,14 @@ fn serve_at(
     receiver
 }
 
-fn check_all(network: &TestNetwork, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
+/// Runs the portal check on the device.
+fn check(network: &TestNetwork, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
     let urls: Vec<_> = urls.iter().map(|url| url.parse().expect("a URL")).collect();
     let resolver = Arc::new(network.device.enter(Resolver::new));
     let routers: [std::net::IpAddr; 2] =
         ["192.168.7.1", "fe80::1"].map(|router| router.parse().expect("an address"));
     let is_router = |address| routers.contains(&address);
     on(&network.device, || portal::check(&urls, &resolver, &is_router, limit, &clock))
-}
-
-fn check(
-    network: &TestNetwork,
-    urls: &[String],
-    limit: std::time::Duration,
-) -> (PortalOutcome, Observation) {
-    let answer = check_all(network, urls, limit);
-    (answer.portal, answer.observation)
 }
 
 fn url(address: &str, port: u16) -> String {
@@ -79,7 +71,7 @@ fn url(address: &str, port: u16) -> String {
 }
 
 #[test]
-fn only_a_complete_unexpected_response_is_a_portal() {
+fn only_a_complete_http_response_that_is_not_genuine_is_a_portal() {
     let Some(network) = TestNetwork::build() else { return };
     for (port, (answer, expected)) in (1..).zip([
         (GENUINE, PortalOutcome::Genuine),
@@ -88,11 +80,14 @@ fn only_a_complete_unexpected_response_is_a_portal() {
         ("HTTP/1.1 200 OK\r\n\r\nlogin until the end", PortalOutcome::Intercepted),
         ("HTTP/1.0 200 OK\r\n\r\n", PortalOutcome::Intercepted),
         ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nlogin", PortalOutcome::Intercepted),
+        // The only 5xx status that portals send, and only they (RFC 6585).
         (
             "HTTP/1.1 511 Network Authentication Required\r\nContent-Length: 0\r\n\r\n",
             PortalOutcome::Intercepted,
         ),
+        // From a proxy on the path that cannot reach the server, as in an outage.
         ("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n", PortalOutcome::NoAnswer),
+        // A TLS alert: the port speaks HTTPS.
         ("\x15\x03\x01\x00\x02\x02\x28", PortalOutcome::NoAnswer),
         ("SSH-2.0-OpenSSH_9.2\r\n", PortalOutcome::NoAnswer),
         ("HTTP/1.1 20", PortalOutcome::NoAnswer),
@@ -100,19 +95,19 @@ fn only_a_complete_unexpected_response_is_a_portal() {
     ]) {
         for address in SERVER {
             let _requests = serve(&network, address, port, answer);
-            let (found, observation) = check(&network, &[url(address, port)], PATIENCE);
-            assert_eq!(found, expected, "{answer:?} from {address}");
-            assert_eq!(observation.answer, expected.as_str());
+            let found = check(&network, &[url(address, port)], PATIENCE);
+            assert_eq!(found.portal, expected, "{answer:?} from {address}");
+            assert_eq!(found.observation.answer, expected.as_str());
         }
     }
 }
 
 #[test]
-fn the_request_is_like_a_browsers_but_has_a_nonce() {
+fn the_request_has_a_nonce_the_servers_host_and_no_keep_alive() {
     let Some(network) = TestNetwork::build() else { return };
     let requests = serve(&network, SERVER[0], 80, GENUINE);
     let servers = [format!("http://{}/generate_204", SERVER[0])];
-    assert_eq!(check(&network, &servers, PATIENCE).0, PortalOutcome::Genuine);
+    assert_eq!(check(&network, &servers, PATIENCE).portal, PortalOutcome::Genuine);
     let request = requests.recv().expect("a request arrived");
     assert!(request.starts_with("GET /generate_204?ispmon="), "{request}");
     assert!(request.contains(&format!("host: {}\r\n", SERVER[0])), "{request}");
@@ -134,12 +129,12 @@ fn one_genuine_response_means_no_portal() {
         (vec![closed], PortalOutcome::NoAnswer),
         (vec![], PortalOutcome::NoAnswer),
     ] {
-        assert_eq!(check(&network, &servers, PATIENCE).0, expected, "{servers:?}");
+        assert_eq!(check(&network, &servers, PATIENCE).portal, expected, "{servers:?}");
     }
 }
 
 #[test]
-fn a_page_of_the_router_is_recognized_by_its_address() {
+fn a_page_from_the_routers_address_or_redirecting_to_it_is_the_routers() {
     const ELSEWHERE: &str = "HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\
                              Content-Length: 0\r\nConnection: close\r\n\r\n";
     let Some(network) = TestNetwork::build() else { return };
@@ -158,7 +153,7 @@ fn a_page_of_the_router_is_recognized_by_its_address() {
         ("a login page elsewhere", SERVER[0], 82, (PortalOutcome::Intercepted, false)),
         ("nothing is intercepted", "192.168.7.1", 83, (PortalOutcome::Genuine, false)),
     ] {
-        let answer = check_all(&network, &[url(address, port)], PATIENCE);
+        let answer = check(&network, &[url(address, port)], PATIENCE);
         assert_eq!((answer.portal, answer.from_router), expected, "{what}");
     }
 }
@@ -169,8 +164,8 @@ fn a_dead_connection_is_no_portal() {
     let servers = [url(SERVER[0], 80), url(SERVER[1], 80)];
     for verdict in ["drop", "reject", "meta l4proto tcp reject with tcp reset"] {
         network.filter_forwarding(verdict);
-        assert_eq!(check(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "{verdict}");
+        assert_eq!(check(&network, &servers, SHORT).portal, PortalOutcome::NoAnswer, "{verdict}");
     }
     network.device.ip("link set eth0 down").expect("ip");
-    assert_eq!(check(&network, &servers, SHORT).0, PortalOutcome::NoAnswer, "no network");
+    assert_eq!(check(&network, &servers, SHORT).portal, PortalOutcome::NoAnswer, "no network");
 }
