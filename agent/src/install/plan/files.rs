@@ -10,9 +10,10 @@ pub(super) struct PlanBuilder<'a> {
     facts: &'a InstallFacts,
     pub(super) plan: Plan,
     pub(super) steps: Vec<InstallStep>,
-    /// Steps to insert before all others, so that they are undone last.
+    /// Actions of a rollback that come after the undoing of all `steps`: a rollback runs in reverse order,
+    /// so the finished plan begins with these.
     pub(super) undo: Vec<InstallStep>,
-    /// The folders that a step creates.
+    /// The folders for which there is a step, so that none gets two.
     folders: Vec<PathBuf>,
 }
 
@@ -27,14 +28,15 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    /// Whether a step writes a file or changes its owner, so that a running service must be restarted.
+    /// Whether a step writes a file or changes an owner: a running service must then be restarted.
     pub(super) fn is_changed(&self) -> bool {
         self.steps
             .iter()
             .any(|step| matches!(step, InstallStep::File { .. } | InstallStep::ChangeOwner { .. }))
     }
 
-    /// Adds a folder that does not exist. An existing one that has to belong to the service is given to it.
+    /// Adds a step that creates a folder, unless it exists. If it exists and `owner` is the service, but
+    /// another user owns it, adds a step that changes its owner.
     pub(super) fn add_folder(&mut self, path: &Path, mode: u32, owner: FileOwner) {
         if let (Some(PathEntry::Folder { uid }), FileOwner::Service { uid: service, .. }) =
             (self.facts.entry(path), owner)
@@ -48,7 +50,8 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    /// Adds a file unless it exists with this content, mode and owner. Returns whether it was added.
+    /// Adds a step that writes a file, and one for a missing parent folder, unless the file exists with this
+    /// content, mode and owner. Returns whether it was added.
     pub(super) fn add_file(
         &mut self,
         path: &Path,
@@ -75,8 +78,8 @@ impl<'a> PlanBuilder<'a> {
         true
     }
 
-    /// Adds a file unless one exists, whatever its content. An existing one that has to belong to the
-    /// service and does not is given to it, with its content.
+    /// Adds a step that writes a file, unless it exists with any content. If it exists and `owner` is the
+    /// service, but another user owns it, the step replaces it by a copy with the right owner and mode.
     pub(super) fn add_file_if_missing(
         &mut self,
         path: &Path,
@@ -92,19 +95,20 @@ impl<'a> PlanBuilder<'a> {
                 PathEntry::File { content: FileContent::Bytes(bytes), uid, .. },
                 FileOwner::Service { uid: service, .. },
             )) if *uid != service => {
-                let held = String::from_utf8_lossy(bytes).into_owned();
-                self.add_file(path, mode, owner, Content::Secret(held));
+                // Secret, because it may be the function key.
+                let existing = Content::Secret(String::from_utf8_lossy(bytes).into_owned());
+                self.add_file(path, mode, owner, existing);
             }
             Some(_) => self.plan.unchanged.push(path.display().to_string()),
         }
     }
 
-    /// Adds a command that needs no undoing.
+    /// Adds a step that runs a command, with nothing to undo.
     pub(super) fn run(&mut self, command: CommandLine, failure: OnFailure) {
         self.steps.push(InstallStep::run(command, failure));
     }
 
-    /// Adds a command together with the one that undoes it.
+    /// Adds a step that runs a command; a rollback runs `undo`.
     pub(super) fn run_or_undo(
         &mut self,
         command: CommandLine,
@@ -116,16 +120,18 @@ impl<'a> PlanBuilder<'a> {
 }
 
 fn is_up_to_date(entry: &PathEntry, mode: u32, owner: FileOwner, content: &Content) -> bool {
-    let PathEntry::File { content: held, mode: has_mode, uid, gid } = entry else { return false };
+    let PathEntry::File { content: existing, mode: existing_mode, uid, gid } = entry else {
+        return false;
+    };
     let ids = match owner {
         FileOwner::Root => (0, 0),
         FileOwner::Service { uid, gid, .. } => (uid, gid),
     };
-    let is_held = match (content, held) {
+    let is_content_equal = match (content, existing) {
         (Content::Text(text), FileContent::Bytes(bytes)) => text.as_bytes() == bytes,
         (Content::Secret(text), FileContent::Bytes(bytes)) => text.as_bytes() == bytes,
         (Content::Program { .. }, FileContent::Program) => true,
         _ => false,
     };
-    is_held && *has_mode == mode && (*uid, *gid) == ids
+    is_content_equal && *existing_mode == mode && (*uid, *gid) == ids
 }
