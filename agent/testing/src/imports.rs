@@ -178,11 +178,13 @@ fn from_root(path: &[String], place: &[String], is_import: bool) -> Option<Crate
     Some(base)
 }
 
+/// Skips `::`, and returns whether it was there.
 fn skip_colons(tokens: &mut Tokens) -> bool {
     let mut colon = || tokens.next_if(|next| next.to_string() == ":").is_some();
     colon() && colon()
 }
 
+/// Skips an item up to the end of its block or its semicolon.
 fn skip_item(tokens: &mut Tokens) {
     for token in tokens {
         match token {
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn declared_modules_are_those_of_the_shipped_program() {
+    fn declared_modules_exclude_those_for_tests() {
         let root = "pub mod a;\nmod b;\n#[cfg(test)]\nmod layers;\n#[cfg(unix)]\npub(crate) mod c;";
         assert_eq!(declared_modules(root.parse().expect("Rust")), ["a", "b", "c"]);
     }

@@ -1,5 +1,5 @@
-//! Checks the direction of the imports within a crate: each top-level module uses modules of lower layers
-//! only, and no modules beside each other use each other in a circle.
+//! Checks the imports within a crate: each top-level module uses modules of lower layers only, and there is
+//! no import cycle between sibling modules.
 //!
 //! Test code may use anything. A name that the crate's root re-exports has no layer, so an import must name
 //! the module that defines the item.
@@ -11,24 +11,24 @@ use std::{
 
 use crate::imports::{self, CratePath, Module};
 
-/// Maps (user, used module) to the files with that use, outside of tests.
+/// Maps (using module, used module) to the files that contain the use, outside of tests.
 type Uses<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<&'a Path>>;
 
-/// Fails for a module that uses one that is not in a lower layer, for a module of the crate's root
-/// without exactly one layer, for an exception that nothing needs, and for a circle.
+/// Panics if a module uses one that is not in a lower layer, if a top-level module is not in exactly one
+/// layer, if an exception is not needed, or if there is an import cycle.
 ///
 /// `source` is the folder of the crate's `lib.rs`. `layers` are the top-level modules, the lowest
-/// layer first. `exceptions` are uses that violate the layers: user, used module, reason.
+/// layer first. `exceptions` are allowed violations: using module, used module, reason.
 pub fn check(source: &Path, layers: &[&[&str]], exceptions: &[(&str, &str, &str)]) {
     let mut declared = imports::declared_modules(imports::parse(&source.join("lib.rs")));
     let mut listed = layers.concat();
     declared.sort_unstable();
     listed.sort_unstable();
-    assert_eq!(listed, declared, "each module has one layer");
+    assert_eq!(listed, declared, "each module must be in exactly one layer");
 
     let modules = imports::modules(source);
     let uses = uses(&modules, &listed);
-    assert!(uses.len() > layers.len(), "the imports were found: {uses:?}");
+    assert!(uses.len() > layers.len(), "too few imports found, so the search is broken: {uses:?}");
     let upward: Vec<_> = uses
         .iter()
         .filter(|((user, used), _)| !lies_below(layers, used, user))
@@ -37,16 +37,19 @@ pub fn check(source: &Path, layers: &[&[&str]], exceptions: &[(&str, &str, &str)
         .collect();
     assert!(
         upward.is_empty(),
-        "these do not lie below their user; move what is shared to a lower layer: {upward:#?}"
+        "modules may use only lower layers; move shared code to a lower layer: {upward:#?}"
     );
     for (user, used, reason) in exceptions {
         let is_used = uses.contains_key(&(user, used));
-        assert!(is_used && !reason.is_empty(), "nothing needs the exception {user} to {used}");
+        assert!(
+            is_used && !reason.is_empty(),
+            "{user} does not use {used}, or the exception has no reason"
+        );
     }
-    let circles = circles(&modules);
+    let cycles = cycles(&modules);
     assert!(
-        circles.is_empty(),
-        "these modules use each other; move what is shared to one that uses none of them: {circles:#?}"
+        cycles.is_empty(),
+        "these modules use each other; move shared code to one that uses none of them: {cycles:#?}"
     );
 }
 
@@ -56,7 +59,8 @@ fn lies_below(layers: &[&[&str]], lower: &str, upper: &str) -> bool {
     layer(lower).zip(layer(upper)).is_some_and(|(lower, upper)| lower < upper)
 }
 
-/// The uses of one top-level module by another. The crate's root and its test of the layers may use all.
+/// The uses of one top-level module by another, except those in the crate's root and its layer test, which
+/// may use every module.
 fn uses<'a>(modules: &'a [Module], top: &[&'a str]) -> Uses<'a> {
     let mut uses = Uses::new();
     for Module { path, file, named, .. } in modules {
@@ -70,13 +74,13 @@ fn uses<'a>(modules: &'a [Module], top: &[&'a str]) -> Uses<'a> {
     uses
 }
 
-/// Lists the groups of modules beside each other, each of which uses all others of its group, directly or
-/// through others of them.
-fn circles(modules: &[Module]) -> Vec<String> {
+/// Lists the import cycles: groups of sibling modules, each of which uses all others, directly or through
+/// others of the group.
+fn cycles(modules: &[Module]) -> Vec<String> {
     let known: BTreeSet<_> = modules.iter().map(|module| module.path.as_slice()).collect();
     let imports: BTreeMap<_, _> =
         modules.iter().map(|module| (module.path.as_slice(), &module.imports)).collect();
-    // An edge is a use by a module, or below it, of one beside it, or below that.
+    // Edges between siblings: a use counts for the two siblings that contain the using and the used module.
     let mut edges: BTreeMap<&[String], BTreeSet<&[String]>> = BTreeMap::new();
     for user in modules {
         for used in &user.named {
@@ -100,15 +104,15 @@ fn circles(modules: &[Module]) -> Vec<String> {
     };
     let reached: BTreeMap<_, _> = edges.keys().map(|user| (*user, reachable(user))).collect();
     let is_reached = |from, to| reached.get(from).is_some_and(|found| found.contains(to));
-    let circles: BTreeSet<_> = reached
+    let cycles: BTreeSet<_> = reached
         .iter()
         .filter(|(user, found)| found.contains(*user))
         .map(|(user, found)| {
-            let circle = found.iter().filter(|used| is_reached(**used, *user));
-            circle.map(|module| module.join("::")).collect::<Vec<_>>().join(", ")
+            let cycle = found.iter().filter(|used| is_reached(**used, *user));
+            cycle.map(|module| module.join("::")).collect::<Vec<_>>().join(", ")
         })
         .collect();
-    circles.into_iter().collect()
+    cycles.into_iter().collect()
 }
 
 /// The module that defines an item: the longest part of its path that is a module, and for a re-exported
@@ -118,7 +122,7 @@ fn module_of<'a>(
     known: &BTreeSet<&'a [String]>,
     imports: &BTreeMap<&'a [String], &'a Vec<CratePath>>,
 ) -> Option<&'a [String]> {
-    // Each turn follows one re-export, and no chain of them is longer.
+    // Each iteration follows one re-export; no chain of re-exports is longer than this.
     for _ in 0..8 {
         let module = (0..=item.len()).rev().find_map(|end| known.get(&item[..end]))?;
         let Some(name) = item.get(module.len()) else { return Some(module) };
@@ -145,8 +149,8 @@ mod tests {
     fn an_upward_import_is_detected() {
         assert!(lies_below(LAYERS, "clock", "probe"));
         assert!(!lies_below(LAYERS, "probe", "clock"));
-        assert!(!lies_below(LAYERS, "outage", "outage"), "nothing lies below itself");
-        assert!(!lies_below(LAYERS, "duration", "clock"), "nor below its neighbours");
+        assert!(!lies_below(LAYERS, "outage", "outage"), "a module does not lie below itself");
+        assert!(!lies_below(LAYERS, "duration", "clock"), "nor below others of its layer");
         assert!(!lies_below(LAYERS, "unknown", "command"));
     }
 
@@ -154,8 +158,8 @@ mod tests {
         text.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
-    /// The circles of modules, given as their path, imports and other names.
-    fn circles_of(modules: &[(&str, &[&str])]) -> Vec<String> {
+    /// The cycles among modules that are given as path and imports.
+    fn cycles_of(modules: &[(&str, &[&str])]) -> Vec<String> {
         let modules: Vec<_> = modules
             .iter()
             .map(|(module, imports)| {
@@ -164,18 +168,18 @@ mod tests {
                 Module { path: path(module), file: PathBuf::new(), imports, named }
             })
             .collect();
-        circles(&modules)
+        cycles(&modules)
     }
 
     #[test]
-    fn a_circle_is_detected_below_the_top_level_and_through_re_exports() {
+    fn a_cycle_is_detected_below_the_top_level_and_through_re_exports() {
         let parent = ("a", &["a::one::One", "a::two::Two"][..]);
         let none = [("", &[][..]), parent, ("a::one", &["a::Two"]), ("a::two", &["std::fs"])];
-        assert_eq!(circles_of(&none), [""; 0], "a parent and its children are no circle");
+        assert_eq!(cycles_of(&none), [""; 0], "a parent and its children are no cycle");
         let two = [("", &[][..]), parent, ("a::one", &["a::Two"]), ("a::two", &["a::One"])];
-        assert_eq!(circles_of(&two), ["a::one, a::two"]);
+        assert_eq!(cycles_of(&two), ["a::one, a::two"]);
         let three =
             [("", &[][..]), ("a", &["b::B"]), ("b", &[]), ("b::deep", &["c::C"]), ("c", &["a::A"])];
-        assert_eq!(circles_of(&three), ["a, b, c"]);
+        assert_eq!(cycles_of(&three), ["a, b, c"]);
     }
 }
