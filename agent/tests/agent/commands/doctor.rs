@@ -23,31 +23,33 @@ fn doctor(machine: &TestMachine) -> CommandOutput {
     machine.run(&["doctor", "--config", "agent.toml"])
 }
 
-/// The row of a check in the text output.
+/// The row of a check in the text output: the verdict, padded to six characters, then the check's name.
 fn row<'a>(ran: &'a CommandOutput, name: &str) -> &'a str {
     let is_row = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(name));
     ran.output.lines().find(is_row).unwrap_or_else(|| panic!("no row {name} in {}", ran.output))
 }
 
-fn put_status(machine: &TestMachine, delivered: bool, expected: Option<bool>) {
+/// Writes the status of an agent whose heartbeat was delivered. The cloud has answered whether an alert
+/// rule monitors the device.
+fn put_status(machine: &TestMachine, is_monitored: bool) {
     let mut status = machine.status();
     status.heartbeat = Some(HeartbeatStatus {
         url: "http://127.0.0.1:1/api/ping".to_owned(),
         last: Some(LastHeartbeat {
             at: status.written,
-            delivered,
+            delivered: true,
             sentence: "Heartbeat delivered in 132 ms.".to_owned(),
             advice: None,
         }),
         last_delivered: Some(status.written),
-        expected,
+        expected: Some(is_monitored),
     });
     TestMachine::put(&machine.state_dir(), &status);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn missing_roots_and_an_unknown_time_zone_have_rows_of_their_own() {
+fn missing_root_certificates_and_an_unknown_time_zone_have_a_row_each() {
     let machine = configured("127.0.0.1:1");
     let mut command = machine.command(&["doctor", "--config", "agent.toml"]);
     command.env("SSL_CERT_FILE", "/nowhere/roots.pem").env("TZ", "Nowhere/At");
@@ -66,7 +68,7 @@ fn every_check_has_a_row_and_a_failure_sets_the_exit_code() {
     let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = anchor.local_addr().expect("the socket has an address").to_string();
     let machine = configured(&format!("tcp://{address}"));
-    put_status(&machine, true, Some(false));
+    put_status(&machine, false);
     let ran = doctor(&machine);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
     for (name, verdict) in [
@@ -76,6 +78,7 @@ fn every_check_has_a_row_and_a_failure_sets_the_exit_code() {
         ("settings in use", "PASS"),
         ("disk space", "PASS"),
         (&format!("anchor {address}"), "PASS"),
+        // WARN or FAIL, depending on whether this machine can resolve names.
         ("name server 127.0.0.1:1", ""),
         ("login page", "SKIP"),
         ("heartbeat", "PASS"),
@@ -126,14 +129,14 @@ fn a_key_file_that_other_users_can_read_fails() {
 }
 
 #[test]
-fn a_changed_journal_fails() {
+fn a_journal_with_a_broken_hash_chain_fails() {
     let machine = configured("127.0.0.1:1");
     let common = r#""boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":61000,"wall":"2026-11-24T08:01:01Z","device":"dl-home""#;
-    let none = "0".repeat(64);
-    // The second record has the hash of a first record instead of that of its predecessor.
+    // `prev` of a first record. The second record has it as well, instead of the hash of the first.
+    let no_predecessor = "0".repeat(64);
     let lines = format!(
-        "{{\"seq\":1,\"prev\":\"{none}\",{common},\"kind\":\"chain_started\",\"format\":1}}\n\
-         {{\"seq\":2,\"prev\":\"{none}\",{common},\"kind\":\"agent_started\",\"version\":\"0.1.0\"}}\n"
+        "{{\"seq\":1,\"prev\":\"{no_predecessor}\",{common},\"kind\":\"chain_started\",\"format\":1}}\n\
+         {{\"seq\":2,\"prev\":\"{no_predecessor}\",{common},\"kind\":\"agent_started\",\"version\":\"0.1.0\"}}\n"
     );
     fs::write(machine.state_dir().join("journal.ndjson"), lines).expect("the file is written");
     let ran = doctor(&machine);
@@ -152,10 +155,10 @@ fn doctor_sends_no_heartbeat_and_writes_no_file() {
     command.stdin(std::process::Stdio::null());
     super::place::run(command);
     assert!(server.accept().is_err(), "no client has connected");
-    assert_eq!(names(&machine.state_dir()), Vec::<String>::new());
+    assert_eq!(file_names(&machine.state_dir()), Vec::<String>::new());
 }
 
-fn names(folder: &Path) -> Vec<String> {
+fn file_names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     entries
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
@@ -165,7 +168,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn doctor_works_without_root() {
     let machine = configured("127.0.0.1:1");
-    put_status(&machine, true, Some(true));
+    put_status(&machine, true);
     let Some(ran) = machine.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {
         return skipped("only root can run a program as another user");
     };
