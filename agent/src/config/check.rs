@@ -156,7 +156,7 @@ impl SettingsCheck<'_> {
             }
             return (given.text, given.origin);
         }
-        let name = host_name::short(&sources.host_name);
+        let name = host_name::device_name(&sources.host_name);
         if host_name::is_generic(&name) {
             self.warnings.push(format!(
                 "The device is called {} after this machine, as many others are; give it a name of \

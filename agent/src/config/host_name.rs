@@ -1,4 +1,4 @@
-//! The host name of this machine, the default of the device's name.
+//! The host name of this machine, from which the default device name is made.
 
 use ispmon_wire::{Device, limits};
 
@@ -7,10 +7,11 @@ pub fn of_this_machine() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// The part of a host name before the first dot, cut to the length of a device name.
-pub(super) fn short(host_name: &str) -> String {
-    let short = host_name.split('.').next().unwrap_or_default();
-    let name: String = short
+/// The device name for a host name: the part before the first dot, without control characters, cut to the
+/// permitted length; `unknown` if nothing is left.
+pub(super) fn device_name(host_name: &str) -> String {
+    let label = host_name.split('.').next().unwrap_or_default();
+    let name: String = label
         .chars()
         .filter(|character| !character.is_control())
         .take(limits::DEVICE_CHARACTERS)
@@ -21,16 +22,17 @@ pub(super) fn short(host_name: &str) -> String {
     }
 }
 
-/// Whether a host name is so common that it does not identify the machine in a mail.
+/// Whether a device name is so common that a mail with it does not show which machine is meant.
 pub(super) fn is_generic(name: &str) -> bool {
     let name = name.to_lowercase();
+    // A number does not make it distinctive: `raspberrypi-2`, or the `192` of an IP address.
     let stem = name.trim_end_matches(|last: char| last.is_ascii_digit() || last == '-');
     stem.is_empty() || GENERIC.contains(&stem)
 }
 
-/// The default host names of operating systems and board images.
+/// The default host names of operating systems and board images, without their numbers.
 const GENERIC: &[&str] = &[
-    "(none)",
+    "(none)", // Linux, before a host name is set.
     "alarmpi",
     "alpine",
     "arch",
@@ -76,12 +78,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_domain_is_left_out() {
-        assert_eq!(short("dl-home.fritz.box"), "dl-home");
-        assert_eq!(short("dl-home"), "dl-home");
-        assert_eq!(short(""), "unknown");
-        assert_eq!(short(".local"), "unknown");
-        assert_eq!(short(&"x".repeat(300)).len(), limits::DEVICE_CHARACTERS);
+    fn a_device_name_is_the_first_part_of_a_host_name() {
+        assert_eq!(device_name("dl-home.fritz.box"), "dl-home");
+        assert_eq!(device_name("dl-home"), "dl-home");
+        assert_eq!(device_name(""), "unknown");
+        assert_eq!(device_name(".local"), "unknown");
+        assert_eq!(device_name(&"x".repeat(300)).len(), limits::DEVICE_CHARACTERS);
     }
 
     #[test]
