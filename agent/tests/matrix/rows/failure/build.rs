@@ -44,7 +44,7 @@ pub(super) fn frequent_heartbeats_soon(full: bool) -> Settings {
     Settings { grace, ..frequent_heartbeats(full) }
 }
 
-pub(super) const FREQUENT_HEARTBEATS: &str = "heartbeat every 5 s, for at most 8 s";
+pub(super) const FREQUENT_HEARTBEATS: &str = "heartbeat every 5 s, timeout 8 s";
 
 /// A row whose failure the probes show.
 pub(super) fn shown_by_probes(
