@@ -31,9 +31,12 @@ const CHANGED: &EventKind =
 
 const PROGRESSED: &EventKind =
     &EventKind::new("incident_progressed", "4ccabe6b97a5445e808bd0fae4af10f2", Level::INFO).explained(
-        "An unstable connection has failed again",
-        "The connection fails and returns again and again. It is one incident (@ISPMON_ID@) until it has worked for \
-         10 minutes; only the times at which it failed are downtime: @ISPMON_DOWNTIME_S@ seconds so far.",
+        "An incident is still open: @ISPMON_CAUSE@ (@ISPMON_SCOPE@)",
+        "The incident @ISPMON_ID@ began at @ISPMON_STARTED@; @ISPMON_DOWNTIME_S@ seconds of it are downtime so far.\n\n\
+         If its cause is \"unstable\", the connection fails and returns again and again. That is one incident until it \
+         has worked for 10 minutes, and only the times at which it failed are downtime.\n\n\
+         For any other cause, monitoring has been interrupted, by a stop, a restart, a pause or sleep. The incident is \
+         recorded up to the last observation; the first probes after the interruption decide whether it continues.",
     );
 
 const CLOSED: &EventKind =
