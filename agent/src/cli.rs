@@ -297,7 +297,10 @@ fn pause_time(text: &str) -> Result<Duration, String> {
             Err("the longest pause is 24 h; pause again when it is over".to_owned())
         }
         Some(time) => Ok(time),
-        None => Err("this is not a duration; write 2h, 90min or a number of seconds".to_owned()),
+        None => {
+            Err("this is not a duration; write 2h, 90min or a number of seconds, up to 24 h"
+                .to_owned())
+        }
     }
 }
 

@@ -78,7 +78,8 @@ fn a_pause_takes_a_time_that_can_be_announced() {
     let pause = |time| {
         parse_line(&format!("ispmon-agent pause {time}")).map(|invocation| invocation.action)
     };
-    for (text, seconds) in [("2h", 7_200), ("90min", 5_400), ("45", 45), ("1s", 1), ("24h", 86_400)]
+    for (text, seconds) in
+        [("2h", 7_200), ("90min", 5_400), ("45", 45), ("1s", 1), ("24h", 86_400), ("1d", 86_400)]
     {
         let time = Duration::from_secs(seconds);
         assert_eq!(pause(text).expect("it is accepted"), CliAction::Pause { time }, "{text}");
@@ -92,7 +93,7 @@ fn a_pause_takes_a_time_that_can_be_announced() {
     For more information, try '--help'.
     ");
     insta::assert_snapshot!(refused("ispmon-agent pause 2d"), @r"
-    error: invalid value '2d' for '<TIME>': this is not a duration; write 2h, 90min or a number of seconds
+    error: invalid value '2d' for '<TIME>': the longest pause is 24 h; pause again when it is over
 
     For more information, try '--help'.
     ");
@@ -102,7 +103,7 @@ fn a_pause_takes_a_time_that_can_be_announced() {
     For more information, try '--help'.
     ");
     insta::assert_snapshot!(refused("ispmon-agent pause later"), @r"
-    error: invalid value 'later' for '<TIME>': this is not a duration; write 2h, 90min or a number of seconds
+    error: invalid value 'later' for '<TIME>': this is not a duration; write 2h, 90min or a number of seconds, up to 24 h
 
     For more information, try '--help'.
     ");

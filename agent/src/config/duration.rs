@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::fmt::friendly::{SpanParser, SpanPrinter};
+use jiff::{
+    SpanRelativeTo,
+    fmt::friendly::{SpanParser, SpanPrinter},
+};
 
-/// Parses `60s`, `30 min`, `1h 30m`, or a plain number of seconds such as `60` and `1.5`.
+/// Parses `60s`, `30 min`, `1h 30m`, `1d` (24 hours), or a plain number of seconds such as `60` and `1.5`.
 ///
 /// `None` for any other text, and for a value that does not fit into a [`Duration`].
 pub(crate) fn parse(text: &str) -> Option<Duration> {
@@ -12,7 +15,8 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     if is_plain_number(text) {
         return Duration::try_from_secs_f64(text.parse().ok()?).ok();
     }
-    SpanParser::new().parse_unsigned_duration(text).ok()
+    let span = SpanParser::new().parse_span(text).ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
 }
 
 /// Prints a duration in its shortest form that [`parse`] accepts: `1min`, `1h 30min`.
@@ -53,6 +57,8 @@ mod tests {
             ("30m", 1800.0),
             ("12 h", 43200.0),
             ("12 hours", 43200.0),
+            ("1d", 86400.0),
+            ("2 days 1h", 176_400.0),
             ("1h30m", 5400.0),
             ("1 h 30 min", 5400.0),
             ("0", 0.0),
@@ -75,6 +81,7 @@ mod tests {
             "inf",
             "nan",
             "60 parsecs",
+            "1 month",
             "1.2.3",
             ".",
             "99999999999999999999999",
