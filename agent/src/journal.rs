@@ -177,3 +177,4 @@ pub(crate) use recovered::{
 pub use state::JournalState;
 pub use unknown::UnknownRecords;
 pub use verify::{Verified, verify};
+pub(crate) use writer::disk_advice;

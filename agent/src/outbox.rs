@@ -317,7 +317,10 @@ impl Outbox {
     ) -> Option<T> {
         match self.disk.run(work).await {
             Some(Ok(done)) => return Some(done),
-            Some(Err(error)) => self.failed(round, None, ErrorChain(&error).to_string(), None),
+            Some(Err(error)) => {
+                let advice = error.advice(&self.deps.folder);
+                self.failed(round, None, ErrorChain(&error).to_string(), advice.as_deref());
+            }
             None => self.wait(BACKOFF_CAP),
         }
         None

@@ -65,7 +65,8 @@ fn hand_over(status: &Status) -> Option<DoctorCheck> {
     let waiting = waiting(status.hand_over_pending);
     let check = DoctorCheck::fail(HAND_OVER, format!("{waiting}: {}", problem.reason));
     let action = problem.advice.clone().unwrap_or_else(|| {
-        "The agent retries by itself; if it keeps failing, check that the app runs.".to_owned()
+        "The agent retries by itself. If it keeps failing, check that the app in Azure runs."
+            .to_owned()
     });
     Some(check.action(action))
 }

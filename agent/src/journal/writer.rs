@@ -47,21 +47,27 @@ impl WriteError {
     /// What the user can do about it, as a sentence; `None` when nothing is known to help.
     pub(super) fn advice(&self, folder: &Path) -> Option<String> {
         let Self::Io { source, .. } = self else { return None };
-        let folder = folder.display();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Some(format!("Make room on the disk of {folder}."))
-            }
-            io::ErrorKind::PermissionDenied => {
-                let user = rustix::process::geteuid().as_raw();
-                Some(format!("Give the folder to the agent's user: sudo chown -R {user} {folder}"))
-            }
-            io::ErrorKind::ReadOnlyFilesystem => Some(format!(
-                "Either the disk has failed and was made read-only, see the kernel log, or the sandbox of the service \
-                 forbids it: systemd allows another folder by ReadWritePaths={folder} in a drop-in."
-            )),
-            _ => None,
+        disk_advice(source.kind(), folder)
+    }
+}
+
+/// What the user can do about a failed access to a file in `folder`, as a sentence; `None` when nothing is known to
+/// help.
+pub(crate) fn disk_advice(kind: io::ErrorKind, folder: &Path) -> Option<String> {
+    let folder = folder.display();
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some(format!("Make room on the disk of {folder}."))
         }
+        io::ErrorKind::PermissionDenied => {
+            let user = rustix::process::geteuid().as_raw();
+            Some(format!("Give the folder to the agent's user: sudo chown -R {user} {folder}"))
+        }
+        io::ErrorKind::ReadOnlyFilesystem => Some(format!(
+            "Either the disk has failed and was made read-only, see the kernel log, or the sandbox of the service \
+                 forbids it: systemd allows another folder by ReadWritePaths={folder} in a drop-in."
+        )),
+        _ => None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Errors of the outbox.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
-use crate::journal::JournalReadError;
+use crate::journal::{JournalReadError, disk_advice};
 
 /// Why the journal cannot be handed over now.
 #[derive(Debug, Error)]
@@ -15,4 +18,17 @@ pub(super) enum OutboxError {
     /// The progress cannot be saved.
     #[error("the hand-over progress cannot be written to {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
+}
+
+impl OutboxError {
+    /// What the user can do about it, as a sentence; `None` when nothing is known to help. `folder` is that of
+    /// the journal.
+    pub(super) fn advice(&self, folder: &Path) -> Option<String> {
+        match self {
+            Self::Read(JournalReadError::Io { source, .. }) | Self::Write(_, source) => {
+                disk_advice(source.kind(), folder)
+            }
+            Self::Read(_) => None,
+        }
+    }
 }
