@@ -18,7 +18,7 @@ pub fn doctor(sources: &Sources, json: bool) -> Exit {
     let case = DoctorInput {
         configuration: Configuration::read(sources),
         agent: places.find_with_presence(),
-        state_dirs: places.state_dirs().to_vec(),
+        state_dirs: places.state_dirs(),
         commands: ServiceCommands::of(sources.homebrew.as_ref()),
         now: Stamp::now(),
     };

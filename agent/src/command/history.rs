@@ -95,7 +95,7 @@ impl FoundJournal {
         let places = AgentPaths::of(sources);
         let folders = places.state_dirs();
         let mut first_error = None;
-        for folder in folders {
+        for folder in &folders {
             match JournalReader::open(folder) {
                 Ok(reader) => return Ok(Self::read(folder, reader, seen_until(&places, folder))),
                 Err(JournalReadError::Absent { .. }) => {}
@@ -104,7 +104,7 @@ impl FoundJournal {
                 }
             }
         }
-        Err(first_error.map_or_else(|| no_journal(folders), |error| refuse(&error)))
+        Err(first_error.map_or_else(|| no_journal(&folders), |error| refuse(&error)))
     }
 
     /// Reads all readable records; the first problem is kept as damage.

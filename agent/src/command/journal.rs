@@ -19,7 +19,8 @@ use crate::{
 /// Verifies the journal; fails when it is damaged or missing.
 pub fn verify_journal(sources: &Sources) -> Exit {
     let places = AgentPaths::of(sources);
-    for folder in places.state_dirs() {
+    let folders = places.state_dirs();
+    for folder in &folders {
         match verify(folder) {
             Ok(verified) => {
                 let zone = zone();
@@ -32,7 +33,7 @@ pub fn verify_journal(sources: &Sources) -> Exit {
     }
     fail(format_args!(
         "there is no journal in {}; if the agent keeps it elsewhere, name the folder with --state-dir.",
-        list(places.state_dirs())
+        list(&folders)
     ))
 }
 

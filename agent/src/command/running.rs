@@ -48,9 +48,18 @@ impl AgentPaths {
         })
     }
 
-    /// The folders that may contain the journal.
-    pub(super) fn state_dirs(&self) -> &[PathBuf] {
-        &self.state_dirs
+    /// The folders that may contain the journal, the most likely first. A running agent may keep it in a
+    /// folder that no setting names here: its service can have another environment.
+    pub(super) fn state_dirs(&self) -> Vec<PathBuf> {
+        let mut folders = self.state_dirs.clone();
+        if self.state_dir.is_none()
+            && let Ok((FoundStatus { status, .. }, presence)) = self.find_with_presence()
+            && presence.is_running()
+        {
+            folders.retain(|folder| *folder != status.state_dir);
+            folders.insert(0, status.state_dir);
+        }
+        folders
     }
 
     /// The sockets on which the agent may listen, the most likely first.

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpListener,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -16,7 +16,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::place::{CommandOutput, TestMachine};
-use crate::process::{PATIENCE, POLL_INTERVAL};
+use crate::{
+    process::{PATIENCE, POLL_INTERVAL},
+    record::JournalBuilder,
+};
 
 /// A real agent whose connection is loopback.
 struct Agent {
@@ -207,4 +210,25 @@ fn doctor_passes_for_a_running_agent() {
         let check = check.unwrap_or_else(|| panic!("no row {name}: {}", ran.output));
         assert_eq!(check["result"], "pass", "{check}");
     }
+}
+
+/// The service of another environment, such as a drop-in's `ISPMON_STATE_DIR`, uses a folder that no setting
+/// of the user names.
+#[test]
+fn outages_are_read_from_the_folder_that_the_running_agent_uses() {
+    let machine = TestMachine::new();
+    let runtime = machine.path().join("runtime");
+    fs::create_dir(&runtime).expect("a folder");
+    let outages = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ispmon-agent"));
+        command.arg("outages").current_dir(machine.path()).env_clear();
+        command.env("HOME", machine.path()).env("RUNTIME_DIRECTORY", &runtime).env("TZ", "UTC");
+        super::place::run(command)
+    };
+    JournalBuilder::start(1, "dl-home", "2026-11-24T08:01:01Z").write(&machine.state_dir());
+    let before = outages();
+    assert!(!before.output.contains("2026-11-24"), "{before:?}");
+    TestMachine::put(&runtime, &machine.status());
+    let found = outages();
+    assert!(found.output.contains("The journal begins on 2026-11-24 08:01:01"), "{found:?}");
 }
