@@ -59,6 +59,8 @@ pub enum ServiceCommands {
     Systemd,
     /// The agent's own commands, for the launchd job that `ispmon-agent install` creates.
     Launchd,
+    /// None: no service manager is known that could run the agent.
+    Unmanaged,
 }
 
 impl ServiceCommands {
@@ -67,7 +69,9 @@ impl ServiceCommands {
         match prefix {
             Some(_) => Self::Homebrew,
             None if cfg!(target_os = "macos") => Self::Launchd,
-            None => Self::Systemd,
+            // sd_booted(3).
+            None if Path::new("/run/systemd/system").is_dir() => Self::Systemd,
+            None => Self::Unmanaged,
         }
     }
 
@@ -83,6 +87,10 @@ impl ServiceCommands {
             }
             Self::Launchd => {
                 "Start it with: sudo ispmon-agent start (or, in a terminal: ispmon-agent run)."
+            }
+            Self::Unmanaged => {
+                "Start it with: ispmon-agent run, in a terminal or by what runs services on this machine, because \
+                 systemd does not run here."
             }
         }
     }
@@ -100,6 +108,7 @@ impl ServiceCommands {
             Self::Launchd => {
                 "Restart it, and look into its log: sudo ispmon-agent restart; /Library/Logs/ispmon/agent.log."
             }
+            Self::Unmanaged => "Restart it, and look into what it has printed.",
         }
     }
 
@@ -114,6 +123,9 @@ impl ServiceCommands {
                 "Have it started at each boot: sudo systemctl enable --now ispmon-agent."
             }
             Self::Launchd => "Have it started at each boot: sudo ispmon-agent start.",
+            Self::Unmanaged => {
+                "Have it started at each boot by what runs services on this machine."
+            }
         }
     }
 
@@ -125,7 +137,7 @@ impl ServiceCommands {
             Self::Homebrew => {
                 "be the user that the agent runs as, or root: sudo \"$(command -v ispmon-agent)\" …"
             }
-            Self::Systemd => {
+            Self::Systemd | Self::Unmanaged => {
                 "put sudo before the command, or join the group (sudo usermod -aG ispmon $USER) and log \
                  in again."
             }
@@ -139,6 +151,7 @@ impl ServiceCommands {
             Self::Homebrew => "If that is not intended: brew services restart ispmon-agent.",
             Self::Systemd => "If that is not intended: sudo systemctl restart ispmon-agent.",
             Self::Launchd => "If that is not intended: sudo ispmon-agent restart.",
+            Self::Unmanaged => "If that is not intended, restart the agent.",
         }
     }
 }
