@@ -82,9 +82,9 @@ pub(crate) fn declared_modules(tokens: TokenStream) -> Vec<String> {
 
 impl Module {
     fn read(path: CratePath, file: PathBuf) -> Self {
-        let tokens = parse(&file);
-        let mut module = Self { path: path.clone(), file, imports: Vec::new(), named: Vec::new() };
-        module.collect(tokens, &path);
+        let (tokens, place) = (parse(&file), path.clone());
+        let mut module = Self { path, file, imports: Vec::new(), named: Vec::new() };
+        module.collect(tokens, &place);
         module
     }
 

@@ -62,16 +62,16 @@ fn lies_below(layers: &[&[&str]], lower: &str, upper: &str) -> bool {
 /// The uses of one top-level module by another, except those in the crate's root and its layer test, which
 /// may use every module.
 fn uses<'a>(modules: &'a [Module], top: &[&'a str]) -> Uses<'a> {
-    let mut uses = Uses::new();
+    let mut found = Uses::new();
     for Module { path, file, named, .. } in modules {
         let Some(user) = path.first().filter(|user| *user != "layers") else { continue };
         for used in named.iter().filter_map(|used| used.first()) {
             if used != user && top.contains(&used.as_str()) {
-                uses.entry((user, used)).or_default().insert(file.as_path());
+                found.entry((user, used)).or_default().insert(file.as_path());
             }
         }
     }
-    uses
+    found
 }
 
 /// Lists the import cycles: groups of sibling modules, each of which uses all others, directly or through
