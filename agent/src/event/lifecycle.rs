@@ -331,7 +331,7 @@ impl fmt::Display for SleepAnnounced<'_> {
 }
 
 const SLEEP_NOT_ANNOUNCED: &EventKind =
-    &EventKind::new("sleep_unheard", "23d29dbad7184eef8d1c96a62f145863", Level::DEBUG);
+    &EventKind::new("sleep_not_announced", "23d29dbad7184eef8d1c96a62f145863", Level::DEBUG);
 
 /// The agent is not notified before a suspend, or cannot delay it.
 pub struct SleepNotAnnounced<'a> {

@@ -235,12 +235,12 @@ impl FamilyTrack {
         has_proved: bool,
     ) -> Option<FamilyChange> {
         self.note_contact(Some(answered));
-        let is_heard = match self.anchors {
+        let is_answer = match self.anchors {
             AnchorAnswers::Unanswered(_) => has_proved && self.is_of_this_epoch(sent),
             AnchorAnswers::Overruled { connect } => !connect,
             AnchorAnswers::Answered | AnchorAnswers::Disputed { .. } => false,
         };
-        if is_heard {
+        if is_answer {
             self.anchors = AnchorAnswers::Answered;
         }
         let decided = Decided { started: sent, good: Some(answered), answers: Vec::new() };

@@ -94,9 +94,9 @@ impl Host {
     /// Reads the app, listens, and starts the handler; requests wait until it is ready.
     pub async fn start(settings: HostSettings) -> Result<Self, HostError> {
         let app = App::read(&settings.app, &settings.app_settings)?;
-        let unheard = |source| HostError::Listen { address: settings.listen, source };
-        let listener = TcpListener::bind(settings.listen).await.map_err(unheard)?;
-        let address = listener.local_addr().map_err(unheard)?;
+        let listen_error = |source| HostError::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
         let shared = Arc::new(HostShared {
             app,
             keys: settings.keys,

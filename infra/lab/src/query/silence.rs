@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::table::{LONGEST_RANGE, Trace, device_key, event, text};
 
 /// The longest silence that a heartbeat can announce, in seconds.
-const LONGEST_QUIET_SECONDS: f64 = 86_400.0;
+const MAX_ANNOUNCED_SECONDS: f64 = 86_400.0;
 
 /// The text by which the query finds the log lines of heartbeats.
 pub(crate) const HEARTBEAT_PREFIX: &str = r#"{"event":"heartbeat""#;
@@ -29,7 +29,7 @@ pub struct RecentHeartbeats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct LastSeen {
     at: Timestamp,
-    quiet_until: Timestamp,
+    silent_since: Timestamp,
 }
 
 /// The heartbeats of one device since one boot.
@@ -46,7 +46,7 @@ struct BootHeartbeats {
 struct Numbered {
     seq: f64,
     at: Timestamp,
-    quiet_seconds: f64,
+    announced_seconds: f64,
 }
 
 impl RecentHeartbeats {
@@ -61,8 +61,11 @@ impl RecentHeartbeats {
         let mut boots: HashMap<(String, String), BootHeartbeats> = HashMap::new();
         for row in rows.iter().filter(|row| row.timestamp > from) {
             let Some(line) = heartbeat(&row.message) else { continue };
-            let newest =
-                Numbered { seq: line.seq, at: row.timestamp, quiet_seconds: line.quiet_seconds };
+            let newest = Numbered {
+                seq: line.seq,
+                at: row.timestamp,
+                announced_seconds: line.announced_seconds,
+            };
             let known = boots
                 .entry((line.key, line.boot))
                 .or_insert(BootHeartbeats { seen: row.timestamp, newest });
@@ -73,9 +76,9 @@ impl RecentHeartbeats {
         }
         let mut last: HashMap<String, LastSeen> = HashMap::new();
         for ((key, _), boot) in boots {
-            let quiet = SignedDuration::from_secs_f64(boot.newest.quiet_seconds);
+            let quiet = SignedDuration::from_secs_f64(boot.newest.announced_seconds);
             let seen =
-                LastSeen { at: boot.seen, quiet_until: boot.seen.max(boot.newest.at + quiet) };
+                LastSeen { at: boot.seen, silent_since: boot.seen.max(boot.newest.at + quiet) };
             let known = last.entry(key).or_insert(seen);
             *known = seen.max(*known);
         }
@@ -86,7 +89,7 @@ impl RecentHeartbeats {
     ///
     /// In the future during an announced silence.
     pub fn silent_since(&self, device: &str) -> Timestamp {
-        self.last.get(&comparison_key(device)).map_or(self.from, |seen| seen.quiet_until)
+        self.last.get(&comparison_key(device)).map_or(self.from, |seen| seen.silent_since)
     }
 }
 
@@ -110,7 +113,7 @@ struct HeartbeatFields {
     boot: String,
     /// 0 when the line lacks the boot or the number.
     seq: f64,
-    quiet_seconds: f64,
+    announced_seconds: f64,
 }
 
 fn heartbeat(message: &str) -> Option<HeartbeatFields> {
@@ -118,8 +121,8 @@ fn heartbeat(message: &str) -> Option<HeartbeatFields> {
     let number = |name: &str| text(&line[name]).parse::<f64>().ok();
     let boot = Some(text(&line["boot"])).filter(|boot| !boot.is_empty());
     let (boot, seq) = boot.zip(number("seq")).unwrap_or_default();
-    let quiet_seconds = number("quiet_s").unwrap_or_default().clamp(0.0, LONGEST_QUIET_SECONDS);
-    Some(HeartbeatFields { key: device_key(&line), boot, seq, quiet_seconds })
+    let announced_seconds = number("quiet_s").unwrap_or_default().clamp(0.0, MAX_ANNOUNCED_SECONDS);
+    Some(HeartbeatFields { key: device_key(&line), boot, seq, announced_seconds })
 }
 
 #[cfg(test)]

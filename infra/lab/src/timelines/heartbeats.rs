@@ -61,11 +61,11 @@ pub(super) fn generate(
     for Trace { timestamp, message } in
         arrivals[first..].iter().rev().take(4).map(|last| &last.trace)
     {
-        let quiet_seconds = event(message, HEARTBEAT_PREFIX, "heartbeat")
+        let announced_seconds = event(message, HEARTBEAT_PREFIX, "heartbeat")
             .and_then(|line| line["quiet_s"].as_f64())
             .filter(|seconds| (0.0..=86_400.0).contains(seconds));
         changes.push(*timestamp);
-        let quiet = SignedDuration::from_secs_f64(quiet_seconds.unwrap_or_default());
+        let quiet = SignedDuration::from_secs_f64(announced_seconds.unwrap_or_default());
         changes.push(*timestamp + quiet);
     }
 }
