@@ -4,6 +4,7 @@
 //! or in a macro's arguments. Test code is left out.
 
 use std::{
+    collections::BTreeMap,
     fs,
     iter::Peekable,
     path::{Path, PathBuf},
@@ -23,8 +24,9 @@ pub(crate) struct Module {
     pub(crate) path: CratePath,
     /// Its file.
     pub(crate) file: PathBuf,
-    /// What its `use` declarations import. Other modules may name these items by this module's path.
-    pub(crate) imports: Vec<CratePath>,
+    /// What its `use` declarations import, by the name here. Other modules may name these items by this
+    /// module's path.
+    pub(crate) imports: BTreeMap<String, CratePath>,
     /// All that it names by a path, the imports included.
     pub(crate) named: Vec<CratePath>,
 }
@@ -83,7 +85,7 @@ pub(crate) fn declared_modules(tokens: TokenStream) -> Vec<String> {
 impl Module {
     fn read(path: CratePath, file: PathBuf) -> Self {
         let (tokens, place) = (parse(&file), path.clone());
-        let mut module = Self { path, file, imports: Vec::new(), named: Vec::new() };
+        let mut module = Self { path, file, imports: BTreeMap::new(), named: Vec::new() };
         module.collect(tokens, &place);
         module
     }
@@ -96,13 +98,17 @@ impl Module {
                 mark if is_mark(&mark, '#') && tokens.next_if(is_test_attribute).is_some() => {
                     skip_item(&mut tokens);
                 }
-                TokenTree::Ident(word) if word == "use" => {
-                    let mut paths = Vec::new();
-                    collect_tree(&mut tokens, &[], &mut paths);
-                    let paths: Vec<_> =
-                        paths.iter().map(|path| from_root(path, place, true)).collect();
-                    self.imports.extend(paths.iter().flatten().cloned());
-                    self.named.extend(paths.into_iter().flatten());
+                // `use<…>` in a type lists what it captures.
+                TokenTree::Ident(word)
+                    if word == "use" && !tokens.peek().is_some_and(|next| is_mark(next, '<')) =>
+                {
+                    let mut found = Vec::new();
+                    collect_tree(&mut tokens, &[], &mut found);
+                    for (name, path) in found {
+                        let Some(path) = from_root(&path, place, true) else { continue };
+                        self.named.push(path.clone());
+                        self.imports.insert(name, path);
+                    }
                 }
                 TokenTree::Ident(word) if word == "mod" => {
                     let Some(TokenTree::Ident(name)) = tokens.next() else { continue };
@@ -127,27 +133,34 @@ impl Module {
     }
 }
 
-/// Reads the rest of a `use` declaration, or one item of a list in it, and adds its paths, which begin with
-/// `prefix`. An item that gets another name counts under its own.
-fn collect_tree(tokens: &mut Tokens, prefix: &[String], paths: &mut Vec<CratePath>) {
-    let (mut path, mut is_renamed) = (prefix.to_vec(), false);
+/// Reads the rest of a `use` declaration, or one item of a list in it. Adds its paths, which begin with
+/// `prefix`, and the name by which each can be used here.
+fn collect_tree(tokens: &mut Tokens, prefix: &[String], found: &mut Vec<(String, CratePath)>) {
+    let (mut path, mut name) = (prefix.to_vec(), None);
+    let mut is_renamed = false;
     for token in tokens.by_ref() {
         match token {
             TokenTree::Ident(word) if word == "as" => is_renamed = true,
-            TokenTree::Ident(word) if !is_renamed => path.push(word.to_string()),
+            TokenTree::Ident(word) if is_renamed => name = Some(word.to_string()),
+            // `a::{self}` imports `a`.
+            TokenTree::Ident(word) if word == "self" && !path.is_empty() => {
+                name = path.last().cloned();
+            }
+            TokenTree::Ident(word) => path.push(word.to_string()),
             TokenTree::Group(list) if list.delimiter() == Delimiter::Brace => {
                 let mut items = list.stream().into_iter().peekable();
                 while items.peek().is_some() {
-                    collect_tree(&mut items, &path, paths);
+                    collect_tree(&mut items, &path, found);
                 }
-                path.clear();
+                return;
             }
             TokenTree::Punct(mark) if matches!(mark.as_char(), ',' | ';') => break,
             _ => {}
         }
     }
-    if path.len() > prefix.len() {
-        paths.push(path);
+    if name.is_some() || path.len() > prefix.len() {
+        let name = name.or_else(|| path.last().cloned()).unwrap_or_default();
+        found.push((name, path));
     }
 }
 
@@ -184,14 +197,23 @@ fn skip_colons(tokens: &mut Tokens) -> bool {
     colon() && colon()
 }
 
-/// Skips an item up to the end of its block or its semicolon.
+/// Skips an item, a field or a variant: up to the end of its block, its semicolon, or its comma.
 fn skip_item(tokens: &mut Tokens) {
+    let (mut generics, mut before) = (0, ' ');
     for token in tokens {
-        match token {
+        let mark = match &token {
             TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => return,
-            TokenTree::Punct(mark) if mark.as_char() == ';' => return,
+            TokenTree::Punct(mark) => mark.as_char(),
+            _ => ' ',
+        };
+        match mark {
+            ';' => return,
+            ',' if generics == 0 => return,
+            '<' => generics += 1,
+            '>' if before != '-' => generics -= 1,
             _ => {}
         }
+        before = mark;
     }
 }
 
@@ -222,7 +244,7 @@ mod tests {
     /// The paths that `source` names as the module `place`, sorted.
     fn named(source: &str, place: &str) -> Vec<String> {
         let place: CratePath = place.split("::").map(str::to_owned).collect();
-        let (imports, named) = (Vec::new(), Vec::new());
+        let (imports, named) = (BTreeMap::new(), Vec::new());
         let mut module = Module { path: place.clone(), file: PathBuf::new(), imports, named };
         module.collect(source.parse().expect("Rust"), &place);
         let mut paths: Vec<_> = module.named.iter().map(|path| path.join("::")).collect();
@@ -247,6 +269,8 @@ mod tests {
         assert_eq!(named("use super::{a::B, c};", "m::n"), ["m::a::B", "m::c"]);
         assert_eq!(named("use super::super::a::B;", "m::n"), ["a::B"]);
         assert_eq!(named("pub use child::Item;", "m"), ["m::child::Item"]);
+        assert_eq!(named("use crate::a::{self, B};", "m"), ["a", "a::B"]);
+        assert_eq!(named("fn f() -> impl T + use<> { crate::a::b() }", "m"), ["a::b"]);
         assert_eq!(named("mod n { use super::a; use super::super::b; }", "m"), ["b", "m::a"]);
         let tests =
             "#[cfg(test)]\nuse crate::a;\n#[cfg(test)]\nmod tests { use crate::b; } use crate::c;";

@@ -46,7 +46,10 @@ pub fn check(source: &Path, layers: &[&[&str]], exceptions: &[(&str, &str, &str)
             "{user} does not use {used}, or the exception has no reason"
         );
     }
-    let cycles = cycles(&modules);
+    let sibling_uses = sibling_uses(&modules);
+    let count: usize = sibling_uses.values().map(BTreeSet::len).sum();
+    assert!(count > layers.len(), "the uses of siblings were found: {sibling_uses:?}");
+    let cycles = cycles(&sibling_uses);
     assert!(
         cycles.is_empty(),
         "these modules use each other; move shared code to one that uses none of them: {cycles:#?}"
@@ -74,27 +77,34 @@ fn uses<'a>(modules: &'a [Module], top: &[&'a str]) -> Uses<'a> {
     found
 }
 
-/// Lists the import cycles: groups of sibling modules, each of which uses all others, directly or through
-/// others of the group.
-fn cycles(modules: &[Module]) -> Vec<String> {
+/// Maps each module to the siblings that it uses. A use counts for the two siblings that contain the using
+/// and the used module.
+type SiblingUses<'a> = BTreeMap<&'a [String], BTreeSet<&'a [String]>>;
+
+fn sibling_uses(modules: &[Module]) -> SiblingUses<'_> {
     let known: BTreeSet<_> = modules.iter().map(|module| module.path.as_slice()).collect();
     let imports: BTreeMap<_, _> =
         modules.iter().map(|module| (module.path.as_slice(), &module.imports)).collect();
-    // Edges between siblings: a use counts for the two siblings that contain the using and the used module.
-    let mut edges: BTreeMap<&[String], BTreeSet<&[String]>> = BTreeMap::new();
+    let mut found = SiblingUses::new();
     for user in modules {
         for used in &user.named {
             let Some(used) = module_of(used.clone(), &known, &imports) else { continue };
             let common = user.path.iter().zip(used).take_while(|(a, b)| a == b).count();
             if common < user.path.len().min(used.len()) {
-                edges.entry(&user.path[..=common]).or_default().insert(&used[..=common]);
+                found.entry(&user.path[..=common]).or_default().insert(&used[..=common]);
             }
         }
     }
+    found
+}
+
+/// Lists the import cycles: groups of sibling modules, each of which uses all others, directly or through
+/// others of the group.
+fn cycles(uses: &SiblingUses<'_>) -> Vec<String> {
     let reachable = |from: &[String]| {
         let (mut found, mut open) = (BTreeSet::new(), vec![from]);
         while let Some(next) = open.pop() {
-            for used in edges.get(next).into_iter().flatten() {
+            for used in uses.get(next).into_iter().flatten() {
                 if found.insert(*used) {
                     open.push(*used);
                 }
@@ -102,7 +112,7 @@ fn cycles(modules: &[Module]) -> Vec<String> {
         }
         found
     };
-    let reached: BTreeMap<_, _> = edges.keys().map(|user| (*user, reachable(user))).collect();
+    let reached: BTreeMap<_, _> = uses.keys().map(|user| (*user, reachable(user))).collect();
     let is_reached = |from, to| reached.get(from).is_some_and(|found| found.contains(to));
     let cycles: BTreeSet<_> = reached
         .iter()
@@ -115,26 +125,28 @@ fn cycles(modules: &[Module]) -> Vec<String> {
     cycles.into_iter().collect()
 }
 
+/// The longest chain of re-exports that is followed.
+const MOST_RE_EXPORTS: usize = 8;
+
 /// The module that defines an item: the longest part of its path that is a module, and for a re-exported
 /// item the module that it comes from. `None` for an item of another crate.
 fn module_of<'a>(
     mut item: CratePath,
     known: &BTreeSet<&'a [String]>,
-    imports: &BTreeMap<&'a [String], &'a Vec<CratePath>>,
+    imports: &BTreeMap<&'a [String], &'a BTreeMap<String, CratePath>>,
 ) -> Option<&'a [String]> {
-    // Each iteration follows one re-export; no chain of re-exports is longer than this.
-    for _ in 0..8 {
+    // Each iteration follows one re-export.
+    for _ in 0..MOST_RE_EXPORTS {
         let module = (0..=item.len()).rev().find_map(|end| known.get(&item[..end]))?;
         let Some(name) = item.get(module.len()) else { return Some(module) };
-        let origin = imports[module].iter().find(|import| import.last() == Some(name));
-        match origin {
+        match imports[module].get(name) {
             Some(origin) if *origin != item => {
                 item = [origin.as_slice(), &item[module.len() + 1..]].concat();
             }
             _ => return Some(module),
         }
     }
-    None
+    panic!("{} is re-exported more than {MOST_RE_EXPORTS} times", item.join("::"));
 }
 
 #[cfg(test)]
@@ -163,12 +175,13 @@ mod tests {
         let modules: Vec<_> = modules
             .iter()
             .map(|(module, imports)| {
-                let imports: Vec<_> = imports.iter().map(|import| path(import)).collect();
-                let named = imports.clone();
+                let named: Vec<_> = imports.iter().map(|import| path(import)).collect();
+                let name = |import: &CratePath| import.last().cloned().expect("a name");
+                let imports = named.iter().map(|import| (name(import), import.clone())).collect();
                 Module { path: path(module), file: PathBuf::new(), imports, named }
             })
             .collect();
-        cycles(&modules)
+        cycles(&sibling_uses(&modules))
     }
 
     #[test]
