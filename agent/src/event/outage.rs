@@ -35,8 +35,9 @@ const PROGRESSED: &EventKind =
         "The incident @ISPMON_ID@ began at @ISPMON_STARTED@; @ISPMON_DOWNTIME_S@ seconds of it are downtime so far.\n\n\
          If its cause is \"unstable\", the connection fails and returns again and again. That is one incident until it \
          has worked for 10 minutes, and only the times at which it failed are downtime.\n\n\
-         For any other cause, monitoring has been interrupted, by a stop, a restart, a pause or sleep. The incident is \
-         recorded up to the last observation; the first probes after the interruption decide whether it continues.",
+         For any other cause, monitoring was interrupted, for example by a stop, a crash, a power cut, a pause or sleep, \
+         or because this device could not send probes. The incident is recorded up to the last observation; the first \
+         probes or heartbeats after the interruption decide whether it continues.",
     );
 
 const CLOSED: &EventKind =

@@ -94,7 +94,7 @@ impl fmt::Display for TlsAlert {
             | Said::CertificateRevoked
             | Said::CertificateExpired
             | Said::CertificateUnknown
-            | Said::UnknownCA => "something on the way rejects a certificate",
+            | Said::UnknownCA => "it, or a proxy on the path, rejected a certificate",
             Said::NoApplicationProtocol => "it does not speak HTTP/1.1",
             Said::InternalError => "it has an error of its own",
             other => {
@@ -441,7 +441,7 @@ mod tests {
         func.example:443 refused the TLS handshake: it hung up
         func.example:443 refused the TLS handshake: it has no method of TLS in common with this program
         func.example:443 refused the TLS handshake: it wants a certificate of this device, which has none
-        func.example:443 refused the TLS handshake: something on the way rejects a certificate
+        func.example:443 refused the TLS handshake: it, or a proxy on the path, rejected a certificate
         func.example:443 refused the TLS handshake: it denies access
         func.example:443 refused the TLS handshake: it has no version of TLS in common with this program
         func.example:443 refused the TLS handshake: it has an error of its own
