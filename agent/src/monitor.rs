@@ -243,7 +243,9 @@ impl Monitor {
             }
             MonitorMessage::Pause { pause, noted } => {
                 self.record_open_incidents(now);
-                self.pause = Some(pause);
+                // By the clock of this task, so that the gap begins where the incidents end.
+                let since = self.pause.map_or(now, |current| current.since);
+                self.pause = Some(pause.starting(since));
                 self.tally.lock().stop_monitoring(now);
                 self.recorder.write_and_notify(Entry::Paused { until: pause.until }, now, noted);
             }

@@ -10,7 +10,8 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(ispmon_wire::limits::QUI
 pub const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A pause that a user has requested. The [`service`](crate::service) owns the current one and decides
-/// when it is over; the monitor holds a copy to record it.
+/// when it is over; the monitor holds a copy to record it. Only at a start the monitor decides, by the
+/// journal, whether an earlier pause continues; after a crash it counts from the restart on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
     /// When it began.
