@@ -319,7 +319,7 @@ impl Outbox {
             Some(Ok(done)) => return Some(done),
             Some(Err(error)) => {
                 let advice = error.advice(&self.deps.folder);
-                self.failed(round, None, ErrorChain(&error).to_string(), advice.as_deref());
+                self.failed(round, None, ErrorChain(&error).to_string(), Some(&advice));
             }
             None => self.wait(BACKOFF_CAP),
         }

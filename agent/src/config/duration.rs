@@ -7,7 +7,7 @@ use jiff::{
     fmt::friendly::{SpanParser, SpanPrinter},
 };
 
-/// Parses `60s`, `30 min`, `1h 30m`, `1d` (24 hours), or a plain number of seconds such as `60` and `1.5`.
+/// Parses `60s`, `30 min`, `1h 30m`, `1d` (24 hours), `1w` (7 days), or a plain number of seconds such as `60` and `1.5`.
 ///
 /// `None` for any other text, and for a value that does not fit into a [`Duration`].
 pub(crate) fn parse(text: &str) -> Option<Duration> {
@@ -58,6 +58,7 @@ mod tests {
             ("12 h", 43200.0),
             ("12 hours", 43200.0),
             ("1d", 86400.0),
+            ("1w", 604_800.0),
             ("2 days 1h", 176_400.0),
             ("1h30m", 5400.0),
             ("1 h 30 min", 5400.0),

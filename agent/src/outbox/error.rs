@@ -21,14 +21,14 @@ pub(super) enum OutboxError {
 }
 
 impl OutboxError {
-    /// What the user can do about it, as a sentence; `None` when nothing is known to help. `folder` is that of
-    /// the journal.
-    pub(super) fn advice(&self, folder: &Path) -> Option<String> {
+    /// What the user can do about it, as a sentence. `folder` is that of the journal.
+    pub(super) fn advice(&self, folder: &Path) -> String {
         match self {
             Self::Read(JournalReadError::Io { source, .. }) | Self::Write(_, source) => {
                 disk_advice(source.kind(), folder)
+                    .unwrap_or_else(|| format!("Check the disk of {}.", folder.display()))
             }
-            Self::Read(_) => None,
+            Self::Read(_) => "To see the damage: ispmon-agent journal verify".to_owned(),
         }
     }
 }
