@@ -18,6 +18,7 @@ def story(world):
     world.row("downgraded with a record of a newer kind", downgrade, world)
     world.row("removed: the journal and the configuration stay", remove, world)
     world.row("installed again: it starts, and finds its journal", again, world)
+    world.row("removed while disabled and installed again: it does not start", disabled, world)
     world.row("purged: nothing stays", purge, world)
     world.row("an unchanged configuration is replaced by the version's sample", untouched, world)
     world.row("the disk is full while the configuration is written: completed later", no_room, world)
@@ -111,6 +112,16 @@ def again(world):
     expect(single(world.outages(), "outage")["cause"] == "isp", "the outage is gone")
     world.wait_heartbeats()
     return f"{version(world)}, with the outage of before"
+
+
+def disabled(world):
+    """Disables the service, removes the package and installs it again."""
+    world.box.run("systemctl", "disable", "--now", PACKAGE)
+    world.box.run("apt-get", "remove", "-y", "-q", PACKAGE)
+    world.install()
+    active = world.box.run("systemctl", "is-active", UNIT, check=False).out
+    expect(active == "inactive", f"it is {active}")
+    return "not running"
 
 
 def purge(world):
