@@ -245,7 +245,7 @@ die_unreachable() {
           failure="connecting failed ($problem). A firewall may block it, or this machine needs a proxy (HTTPS_PROXY)" ;;
       esac
       ;;
-    401 | 403) failure="it refuses the key that was read from it (status $status)" ;;
+    401 | 403) failure="the function refuses its own key (status $status)" ;;
     404) failure='the code is missing or does not start (status 404)' ;;
     *) failure="it answered $status" ;;
   esac

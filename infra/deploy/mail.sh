@@ -9,7 +9,7 @@ explain_passcode() {
   say "Portal, Monitor, Alerts, Action groups, $action_group, Resend. Check the spam folder too; the senders are"
   say 'azure-noreply@microsoft.com, azureemail-noreply@microsoft.com and alerts-noreply@mail.windowsazure.com.'
   [ "$conf_ALERT_OWNERS" = false ] ||
-    say "The subscription's owners get the mails too and need no passcode (ALERT_OWNERS=false turns that off)."
+    say "The subscription's owners get the alert mails too, not this test mail, and need no passcode (ALERT_OWNERS=false turns that off)."
   printf '\n'
 }
 

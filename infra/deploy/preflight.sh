@@ -11,7 +11,7 @@ preflight_error() {
 }
 
 # report_failed_check WHAT: reports a check whose query failed. Only warns if the user lacks the right, or with --force; else
-# ends the script.
+# ends the script. After a warning the deployment may still fail for what was not checked.
 report_failed_check() {
   if is_forbidden "$failure"; then
     warn "$1 failed: you lack the right, so it is not checked."
