@@ -30,6 +30,7 @@ mod suggestion;
 pub mod table;
 mod url;
 
+pub use dotenv::DotenvSetting;
 pub use file::{SERVICE_CONFIG_FILE, default_paths};
 pub use flags::Flags;
 pub use host_name::of_this_machine as host_name;
@@ -140,11 +141,11 @@ fn read(sources: &Sources, is_key_needed: bool) -> Result<Loaded, ConfigError> {
     merge_and_check(sources, base, is_key_needed, None, problems, warnings)
 }
 
-/// The settings in a `.env` that the user named: keys and texts, in the order of the table.
+/// The settings in a `.env` that the user named, in the order of the table.
 ///
 /// # Errors
 /// The file cannot be read, or parts of it cannot be parsed.
-pub fn dotenv_settings(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigError> {
+pub fn dotenv_settings(path: &Path) -> Result<Vec<DotenvSetting>, ConfigError> {
     let mut problems = Problems::default();
     let settings = dotenv::settings(path, &mut problems);
     problems.finish().map(|()| settings)
@@ -161,20 +162,51 @@ pub fn dotenv_key_file(from: &Path, named: &str) -> (PathBuf, io::Result<String>
     (path, text)
 }
 
-/// Reads and checks a text that is to become the configuration file at `path`, together with the path and
-/// content of the key file that is to be written. Only the host name and the service's key file of
-/// `sources` are used.
+/// What a text that is to become a configuration file was made from.
+pub struct ImportedFrom<'a> {
+    /// The settings of a `.env`: a problem with one of them names its line there.
+    pub settings: &'a [DotenvSetting],
+    /// The content of the key file beside the configuration.
+    pub key: KeyToWrite,
+}
+
+/// The content of a key file that is not written yet, or that stays as it is.
+pub struct KeyToWrite {
+    /// The path of that file.
+    pub path: PathBuf,
+    /// Its content, which may be empty; `None` if this user may not read it.
+    pub text: Option<String>,
+    /// Where the content was read.
+    pub source: KeySource,
+}
+
+/// Where the content of a key file that is not written yet was read.
+pub enum KeySource {
+    /// In the URL of the `.env`.
+    Url,
+    /// In this file.
+    File(PathBuf),
+}
+
+/// Reads and checks a text that is, or is to become, the configuration file at `path`. Only the host name
+/// and the service's key file of `sources` are used. Whoever writes the file protects its secrets, so none
+/// counts as readable for other users.
 ///
 /// # Errors
 /// All problems together, without secrets.
 pub fn load_text(
     path: &Path,
     text: &str,
-    key: Option<(&Path, &str)>,
+    imported: Option<&ImportedFrom<'_>>,
     sources: &Sources,
 ) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
-    let base = file::of_text(path, text, &mut problems);
+    let mut base = file::of_text(path, text, &mut problems);
+    for setting in imported.iter().flat_map(|imported| imported.settings) {
+        if let Some((_, origin)) = base.layer.get_mut(setting.key) {
+            *origin = setting.origin.clone();
+        }
+    }
     let sources = Sources {
         config_file: None,
         default_files: Vec::new(),
@@ -184,6 +216,7 @@ pub fn load_text(
         user: 0,
         ..sources.clone()
     };
+    let key = imported.map(|imported| &imported.key);
     merge_and_check(&sources, Some(base), false, key, problems, Vec::new())
 }
 
@@ -192,7 +225,7 @@ fn merge_and_check(
     sources: &Sources,
     base: Option<layer::FileLayer>,
     is_key_needed: bool,
-    given_key: Option<(&Path, &str)>,
+    given_key: Option<&KeyToWrite>,
     mut problems: Problems,
     mut warnings: Vec<String>,
 ) -> Result<Loaded, ConfigError> {

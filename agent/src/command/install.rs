@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::{fail, fail_because, print, print_error, refuse, warn};
 use crate::{
     cli::ServiceRequest,
-    config::{Sources, load_text},
+    config::{Loaded, Sources, load_text},
     error_chain::ErrorChain,
     exit::Exit,
     install::{
@@ -48,13 +48,18 @@ pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
     match request {
         ServiceRequest::Install { is_shown_only, from_env } => {
             let imported = match from_env.as_deref() {
-                Some(path) => match import_dotenv(path, platform, sources) {
+                Some(path) => match import_dotenv(path, &facts, sources) {
                     Ok(imported) => Some(imported),
                     Err(exit) => return exit,
                 },
                 None => None,
             };
-            install(&machine, &facts, imported, *is_shown_only)
+            let (imported, warnings) = imported.unzip();
+            let exit = install(&machine, &facts, imported, *is_shown_only);
+            if exit == Exit::Success {
+                warnings.iter().for_each(warn);
+            }
+            exit
         }
         ServiceRequest::Uninstall { is_shown_only, is_purge, is_confirmed } => {
             let removal = RemovalRequest {
@@ -107,19 +112,24 @@ fn shell_word(path: &Path) -> String {
     quoted(&path.to_string_lossy()).into_owned()
 }
 
-/// Imports an old `.env`, and prints the warnings that the service would log.
-fn import_dotenv(path: &Path, platform: Platform, sources: &Sources) -> Result<Imported, Exit> {
-    match import(&sources.folder.join(path), platform, sources) {
-        Ok((imported, loaded)) => {
-            warn(&loaded);
-            Ok(imported)
-        }
-        Err(ImportError::Config(error)) => Err(refuse(&error)),
-        Err(error) => {
-            print_error(format_args!("{}.", ErrorChain(&error)));
-            Err(Exit::Configuration)
-        }
-    }
+/// Imports an old `.env`; also returns the configuration with the warnings that the service would log.
+fn import_dotenv(
+    path: &Path,
+    facts: &InstallFacts,
+    sources: &Sources,
+) -> Result<(Imported, Loaded), Exit> {
+    let key_file = facts.entry(&facts.layout().key);
+    import(&sources.folder.join(path), facts.platform, key_file, sources).map_err(|error| {
+        let exit = match &error {
+            ImportError::Config(problems) => refuse(problems),
+            error => {
+                print_error(format_args!("{}.", ErrorChain(error)));
+                Exit::Configuration
+            }
+        };
+        print_error("nothing was changed.");
+        exit
+    })
 }
 
 fn uninstall_command(facts: &InstallFacts, is_purge: bool) -> String {

@@ -12,7 +12,7 @@ mod probe;
 mod surroundings;
 
 use super::{
-    Effective, Sources, duration, host_name,
+    Effective, KeyToWrite, Sources, duration, host_name,
     layer::GivenValue,
     origin::SettingOrigin,
     problem::{Problems, quoted},
@@ -28,8 +28,8 @@ pub(super) struct SettingsCheck<'a> {
     pub(super) given: BTreeMap<String, GivenValue>,
     /// Whether a function key that this user may not read is a problem.
     pub(super) is_key_needed: bool,
-    /// The path and content of a key file that is not written yet.
-    pub(super) given_key: Option<(&'a Path, &'a str)>,
+    /// The content of the key file beside a configuration that is not written yet.
+    pub(super) given_key: Option<&'a KeyToWrite>,
     pub(super) problems: &'a mut Problems,
     pub(super) warnings: &'a mut Vec<String>,
 }

@@ -62,14 +62,28 @@ pub(super) fn read(
     }
 }
 
-/// Reads the settings of a `.env` that the user named, with any owner: keys and texts.
-pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<(&'static str, String)> {
+/// A setting in a `.env` that the user named.
+#[derive(Clone)]
+pub struct DotenvSetting {
+    /// Its key.
+    pub key: &'static str,
+    /// Its text, which may be a secret.
+    pub text: String,
+    /// The line that sets it.
+    pub(super) origin: SettingOrigin,
+}
+
+/// Reads the settings of a `.env` that the user named, with any owner.
+pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<DotenvSetting> {
     let text = RegularFile::open(path).and_then(|file| file.read(MAX_BYTES));
     match text {
         Ok(text) => {
-            let layer = layer(path, &text, problems);
-            let text = |key| Some((key, layer.get(key)?.0.clone().ok()?));
-            SETTINGS.iter().filter_map(|setting| text(setting.key)).collect()
+            let mut layer = layer(path, &text, problems);
+            let mut take = |key| {
+                let (text, origin) = layer.remove(key)?;
+                Some(DotenvSetting { key, text: text.ok()?, origin })
+            };
+            SETTINGS.iter().filter_map(|setting| take(setting.key)).collect()
         }
         Err(error) => {
             let sentence = format!("it cannot be used: {}", error.reason());

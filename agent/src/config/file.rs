@@ -57,8 +57,8 @@ pub(super) fn read(
     None
 }
 
-/// The settings of a text that is to become the file at `path`, treated as readable by every user.
+/// The settings of a text that is to become the file at `path`.
 pub(super) fn of_text(path: &Path, text: &str, problems: &mut Problems) -> FileLayer {
     let layer = content::layer(path, text, problems);
-    FileLayer { path: path.to_owned(), layer, is_public: true }
+    FileLayer { path: path.to_owned(), layer, is_public: false }
 }

@@ -8,9 +8,14 @@ use std::{
 
 use reqwest::Url;
 
-use crate::config::{self, ConfigError, Loaded, Sources, sample};
+use crate::config::{
+    self, ConfigError, ImportedFrom, KeySource, KeyToWrite, Loaded, Sources, sample,
+};
 
-use super::layout::{Layout, Platform};
+use super::{
+    facts::{FileContent, PathEntry},
+    layout::{Layout, Platform},
+};
 
 /// The result of importing an old `.env`.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,7 +47,7 @@ pub enum ImportError {
     Config(#[from] ConfigError),
     /// The `.env` sets nothing.
     #[error(
-        "{} sets nothing that ispmon-agent knows, such as HEARTBEAT_URL=https://…; nothing was changed", .0.display()
+        "{} sets nothing that ispmon-agent knows, such as HEARTBEAT_URL=https://…", .0.display()
     )]
     Empty(PathBuf),
     /// The `.env` names a key file that cannot be read.
@@ -59,13 +64,15 @@ pub enum ImportError {
 }
 
 /// Reads an old `.env`, and checks the resulting configuration as the service will, without any other
-/// source.
+/// source. `key_file` is what exists at the path of the service's key file: it stays if the `.env` has no
+/// key.
 ///
 /// # Errors
-/// All problems together, without secrets.
+/// All problems together, without secrets. A problem with a value names its line in the `.env`.
 pub fn import(
     path: &Path,
     platform: Platform,
+    key_file: Option<&PathEntry>,
     sources: &Sources,
 ) -> Result<(Imported, Loaded), ImportError> {
     let mut settings = config::dotenv_settings(path)?;
@@ -73,33 +80,43 @@ pub fn import(
         return Err(ImportError::Empty(path.to_owned()));
     }
     let mut take = |wanted: &str| {
-        let index = settings.iter().position(|(name, _)| *name == wanted)?;
-        Some(settings.remove(index).1)
+        let index = settings.iter().position(|setting| setting.key == wanted)?;
+        Some(settings.remove(index).text)
     };
     let record = take("state_dir");
     // The service reads its key from one file and may read no other.
-    let mut key = take("heartbeat.key_file").map(|named| read_key(path, &named)).transpose()?;
-    let is_secret = settings
-        .iter()
-        .any(|(name, value)| *name == "heartbeat.kind" && value.eq_ignore_ascii_case("plain"));
-    for (name, value) in &mut settings {
-        if *name == "heartbeat.url"
+    let mut found = take("heartbeat.key_file").map(|named| read_key(path, &named)).transpose()?;
+    let is_secret = settings.iter().any(|setting| {
+        setting.key == "heartbeat.kind" && setting.text.trim().eq_ignore_ascii_case("plain")
+    });
+    for setting in &mut settings {
+        if setting.key == "heartbeat.url"
             && !is_secret
-            && let Some((url, code)) = without_key(value)
+            && let Some((url, code)) = without_key(&setting.text)
         {
-            *value = url;
-            key = Some(code);
+            setting.text = url;
+            found = Some((code, KeySource::Url));
         }
     }
-    for (name, value) in platform.own_settings() {
-        if !settings.iter().any(|(set, _)| *set == name) {
-            settings.push((name, value));
+    let mut texts: Vec<_> =
+        settings.iter().map(|setting| (setting.key, setting.text.clone())).collect();
+    // A plain heartbeat carries no key, so its configuration names no key file.
+    let own_settings = if is_secret { Vec::new() } else { platform.own_settings() };
+    for (name, value) in own_settings {
+        if !texts.iter().any(|(set, _)| *set == name) {
+            texts.push((name, value));
         }
     }
-    let configuration = sample::with(&settings);
+    let configuration = sample::with(&texts);
     let layout = Layout::of(platform);
-    let key_file = (layout.key.as_path(), key.as_deref().unwrap_or_default());
-    let loaded = config::load_text(&layout.configuration, &configuration, Some(key_file), sources)?;
+    let key = found.as_ref().map(|(key, _)| key.clone());
+    let (text, source) = match found {
+        Some((key, source)) => (Some(key), source),
+        None => (kept_key(key_file), KeySource::File(layout.key.clone())),
+    };
+    let from =
+        ImportedFrom { settings: &settings, key: KeyToWrite { path: layout.key, text, source } };
+    let loaded = config::load_text(&layout.configuration, &configuration, Some(&from), sources)?;
     Ok((
         Imported { from: path.to_owned(), configuration, key, is_secret, state_dir: record },
         loaded,
@@ -107,11 +124,22 @@ pub fn import(
 }
 
 /// Reads the key file that a `.env` names.
-fn read_key(from: &Path, named: &str) -> Result<String, ImportError> {
-    let (path, text) = config::dotenv_key_file(from, named);
-    let text =
-        text.map_err(|source| ImportError::KeyFile { from: from.to_owned(), path, source })?;
-    Ok(text.trim().to_owned())
+fn read_key(from: &Path, named: &str) -> Result<(String, KeySource), ImportError> {
+    match config::dotenv_key_file(from, named) {
+        (path, Ok(text)) => Ok((text.trim().to_owned(), KeySource::File(path))),
+        (path, Err(source)) => Err(ImportError::KeyFile { from: from.to_owned(), path, source }),
+    }
+}
+
+/// The content of the service's key file, which may not exist; `None` if this user may not read it.
+fn kept_key(key_file: Option<&PathEntry>) -> Option<String> {
+    match key_file {
+        Some(PathEntry::File { content: FileContent::Bytes(bytes), .. }) => {
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        }
+        Some(PathEntry::File { .. }) => None,
+        _ => Some(String::new()),
+    }
 }
 
 /// Splits a URL into the URL without its function key, and the key; `None` when it has no key.
@@ -147,9 +175,20 @@ mod tests {
         let path = folder.path().join(".env");
         std::fs::write(&path, text).expect("it is written");
         let sources = Sources::of_this_process(None, config::Flags::default()).expect("a folder");
-        import(&path, platform, &sources)
+        import(&path, platform, None, &sources)
             .map(|(imported, _)| imported)
             .map_err(|error| error.to_string().replace(&path.display().to_string(), "[.env]"))
+    }
+
+    /// The warnings about an imported text, with this content in the service's key file.
+    fn warnings(text: &str, platform: Platform, key: Option<FileContent>) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(".env");
+        std::fs::write(&path, text).expect("it is written");
+        let sources = Sources::of_this_process(None, config::Flags::default()).expect("a folder");
+        let key = key.map(|content| PathEntry::File { content, mode: 0o600, uid: 0, gid: 0 });
+        let imported = import(&path, platform, key.as_ref(), &sources);
+        imported.expect("it is taken over").1.warnings.join("\n")
     }
 
     fn set(imported: &Imported) -> Vec<&str> {
@@ -189,12 +228,19 @@ HEARTBEAT_INTERVAL=60
         let text = "HEARTBEAT_URL=https://a.example/p\nISPMON_HEARTBEAT_KEY_FILE=./key\nISPMON_STATE_DIR=/home/a/record\n";
         std::fs::write(&path, text).expect("it is written");
         let sources = Sources::of_this_process(None, config::Flags::default()).expect("a folder");
-        let (imported, _) = import(&path, Platform::Linux, &sources).expect("it is taken over");
+        let (imported, _) =
+            import(&path, Platform::Linux, None, &sources).expect("it is taken over");
         assert_eq!(set(&imported), [r#"url = "https://a.example/p""#]);
         assert_eq!(imported.key.as_deref(), Some("k3y=="));
         assert_eq!(imported.state_dir.as_deref(), Some("/home/a/record"));
-        std::fs::remove_file(folder.path().join("key")).expect("this process owns it");
-        let error = import(&path, Platform::Linux, &sources).expect_err("it is gone").to_string();
+        let refusal = || import(&path, Platform::Linux, None, &sources).expect_err("a bad key");
+        std::fs::write(folder.path().join("key"), "k3y==\nk3y==\n").expect("it is written");
+        let error = refusal().to_string();
+        let key = folder.path().join("key");
+        assert!(error.starts_with(&format!("{}: it holds more than", key.display())), "{error}");
+        assert!(!error.contains("k3y"), "{error}");
+        std::fs::remove_file(key).expect("this process owns it");
+        let error = refusal().to_string();
         assert!(
             error.starts_with("the key file ") && error.ends_with(" cannot be read"),
             "{error}"
@@ -227,13 +273,35 @@ HEARTBEAT_INTERVAL=60
 
     #[test]
     fn a_missing_key_warning_names_the_services_key_file() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join(".env");
-        std::fs::write(&path, "HEARTBEAT_URL=https://a.example/api/ping\n").expect("it is written");
-        let sources = Sources::of_this_process(None, config::Flags::default()).expect("a folder");
-        let (_, loaded) = import(&path, Platform::Linux, &sources).expect("it is taken over");
-        let warnings = loaded.warnings.join("\n");
-        assert!(warnings.contains("/etc/ispmon/heartbeat.key is empty"), "{warnings}");
+        let text = "HEARTBEAT_DEVICE=a\nHEARTBEAT_URL=https://a.example/api/ping\n";
+        for empty in [None, Some(FileContent::Bytes(b"\n".into()))] {
+            assert_eq!(
+                warnings(text, Platform::Linux, empty),
+                "There is no function key, so the function will refuse the heartbeats; write its key to \
+                 /etc/ispmon/heartbeat.key."
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_file_that_exists_counts() {
+        let text = "HEARTBEAT_DEVICE=a\nHEARTBEAT_URL=https://a.example/api/ping\n";
+        for held in [FileContent::Bytes(b"k3y==\n".into()), FileContent::Unknown] {
+            assert_eq!(warnings(text, Platform::Linux, Some(held)), "");
+        }
+    }
+
+    #[test]
+    fn a_secret_url_is_not_called_readable_for_others() {
+        for kind in ["plain", "'Plain '"] {
+            let text = format!(
+                "HEARTBEAT_DEVICE=a\nISPMON_HEARTBEAT_KIND={kind}\nISPMON_HEARTBEAT_URL=https://a.example/x\n"
+            );
+            for platform in [Platform::Linux, Platform::MacOs] {
+                assert_eq!(warnings(&text, platform, None), "");
+                assert!(imported(&text, platform).expect("it is taken over").is_secret);
+            }
+        }
     }
 
     #[test]
@@ -258,18 +326,37 @@ HEARTBEAT_INTERVAL=60
         for (text, part) in [
             ("RG=x\n", "[.env] sets nothing that ispmon-agent knows"),
             ("HEARTBEAT_URL=$(id)\n", "[.env], line 1 (HEARTBEAT_URL)"),
-            ("HEARTBEAT_INTERVAL=often\n", "heartbeat.interval is \"often\""),
-            ("HEARTBEAT_URL=app.example/api/ping\n", "heartbeat.url does not begin with https://"),
             (
-                "HEARTBEAT_URL=http://a.example/api/ping?code=abc\n",
-                "the function key could be read on its way",
+                "# old\nHEARTBEAT_INTERVAL=often\n",
+                "[.env], line 2 (HEARTBEAT_INTERVAL): heartbeat.interval is \"often\", which is no duration",
             ),
-            ("HEARTBEAT_URL=https://a.example/?code=a%20b\n", "holds more than a key"),
+            (
+                "HEARTBEAT_URL=app.example/api/ping\n",
+                "[.env], line 1 (HEARTBEAT_URL): heartbeat.url does not begin with https://",
+            ),
+            (
+                "\nHEARTBEAT_URL=http://a.example/api/ping?code=abc\n",
+                "[.env], line 2 (HEARTBEAT_URL): heartbeat.url begins with http://, and the function key could be read",
+            ),
+            (
+                "HEARTBEAT_DEVICE=x\nHEARTBEAT_URL='https://a.example/?code=abc def'\n",
+                "[.env], line 2 (HEARTBEAT_URL): the function key holds more than a key",
+            ),
+            (
+                "HEARTBEAT_URL=https://a.example/?code=abc%20def\n",
+                "[.env], line 1 (HEARTBEAT_URL): the function key holds more than a key",
+            ),
+            (
+                "ISPMON_HEARTBEAT_BACKOFF_BASE=60\nISPMON_HEARTBEAT_BACKOFF_CAP=30\n",
+                "is 1min ([.env], line 1 (ISPMON_HEARTBEAT_BACKOFF_BASE)), longer than heartbeat.backoff_cap",
+            ),
             ("ISPMON_DEVISE=x\n", "did you mean ISPMON_DEVICE?"),
         ] {
-            let error = imported(text, Platform::Linux).expect_err(text);
-            assert!(error.contains(part), "{error}");
-            assert!(!error.contains("abc"), "{error}");
+            for platform in [Platform::Linux, Platform::MacOs] {
+                let error = imported(text, platform).expect_err(text);
+                assert!(error.contains(part), "{error}");
+                assert!(!error.contains("abc") && !error.contains("agent.toml"), "{error}");
+            }
         }
     }
 }

@@ -53,6 +53,8 @@ def story(world):
     world.row("uninstall: keeps journal and configuration", uninstall, world)
     world.row("uninstall --purge: asks for confirmation, and removes everything", purge, world)
     world.row("install --from-env: the settings of an old .env", from_env, world)
+    world.row("install --from-env: an invalid .env", bad_env, world)
+    world.row("install --from-env: a URL that is a secret", secret_url, world)
     world.row("install: beside a package", packaged, world)
     world.row("install --from-env: with a package", packaged_from_env, world)
 
@@ -139,6 +141,19 @@ def shown(world):
     return line
 
 
+def in_a_chroot(world, *words):
+    """Runs the downloaded program in a chroot, where no service starts."""
+    script = f"""mkdir -p /srv/chroot && mount --bind / /srv/chroot && mount -t proc proc /srv/chroot/proc
+code=0; chroot /srv/chroot {SOURCE} {" ".join(words)} || code=$?
+umount /srv/chroot/proc /srv/chroot; exit $code"""
+    return world.box.shell(script, check=False)
+
+
+def on_a_terminal(world, command, answer):
+    """Runs a command on a terminal and answers its question."""
+    return world.box.run("script", "-qec", command, "/dev/null", stdin=f"{answer}\n", check=False)
+
+
 def without_root(world):
     """Refuses, with the command to use."""
     return refused(run(world, "install", user="visitor"), f"run it with sudo: {SOURCE} install")
@@ -146,11 +161,7 @@ def without_root(world):
 
 def in_chroot(world):
     """Refuses, because services do not start in a chroot."""
-    script = f"""mkdir -p /srv/chroot && mount --bind / /srv/chroot && mount -t proc proc /srv/chroot/proc
-code=0; chroot /srv/chroot {SOURCE} install || code=$?
-umount /srv/chroot/proc /srv/chroot; exit $code"""
-    world.box.shell("mkdir -p /srv/chroot")
-    return refused(world.box.shell(script, check=False), "this is a chroot", "ispmon-agent run")
+    return refused(in_a_chroot(world, "install"), "this is a chroot", "ispmon-agent run")
 
 
 def undone(world, word):
@@ -283,7 +294,7 @@ def purge(world):
     """Asks for confirmation, which fails without a terminal; then removes everything, including the user."""
     refused(run(world, "uninstall", "--purge"), "--yes")
     command = f"{SOURCE} uninstall --purge"
-    done = world.box.run("script", "-qec", command, "/dev/null", stdin="no\n", check=False)
+    done = on_a_terminal(world, command, "no")
     expect(done.code == 1 and "Type yes" in done.out, f"on a terminal it ended with {done.code}: {done.out}")
     expect(world.box.path(STATE_DIR).exists(), "the journal is gone without a confirmation")
     command = ("env", f"PATH={PATH_OF_SU}", SOURCE, "uninstall", "--purge", "--yes")
@@ -311,9 +322,40 @@ def from_env(world):
     world.box.write(CONFIGURATION, 'device = "mine"\n')
     refused(run(world, "install", "--from-env", env), "nothing was changed", "move the file away")
     expect(world.box.path(CONFIGURATION).read_text(encoding="utf-8") == 'device = "mine"\n', "the settings are gone")
-    world.box.write(env, "HEARTBEAT_INTERVAL=often\n")
+    succeeded(run(world, "uninstall", "--purge", "--yes"), "ispmon-agent is removed")
+    return line
+
+
+def bad_env(world):
+    """Names file, line and variable of each value, and no key; changes nothing."""
+    env = "/home/visitor/bad.env"
+    world.box.write(env, "HEARTBEAT_DEVICE=box\nHEARTBEAT_INTERVAL=soon\nHEARTBEAT_URL='https://a.invalid/api/ping?code=SECRETBAD KEY'\n")
+    before = tree(world)
     done = run(world, "install", "--from-env", env)
-    expect(done.code == 78 and "often" in done.err, f"it ended with {done.code}: {done.err}")
+    expect(done.code == 78, f"it ended with {done.code}: {done.err}")
+    for part in (
+        f"{env}, line 2 (HEARTBEAT_INTERVAL): heartbeat.interval is \"soon\", which is no duration",
+        f"{env}, line 3 (HEARTBEAT_URL): the function key holds more than a key",
+        "nothing was changed",
+    ):
+        expect(part in done.err, f"`{part}` is missing in: {done.err}")
+    expect("SECRETBAD" not in done.err and CONFIGURATION not in done.err, f"it printed: {done.err}")
+    unchanged(world, before)
+    return done.err.splitlines()[0]
+
+
+def secret_url(world):
+    """Writes a configuration that others cannot read, and does not warn that they can."""
+    env = "/home/visitor/plain.env"
+    world.box.write(env, "HEARTBEAT_DEVICE=box\nISPMON_HEARTBEAT_KIND=plain\nHEARTBEAT_URL=https://hc.invalid/s3cret\n")
+    done = run(world, "install", "--print", "--from-env", env)
+    succeeded(done, "create /etc/ispmon/agent.toml (0600 root): secret, so not shown")
+    expect("warning" not in done.err and "s3cret" not in done.out + done.err, f"it printed: {done.err}")
+    done = run(world, "install", "--from-env", env)
+    line = succeeded(done, "ispmon-agent is installed and runs")
+    expect("warning" not in done.err, f"it printed: {done.err}")
+    found = world.box.run("stat", "-c", "%a %U %G", CONFIGURATION).out
+    expect(found == "640 root ispmon", f"{CONFIGURATION} is {found}")
     succeeded(run(world, "uninstall", "--purge", "--yes"), "ispmon-agent is removed")
     return line
 

@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::{
     super::{
-        Sources, environment,
+        KeySource, Sources, environment,
         key::{self, KeyError, SERVICE_KEY_FILE},
         layer::GivenValue,
         origin::SettingOrigin,
@@ -94,7 +94,8 @@ impl SettingsCheck<'_> {
         };
         let url_is_from_dotenv =
             self.text("heartbeat.url").is_some_and(|given| is_dotenv(&given.origin));
-        if key.is_some() && url_is_from_dotenv && !is_dotenv(&named_at) {
+        let is_imported = self.given_key.is_some();
+        if key.is_some() && url_is_from_dotenv && !is_imported && !is_dotenv(&named_at) {
             self.warnings.push(format!(
                 "The function key ({named_at}) is not used, because heartbeat.url comes from .env: \
                  a key goes only to an address that is set where the key is. Set both in the \
@@ -111,7 +112,10 @@ impl SettingsCheck<'_> {
             };
             match left_behind {
                 Some(left_behind) => self.warnings.push(left_behind.to_string()),
-                None if key.is_none() => self.warnings.push(missing_key(&origin)),
+                None if key.is_none() => {
+                    let to_write = self.given_key.map(|key| key.path.as_path());
+                    self.warnings.push(missing_key(&origin, to_write));
+                }
                 None => {}
             }
         }
@@ -121,7 +125,7 @@ impl SettingsCheck<'_> {
     /// Reads the key from the first location that applies; `None` when the key exists but this user may not
     /// read it.
     ///
-    /// 1. The key that comes with the text to check.
+    /// 1. The key that is to be written, or stays, beside the text to check.
     /// 2. systemd's credential, unless another file is named. The service may not be able to read the file
     ///    that systemd read for it. If systemd could not read the file, the credential is the empty one of
     ///    the unit; then the file itself is read, if the service may.
@@ -130,9 +134,14 @@ impl SettingsCheck<'_> {
     /// 4. The file beside the service's configuration, if the URL is set there: a key goes only to a URL
     ///    that is set where the key is.
     fn find_key(&mut self, key_file: Option<&Path>, sources: &Sources) -> Option<KeySearch> {
-        if let Some((path, text)) = self.given_key {
-            let key = key::parse(text).map_err(|error| format!("the function key {error}"));
-            return Some(KeySearch::at(SettingOrigin::file(path), key));
+        if let Some(given) = self.given_key {
+            let key = key::parse(given.text.as_ref()?);
+            let url = self.text("heartbeat.url").map(|given| given.origin);
+            let (origin, what) = match &given.source {
+                KeySource::Url => (url.unwrap_or(SettingOrigin::Default), "the function key"),
+                KeySource::File(path) => (SettingOrigin::file(path), "it"),
+            };
+            return Some(KeySearch::at(origin, key.map_err(|error| format!("{what} {error}"))));
         }
         let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
         let is_another_named = named_at.is_some() && key_file != Some(&sources.service_key);
@@ -246,8 +255,15 @@ fn is_dotenv(origin: &SettingOrigin) -> bool {
     matches!(origin, SettingOrigin::DotEnv { .. })
 }
 
-/// Advice for a missing function key; `place` is where it was searched for.
-fn missing_key(place: &SettingOrigin) -> String {
+/// Advice for a missing function key; `place` is where it was searched for, `to_write` the key file of a
+/// configuration that is not written yet.
+fn missing_key(place: &SettingOrigin, to_write: Option<&Path>) -> String {
+    if let Some(path) = to_write {
+        return format!(
+            "There is no function key, so the function will refuse the heartbeats; write its key to {}.",
+            path.display()
+        );
+    }
     match place {
         SettingOrigin::File { path, .. } => format!(
             "The key file {} is empty, so the function will refuse the heartbeats; write its key there.",
