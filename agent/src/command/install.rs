@@ -23,10 +23,7 @@ use crate::{
         layout::Platform,
         machine::TargetSystem,
         order::{Order, plan_order},
-        plan::{
-            InstallRequest, InstallStep, Plan, RemovalRequest, plan_installation, plan_removal,
-            quoted,
-        },
+        plan::{InstallRequest, Plan, RemovalRequest, plan_installation, plan_removal, quoted},
         refusal::InstallRefusal,
         service,
         show::show,
@@ -189,10 +186,8 @@ fn confirm(plan: &Plan) -> io::Result<bool> {
         return Ok(false);
     }
     writeln!(output, "This removes for good:")?;
-    for step in &plan.steps {
-        if let InstallStep::Remove { path } | InstallStep::Discard { path } = step {
-            writeln!(output, "  {}", path.display())?;
-        }
+    for loss in plan.losses() {
+        writeln!(output, "  {loss}")?;
     }
     write!(output, "Type yes to go on: ")?;
     output.flush()?;

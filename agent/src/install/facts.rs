@@ -145,6 +145,9 @@ pub enum AccountState {
         uid: u32,
         /// The group's id.
         gid: u32,
+        /// Whether it looks as `install` and the packages create it. Another one may be a person's, and is
+        /// never removed.
+        is_service_account: bool,
     },
     /// It does not exist; this tool can create it.
     Absent(AccountMaker),

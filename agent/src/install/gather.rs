@@ -17,6 +17,9 @@ use super::{
     service,
 };
 
+/// The largest id of a system account on Linux (systemd's "Users, Groups, UIDs and GIDs"). `systemd-sysusers`
+/// and `useradd --system` choose one in this range.
+const MAX_SYSTEM_ID: u32 = 999;
 /// Longer files are not compared, in bytes. A configuration file has at most this length.
 const MAX_COMPARED_BYTES: u64 = 64 * 1024;
 /// The range of ids for the system account on macOS. Apple's own lie below it, those of human users start
@@ -215,7 +218,21 @@ fn account(machine: &TargetSystem, platform: Platform) -> AccountState {
         answer.trim().parse::<u32>().ok()
     };
     if let (Some(uid), Some(gid)) = (id("-u"), id("-g")) {
-        return AccountState::Exists { uid, gid };
+        let is_service_account = match platform {
+            Platform::Linux => {
+                let query = CommandLine::new("getent", ["passwd", platform.user()]);
+                machine.run(&query).is_ok_and(|answer| is_service_account(uid, &answer))
+            }
+            Platform::MacOs => {
+                let person = format!("/Users/{}", platform.user());
+                let query = CommandLine::new(
+                    "dscl",
+                    [".", "-read", &person, "NFSHomeDirectory", "UserShell"],
+                );
+                machine.run(&query).is_ok_and(|answer| is_service_account_of_dscl(uid, &answer))
+            }
+        };
+        return AccountState::Exists { uid, gid, is_service_account };
     }
     AccountState::Absent(match platform {
         Platform::MacOs => {
@@ -237,6 +254,28 @@ fn account(machine: &TargetSystem, platform: Platform) -> AccountState {
     })
 }
 
+/// Whether an account of Linux looks as `systemd-sysusers` and `useradd` create it for the service: the id
+/// of a system account, the journal's folder as home, and a shell that allows no login. `line` is its line
+/// of passwd(5). How it looks counts, because a record of who created it can be lost: an ordinary removal
+/// keeps the account, and packages create the same one.
+fn is_service_account(uid: u32, line: &str) -> bool {
+    let mut fields = line.trim_end().split(':').skip(5);
+    let (Some(home), Some(shell)) = (fields.next(), fields.next()) else { return false };
+    let is_without_login =
+        Path::new(shell).file_name().is_some_and(|name| name == "nologin" || name == "false");
+    (1..=MAX_SYSTEM_ID).contains(&uid)
+        && Path::new(home) == Layout::of(Platform::Linux).state_dir
+        && is_without_login
+}
+
+/// The same for an account of macOS, as `install` creates it with `dscl`.
+fn is_service_account_of_dscl(uid: u32, attributes: &str) -> bool {
+    let has = |line| attributes.lines().any(|other| other.trim_end() == line);
+    (FREE_IDS.start..=FREE_IDS.end).contains(&uid)
+        && has("NFSHomeDirectory: /var/empty")
+        && has("UserShell: /usr/bin/false")
+}
+
 /// The first unused id. Each line of `taken` has a name and an id.
 fn free_id(taken: &str) -> u32 {
     let taken: BTreeSet<u32> = taken
@@ -255,6 +294,32 @@ mod tests {
         assert_eq!(free_id(""), 300);
         let list = "_a        300\n_b   301\nnobody  -2\n_c\t303\nroot 0\n";
         assert_eq!(free_id(list), 302);
+    }
+
+    #[test]
+    fn the_account_of_a_person_is_no_service_account() {
+        for (line, expected) in [
+            ("ispmon:x:998:998:ispmon agent:/var/lib/ispmon:/usr/sbin/nologin\n", true),
+            ("ispmon:x:101:101::/var/lib/ispmon:/sbin/nologin\n", true),
+            ("ispmon:x:999:999::/var/lib/ispmon/:/bin/false\n", true),
+            ("ispmon:x:1500:1500::/home/ispmon:/bin/bash\n", false),
+            ("ispmon:x:1000:1000::/var/lib/ispmon:/usr/sbin/nologin\n", false),
+            ("ispmon:x:998:998::/home/ispmon:/usr/sbin/nologin\n", false),
+            ("ispmon:x:998:998::/var/lib/ispmon:/bin/bash\n", false),
+            ("ispmon:x:998:998::/var/lib/ispmon:\n", false),
+            ("ispmon:x:0:0::/var/lib/ispmon:/usr/sbin/nologin\n", false),
+            ("", false),
+        ] {
+            let uid = line.split(':').nth(2).and_then(|id| id.parse().ok()).unwrap_or(998);
+            assert_eq!(is_service_account(uid, line), expected, "{line}");
+        }
+        let created = "NFSHomeDirectory: /var/empty\nUserShell: /usr/bin/false\n";
+        let person = "NFSHomeDirectory: /Users/x\nUserShell: /bin/zsh\n";
+        for (uid, attributes, expected) in
+            [(300, created, true), (501, created, false), (300, person, false), (300, "", false)]
+        {
+            assert_eq!(is_service_account_of_dscl(uid, attributes), expected, "{uid} {attributes}");
+        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ mod tests {
             program_bytes: 1,
             entries: BTreeMap::new(),
             packages: BTreeMap::new(),
-            account: AccountState::Exists { uid: 1, gid: 1 },
+            account: AccountState::Exists { uid: 1, gid: 1, is_service_account: true },
             service,
             systemd: None,
         }

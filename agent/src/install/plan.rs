@@ -22,12 +22,29 @@ pub struct Plan {
     pub unchanged: Vec<String>,
     /// One sentence for each thing that the user should know.
     pub notes: Vec<String>,
+    /// The user account that the steps remove for good.
+    pub removed_user: Option<&'static str>,
 }
 
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(|step| matches!(step, InstallStep::OnRollback(_)))
+    }
+
+    /// Everything that is gone for good afterwards: paths, and the user.
+    pub fn losses(&self) -> Vec<String> {
+        let path = |step: &InstallStep| match step {
+            InstallStep::Remove { path } | InstallStep::Discard { path } => {
+                Some(path.display().to_string())
+            }
+            InstallStep::RemoveFolder { path } => {
+                Some(format!("{}, if it is empty then", path.display()))
+            }
+            _ => None,
+        };
+        let user = self.removed_user.map(|user| format!("the user {user}"));
+        self.steps.iter().filter_map(path).chain(user).collect()
     }
 }
 

@@ -52,6 +52,7 @@ def story(world):
     world.row("uninstall: undone when systemctl fails", uninstall_undone, world)
     world.row("uninstall: keeps journal and configuration", uninstall, world)
     world.row("uninstall --purge: asks for confirmation, and removes everything", purge, world)
+    world.row("uninstall --purge: the account of a person stays", account_of_a_person, world)
     world.row("install --from-env: the settings of an old .env", from_env, world)
     world.row("install --from-env: an invalid .env", bad_env, world)
     world.row("install --from-env: a URL that is a secret", secret_url, world)
@@ -296,6 +297,8 @@ def purge(world):
     command = f"{SOURCE} uninstall --purge"
     done = on_a_terminal(world, command, "no")
     expect(done.code == 1 and "Type yes" in done.out, f"on a terminal it ended with {done.code}: {done.out}")
+    for loss in (CONFIGURATION, KEY_FILE, STATE_DIR, "the user ispmon"):
+        expect(f"  {loss}" in done.out.split("Type yes")[0], f"{loss} is not named before the question: {done.out}")
     expect(world.box.path(STATE_DIR).exists(), "the journal is gone without a confirmation")
     command = ("env", f"PATH={PATH_OF_SU}", SOURCE, "uninstall", "--purge", "--yes")
     line = succeeded(world.box.run(*command, check=False), "ispmon-agent is removed")
@@ -303,6 +306,26 @@ def purge(world):
         expect(world.box.run("test", "-e", path, check=False).code == 1, f"{path} is still there")
     expect(world.box.run("id", "ispmon", check=False).code != 0, "the user is still there")
     succeeded(run(world, "uninstall"), "not installed here")
+    return line
+
+
+def account_of_a_person(world):
+    """Neither removes it, nor names it, nor advises to remove it."""
+    box = world.box
+    box.run("useradd", "--create-home", "--uid", "1500", "--shell", "/bin/bash", "ispmon")
+    box.write("/home/ispmon/letter", "dear")
+    succeeded(run(world, "install"), "ispmon-agent is installed and runs")
+    done = run(world, "uninstall")
+    succeeded(done, "Kept for a later installation")
+    expect("userdel" not in done.out and "the user" not in done.out, f"it speaks of the user: {done.out}")
+    succeeded(run(world, "install"), "ispmon-agent is installed and runs")
+    done = on_a_terminal(world, f"{SOURCE} uninstall --purge", "yes")
+    line = succeeded(done, "The user ispmon was kept", "ispmon-agent is removed")
+    expect("the user ispmon" not in done.out.split("Type yes")[0], f"the user is named: {done.out}")
+    expect(box.run("id", "-u", "ispmon", check=False).out == "1500", "the user is gone")
+    expect(box.path("/home/ispmon/letter").exists(), "the user's files are gone")
+    succeeded(run(world, "uninstall", "--purge", "--yes"), "not installed here")
+    box.run("userdel", "--remove", "ispmon")
     return line
 
 

@@ -25,8 +25,8 @@ cd "$(dirname "$0")/.." || exit 9
 name=$(basename "$0")
 case "$name $1" in
   "systemctl show" | "systemctl --version") ;;
-  "launchctl print" | "id "* | "dpkg "* | "rpm "* | "systemd-sysusers --version") ;;
-  "dscl .") [ "$2" = -list ] || count=1 ;;
+  "launchctl print" | "id "* | "getent "* | "dpkg "* | "rpm "* | "systemd-sysusers --version") ;;
+  "dscl .") [ "$2" = -list ] || [ "$2" = -read ] || count=1 ;;
   *) count=1 ;;
 esac
 if [ "$count" ]; then
@@ -54,7 +54,9 @@ case "$name $*" in
   "systemd-sysusers /"*) : >user ;;
   "dscl . -create /Users"*) : >user ;;
   "userdel"* | "dscl . -delete /Users"*) rm user ;;
-  "id "*) [ -e user ] || exit 1; [ "$2" ] && command id "$1" ;;
+  "id "*) [ -e user ] || exit 1; echo 301 ;;
+  "getent "*) [ -e user ] || exit 2; echo "ispmon:x:301:301::/var/lib/ispmon:/usr/sbin/nologin" ;;
+  "dscl . -read"*) printf 'NFSHomeDirectory: /var/empty\nUserShell: /usr/bin/false\n' ;;
   "dpkg "* | "rpm "*) exit 1 ;;
 esac
 exit 0
@@ -68,6 +70,7 @@ const PROGRAMS: &[&str] = &[
     "launchctl",
     "dscl",
     "id",
+    "getent",
     "dpkg",
     "rpm",
 ];
@@ -79,7 +82,7 @@ impl System {
         fs::create_dir(&programs).expect("it is made");
         for name in PROGRAMS {
             let path = programs.join(name);
-            fs::write(&path, PROGRAM.replace("command id", "/usr/bin/id")).expect("it is written");
+            fs::write(&path, PROGRAM).expect("it is written");
             fs::set_permissions(&path, Permissions::from_mode(0o755))
                 .expect("this process owns it");
         }
@@ -125,8 +128,8 @@ impl System {
         }
         // The account of the service gets the caller's ids as well: without root, no file can be given to
         // another user.
-        if let crate::install::facts::AccountState::Exists { .. } = facts.account {
-            facts.account = crate::install::facts::AccountState::Exists { uid: user, gid: group };
+        if let crate::install::facts::AccountState::Exists { uid, gid, .. } = &mut facts.account {
+            (*uid, *gid) = (user, group);
         }
         facts.is_root = true;
         facts

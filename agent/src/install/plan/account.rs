@@ -9,7 +9,7 @@ use crate::install::{
 /// The owner of the service's files.
 pub(super) fn owner(facts: &InstallFacts) -> FileOwner {
     let (uid, gid) = match facts.account {
-        AccountState::Exists { uid, gid } => (uid, gid),
+        AccountState::Exists { uid, gid, .. } => (uid, gid),
         AccountState::Absent(AccountMaker::Dscl { id }) => (id, id),
         // On Linux systemd creates the service's folders, so no step gives the user anything.
         AccountState::Absent(AccountMaker::Sysusers | AccountMaker::Useradd) => {
@@ -89,9 +89,15 @@ pub(super) fn removal_commands(platform: Platform) -> Vec<CommandLine> {
     }
 }
 
-/// The steps that remove the user and its group. A failure is reported and ignored.
+/// Whether the user exists and is the service's alone, so that it may be removed. A person's account of the
+/// same name may not.
+pub(super) fn is_removable(facts: &InstallFacts) -> bool {
+    matches!(facts.account, AccountState::Exists { is_service_account: true, .. })
+}
+
+/// The steps that remove the user and its group, if that is allowed. A failure is reported and ignored.
 pub(super) fn removal(facts: &InstallFacts) -> Vec<InstallStep> {
-    if !matches!(facts.account, AccountState::Exists { .. }) {
+    if !is_removable(facts) {
         return Vec::new();
     }
     removal_commands(facts.platform)

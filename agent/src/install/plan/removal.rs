@@ -76,11 +76,18 @@ pub fn plan_removal(
     let mut notes = Vec::new();
     if !request.is_purge {
         notes.push(kept_note(facts, &layout));
+    } else if matches!(facts.account, AccountState::Exists { is_service_account: false, .. }) {
+        notes.push(format!(
+            "The user {} was kept, because it is no account as install creates it.",
+            facts.platform.user()
+        ));
     }
     if let Some((_, package)) = package {
         notes.push(format!("{package} is still installed: that one was not touched."));
     }
-    Ok(Plan { steps, unchanged: Vec::new(), notes })
+    let removed_user =
+        (request.is_purge && account::is_removable(facts)).then(|| facts.platform.user());
+    Ok(Plan { steps, unchanged: Vec::new(), notes, removed_user })
 }
 
 /// Stops the service for good; the rollback starts it again.
@@ -137,7 +144,7 @@ fn kept_note(facts: &InstallFacts, layout: &Layout) -> String {
     if !folders.is_empty() {
         commands.push(format!("sudo rm -r {}", folders.join(" ")));
     }
-    if let AccountState::Exists { .. } = facts.account {
+    if account::is_removable(facts) {
         kept.push(format!("the user {}", facts.platform.user()));
         let removal = account::removal_commands(facts.platform).into_iter();
         commands.extend(removal.map(|command| format!("sudo {command}")));

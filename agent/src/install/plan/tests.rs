@@ -60,7 +60,7 @@ fn installed(platform: Platform) -> InstallFacts {
     let mut facts = fresh(platform);
     let layout = Layout::of(platform);
     let user = 301;
-    facts.account = AccountState::Exists { uid: user, gid: user };
+    facts.account = AccountState::Exists { uid: user, gid: user, is_service_account: true };
     facts.service = RUNNING;
     let mut put = |path: &Path, entry| {
         facts.entries.entry(path.parent().expect("a folder").to_owned()).or_insert(FOLDER);

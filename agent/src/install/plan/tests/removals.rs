@@ -98,3 +98,43 @@ fn nothing_is_removed_where_nothing_is_installed() {
         assert!(plan.is_empty() && plan.notes[0].contains("not installed here"), "{plan:?}");
     }
 }
+
+#[test]
+fn the_account_of_a_person_stays() {
+    for (platform, user) in [(Platform::Linux, "ispmon"), (Platform::MacOs, "_ispmon")] {
+        let mut facts = installed(platform);
+        let losses = removed(&facts, true).expect("it is purged").losses();
+        assert_eq!(losses.last(), Some(&format!("the user {user}")));
+        facts.account = AccountState::Exists { uid: 1500, gid: 1500, is_service_account: false };
+        let plan = removed(&facts, true).expect("it is purged");
+        assert_eq!(plan.losses(), losses[..losses.len() - 1]);
+        let commands = run(&plan).join(", ");
+        assert!(!commands.contains("userdel") && !commands.contains("dscl"), "{commands}");
+        let kept =
+            format!("The user {user} was kept, because it is no account as install creates it.");
+        assert_eq!(plan.notes, [kept]);
+        let plan = removed(&facts, false).expect("it is removed");
+        assert!(!plan.notes.join("").contains("user"), "{:?}", plan.notes);
+        // Nothing but that account.
+        let facts = InstallFacts { account: facts.account, ..fresh(platform) };
+        let plan = removed(&facts, true).expect("there is nothing to refuse");
+        assert!(plan.is_empty() && plan.notes[0].contains("not installed here"), "{plan:?}");
+    }
+}
+
+#[test]
+fn a_purge_names_everything_before_it_asks() {
+    let plan = removed(&installed(Platform::Linux), true).expect("it can be removed");
+    insta::assert_snapshot!(plan.losses().join("\n"), @r"
+    /etc/systemd/system/ispmon-agent.service
+    /usr/local/bin/ispmon-agent
+    /etc/sysusers.d/ispmon-agent.conf
+    /usr/local/lib/systemd/catalog/ispmon-agent.catalog
+    /etc/ispmon/agent.toml
+    /etc/ispmon/heartbeat.key
+    /etc/ispmon, if it is empty then
+    /var/lib/ispmon
+    /run/ispmon
+    the user ispmon
+    ");
+}
