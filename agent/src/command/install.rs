@@ -164,7 +164,11 @@ fn uninstall(
             Err(error) => return fail(format_args!("the answer cannot be read: {error}.")),
         }
     }
-    apply_plan(machine, &plan, "ispmon-agent is removed.")
+    let outcome = match facts.package() {
+        Some(_) => "What install had written is removed.",
+        None => "ispmon-agent is removed.",
+    };
+    apply_plan(machine, &plan, outcome)
 }
 
 /// The journal's folder, if the configuration sets one other than the default.

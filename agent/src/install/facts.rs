@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::layout::{Layout, Platform};
+use super::{
+    description::UNIT,
+    layout::{Layout, Platform},
+};
 
 /// Everything that a plan depends on.
 #[derive(Clone, Debug)]
@@ -47,6 +50,19 @@ impl InstallFacts {
     /// The first file that belongs to a package, and the package.
     pub fn package(&self) -> Option<(&Path, &Package)> {
         self.packages.iter().next().map(|(path, package)| (path.as_path(), package))
+    }
+
+    /// The first package whose service has the same configuration, key, journal and user as that of
+    /// `install`, and one of its files. The service of Homebrew has its own.
+    pub fn sharing_package(&self) -> Option<(&Path, &Package)> {
+        let mut packages = self.packages.iter();
+        let (path, package) = packages.find(|(_, package)| **package != Package::Homebrew)?;
+        Some((path.as_path(), package))
+    }
+
+    /// Whether a package has installed a unit of the same name as that of `install`, which hides it.
+    pub fn has_packaged_unit(&self) -> bool {
+        self.packages.keys().any(|path| path.file_name().is_some_and(|name| name == UNIT))
     }
 }
 

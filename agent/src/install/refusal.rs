@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use super::{
     description::{NAME, UNIT},
     facts::{Obstacle, Package},
-    layout::Platform,
 };
 
 /// Why no plan is made.
@@ -36,6 +35,22 @@ pub enum InstallRefusal {
         package: Package,
         /// The command to use instead.
         advice: String,
+    },
+    /// A purge would remove what a package's service needs.
+    #[error(
+        "{package} ({}) uses the same configuration, key, journal and user, so nothing was changed. To remove \
+         these too, first remove it ({removal}), then run this again. To remove only what install has \
+         written: sudo {command}", .path.display()
+    )]
+    PurgeBesidePackage {
+        /// The file that belongs to the package.
+        path: PathBuf,
+        /// The package.
+        package: Package,
+        /// How to remove the package.
+        removal: String,
+        /// The whole command of an ordinary removal.
+        command: String,
     },
     /// The service is not installed.
     #[error("ispmon-agent is not installed as a service here. To install it: sudo {} install", .program.display())]
@@ -132,18 +147,30 @@ pub fn start_advice(package: &Package) -> String {
 }
 
 /// How to remove a package.
-pub fn removal_advice(package: &Package, platform: Platform) -> String {
-    match (package, platform) {
-        (Package::Debian(name), _) => format!(
+pub fn removal_advice(package: &Package) -> String {
+    match package {
+        Package::Debian(name) => format!(
             "To remove it: sudo apt remove {name} (sudo apt purge {name} removes the journal of outages too)."
         ),
-        (Package::Rpm(name), _) => {
+        Package::Rpm(name) => {
             format!("To remove it: sudo dnf remove {name} (openSUSE: sudo zypper remove {name})")
         }
-        (Package::Homebrew, _) => {
+        Package::Homebrew => {
             "To remove it: brew services stop ispmon-agent, then brew uninstall ispmon-agent"
                 .to_owned()
         }
-        (Package::Unknown, _) => "Remove it with the package manager that installed it.".to_owned(),
+        Package::Unknown => "Remove it with the package manager that installed it.".to_owned(),
+    }
+}
+
+/// The command that removes a package with its configuration, as a phrase.
+pub fn removal_phrase(package: &Package) -> String {
+    match package {
+        Package::Debian(name) => format!("sudo apt purge {name}"),
+        Package::Rpm(name) => {
+            format!("sudo dnf remove {name}; openSUSE: sudo zypper remove {name}")
+        }
+        Package::Homebrew => "brew uninstall ispmon-agent".to_owned(),
+        Package::Unknown => "with the package manager that installed it".to_owned(),
     }
 }

@@ -58,6 +58,7 @@ def story(world):
     world.row("install --from-env: a URL that is a secret", secret_url, world)
     world.row("install: beside a package", packaged, world)
     world.row("install --from-env: with a package", packaged_from_env, world)
+    world.row("uninstall: the service goes on as that of a package", beside_package, world)
 
 
 def unpack(world):
@@ -404,4 +405,42 @@ def packaged_from_env(world):
     expect(changed == [CONFIGURATION, KEY_FILE], f"changed: {changed}")
     running(world)
     succeeded(run(world, "install", "--from-env", env), "nothing was changed")
+    return line
+
+
+def beside_package(world):
+    """Removes the program that was installed before the package; the package's service keeps running, with all it needs."""
+    box = world.box
+    box.run("apt-get", "purge", "-y", "-q", PACKAGE)
+    succeeded(run(world, "install"), "ispmon-agent is installed and runs")
+    world.configure()
+    world.install()
+    succeeded(run(world, "restart", source=PROGRAM), "was restarted")
+    world.wait_up()
+    own = sorted(path for path in FILES if path not in (CONFIGURATION, KEY_FILE) and box.path(path).exists())
+    before = tree(world)
+    refused(
+        run(world, "uninstall", "--purge", "--yes", source=PROGRAM),
+        "uses the same configuration, key, journal and user, so nothing was changed", f"sudo {PROGRAM} uninstall",
+    )
+    done = run(world, "uninstall", source=PROGRAM, path=breaking(world, "reenable"))
+    refused(done, "could not run systemctl reenable", "everything is as it was before")
+    unchanged(world, before)
+    running(world)
+    expect(world.show("FragmentPath") == f"/etc/systemd/system/{UNIT}", f"its unit is {world.show('FragmentPath')}")
+    done = run(world, "uninstall", source=PROGRAM)
+    line = succeeded(done, "The service is now that of the package ispmon-agent", "It runs, now and after every boot")
+    for part in ("Kept", "rm -r", "userdel"):
+        expect(part not in done.out, f"`{part}` is in: {done.out}")
+    removed = [path for path in changes(world, before) if ".wants" not in path]
+    expect(removed == own, f"changed: {removed}")
+    running(world)
+    expect(world.show("FragmentPath").endswith(f"/lib/systemd/system/{UNIT}"), f"its unit is {world.show('FragmentPath')}")
+    program = box.run("readlink", f"/proc/{world.pid()}/exe").out
+    expect(program == "/usr/bin/ispmon-agent", f"it runs {program}")
+    world.wait_up()
+    world.wait_heartbeats()
+    box.reboot()
+    world.wait_up()
+    running(world)
     return line

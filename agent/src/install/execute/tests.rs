@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::install::{
-    facts::InstallFacts,
+    facts::{Activity, BootStart, InstallFacts},
     gather::gather,
     import::Imported,
     layout::{Layout, Platform},
@@ -38,12 +38,15 @@ if [ "$count" ]; then
 fi
 case "$name $*" in
   "systemctl show --property LoadState"*)
-    [ -e root/etc/systemd/system/ispmon-agent.service ] && load=loaded || load=not-found
+    load=not-found
+    for folder in etc usr/lib; do
+      [ -e root/$folder/systemd/system/ispmon-agent.service ] && load=loaded
+    done
     [ -e active ] && active=active || active=inactive
     [ -e enabled ] && enabled=enabled || enabled=disabled
     printf 'LoadState=%s\nActiveState=%s\nUnitFileState=%s\n' $load $active $enabled ;;
   "systemctl enable --now"*) : >enabled; : >active; mkdir -p root/var/lib/ispmon root/run/ispmon ;;
-  "systemctl enable"*) : >enabled ;;
+  "systemctl enable"* | "systemctl reenable"*) : >enabled ;;
   "systemctl disable --now"*) rm -f enabled active ;;
   "systemctl disable"*) rm -f enabled ;;
   "systemctl start"* | "systemctl restart"*) : >active; mkdir -p root/var/lib/ispmon root/run/ispmon ;;
@@ -57,6 +60,7 @@ case "$name $*" in
   "id "*) [ -e user ] || exit 1; echo 301 ;;
   "getent "*) [ -e user ] || exit 2; echo "ispmon:x:301:301::/var/lib/ispmon:/usr/sbin/nologin" ;;
   "dscl . -read"*) printf 'NFSHomeDirectory: /var/empty\nUserShell: /usr/bin/false\n' ;;
+  "dpkg -S /usr/"*) case "$2" in */local/*) exit 1 ;; esac; echo "ispmon-agent: $2" ;;
   "dpkg "* | "rpm "*) exit 1 ;;
 esac
 exit 0
@@ -263,6 +267,46 @@ fn a_removal_whose_programs_fail_leaves_everything_as_it_was() {
         });
         assert!(calls >= 3, "too few calls failed: {calls}");
     }
+}
+
+/// Installs, and then puts the files of a package beside it.
+fn with_a_package(system: &System) {
+    system.install(Platform::Linux, None).expect("it is installed");
+    for path in ["/usr/bin/ispmon-agent", "/usr/lib/systemd/system/ispmon-agent.service"] {
+        let path = system.path(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+        fs::write(path, "the package's").expect("it is written");
+    }
+}
+
+#[test]
+fn a_removal_beside_a_package_leaves_its_service_running() {
+    let calls = for_a_failure_at_every_call(with_a_package, |system| {
+        system.uninstall(Platform::Linux, false)
+    });
+    assert!(calls >= 3, "too few calls failed: {calls}");
+    let system = System::new();
+    with_a_package(&system);
+    system.fail_at(0);
+    system.uninstall(Platform::Linux, false).expect("it is removed");
+    assert_eq!(
+        system.calls(),
+        [
+            "systemctl daemon-reload",
+            "systemctl reenable ispmon-agent.service",
+            "systemctl restart ispmon-agent.service",
+            "journalctl --update-catalog",
+        ]
+    );
+    let layout = Layout::of(Platform::Linux);
+    for path in layout.installed() {
+        assert!(!system.path(&path).exists(), "{path:?}");
+    }
+    for path in [&layout.configuration, &layout.key, &layout.state_dir] {
+        assert!(system.path(path).exists(), "{path:?}");
+    }
+    let state = system.facts(Platform::Linux).service;
+    assert_eq!((state.activity, state.boot), (Activity::Running, BootStart::Enabled));
 }
 
 /// A file cannot be written when a folder already has its temporary name.

@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use super::{CommandLine, InstallStep, OnFailure, Plan, account};
+use super::{CommandLine, InstallStep, OnFailure, Plan, account, quoted};
 use crate::install::{
-    description::{LABEL, UNIT},
-    facts::{AccountState, Activity, BootStart, InstallFacts},
+    description::{LABEL, NAME, UNIT},
+    facts::{AccountState, Activity, BootStart, InstallFacts, Package, PathEntry},
     layout::{Layout, Platform, PlatformPaths},
-    refusal::{InstallRefusal, removal_advice},
+    refusal::{InstallRefusal, removal_advice, removal_phrase},
 };
 
 /// The options of a removal.
@@ -31,17 +31,8 @@ pub fn plan_removal(
     request: &RemovalRequest,
 ) -> Result<Plan, InstallRefusal> {
     let layout = facts.layout();
-    let is_ours =
-        |path: &PathBuf| facts.entry(path).is_some() && !facts.packages.contains_key(path);
-    let installed: Vec<_> = layout.installed().into_iter().filter(is_ours).collect();
-    let package = facts.package();
-    if let Some((path, package)) = package.filter(|_| installed.is_empty() || request.is_purge) {
-        return Err(InstallRefusal::Packaged {
-            path: path.to_owned(),
-            package: package.clone(),
-            advice: removal_advice(package, facts.platform),
-        });
-    }
+    let installed = own_files(facts, &layout);
+    check_packages(facts, request, installed.is_empty())?;
     let purged: Vec<_> = if request.is_purge { purge(facts, &layout) } else { Vec::new() };
     if installed.is_empty() && purged.is_empty() {
         let mut plan = Plan::default();
@@ -55,39 +46,118 @@ pub fn plan_removal(
     if !facts.is_root && !request.is_shown_only {
         return Err(InstallRefusal::NotRoot { command: request.command.clone() });
     }
+    let is_removed = |path: &PathBuf| installed.contains(path);
+    let continuation = Continuation::of(facts, &layout, &installed);
     let mut steps = Vec::new();
-    if is_ours(&layout.service) {
+    if let Some(continuation) = &continuation {
+        steps.extend(continuation.undo());
+    } else if is_removed(&layout.service) {
         stop(&mut steps, facts, &layout);
     }
     steps.extend(installed.iter().map(|path| InstallStep::Remove { path: path.clone() }));
     if let PlatformPaths::Systemd { catalog, .. } = &layout.platform_paths {
-        if is_ours(&layout.service) {
+        if is_removed(&layout.service) {
             let reload = CommandLine::systemctl(&["daemon-reload"]);
-            let reset = CommandLine::systemctl(&["reset-failed", UNIT]);
             steps.push(InstallStep::run(reload, OnFailure::RollBack));
+        }
+        if let Some(continuation) = &continuation {
+            steps.extend(continuation.steps(facts.platform));
+        }
+        let is_stopped = continuation.is_none() || facts.service.activity == Activity::Stopped;
+        if is_removed(&layout.service) && is_stopped {
+            let reset = CommandLine::systemctl(&["reset-failed", UNIT]);
             steps.push(InstallStep::run(reset, OnFailure::Ignore));
         }
-        if is_ours(catalog) {
+        if is_removed(catalog) {
             let update = CommandLine::new("journalctl", ["--update-catalog"]);
             steps.push(InstallStep::run(update, OnFailure::Report));
         }
     }
     steps.extend(purged);
-    let mut notes = Vec::new();
-    if !request.is_purge {
-        notes.push(kept_note(facts, &layout));
-    } else if matches!(facts.account, AccountState::Exists { is_service_account: false, .. }) {
-        notes.push(format!(
-            "The user {} was kept, because it is no account as install creates it.",
-            facts.platform.user()
-        ));
-    }
-    if let Some((_, package)) = package {
-        notes.push(format!("{package} is still installed: that one was not touched."));
-    }
     let removed_user =
         (request.is_purge && account::is_removable(facts)).then(|| facts.platform.user());
+    let notes = notes(facts, &layout, request);
     Ok(Plan { steps, unchanged: Vec::new(), notes, removed_user })
+}
+
+/// The files that `install` has written and that belong to the service alone. It writes regular files only:
+/// a link is an administrator's, such as that of `systemctl mask`. So is, beside a package, a unit without
+/// our program: `systemctl edit --full` writes such a copy of the package's unit.
+fn own_files(facts: &InstallFacts, layout: &Layout) -> Vec<PathBuf> {
+    let is_ours = |path: &PathBuf| {
+        matches!(facts.entry(path), Some(PathEntry::File { .. }))
+            && !facts.packages.contains_key(path)
+    };
+    let is_edited_copy = facts.has_packaged_unit() && !is_ours(&layout.program);
+    let installed = layout.installed().into_iter().filter(is_ours);
+    installed.filter(|path| !is_edited_copy || *path != layout.service).collect()
+}
+
+/// Refuses when only a package is installed, and a purge beside one.
+fn check_packages(
+    facts: &InstallFacts,
+    request: &RemovalRequest,
+    is_only_packaged: bool,
+) -> Result<(), InstallRefusal> {
+    let Some((path, package)) = facts.package() else { return Ok(()) };
+    if is_only_packaged || (request.is_purge && facts.sharing_package().is_none()) {
+        return Err(InstallRefusal::Packaged {
+            path: path.to_owned(),
+            package: package.clone(),
+            advice: removal_advice(package),
+        });
+    }
+    match facts.sharing_package() {
+        Some((path, package)) if request.is_purge => Err(InstallRefusal::PurgeBesidePackage {
+            path: path.to_owned(),
+            package: package.clone(),
+            removal: removal_phrase(package),
+            command: format!("{} uninstall", quoted(&facts.program.to_string_lossy())),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// How the service goes on with the unit of the same name that a package has installed.
+struct Continuation {
+    /// Whether our unit is removed, so that systemd has to load that of the package.
+    is_reloaded: bool,
+    /// Whether the link that starts the service at boot has to lead to the package's unit.
+    is_reenabled: bool,
+    /// Whether the running service is replaced by that of the package. One that waits for its automatic
+    /// restart is started by systemd.
+    is_restarted: bool,
+}
+
+impl Continuation {
+    /// What has to be done without the files in `installed`; `None` if no package has installed a unit.
+    fn of(facts: &InstallFacts, layout: &Layout, installed: &[PathBuf]) -> Option<Self> {
+        let is_reloaded = installed.contains(&layout.service);
+        // The package's unit starts the program that comes first in systemd's search path, which is ours.
+        let is_replaced = is_reloaded || installed.contains(&layout.program);
+        facts.has_packaged_unit().then(|| Self {
+            is_reloaded,
+            is_reenabled: is_reloaded && facts.service.boot == BootStart::Enabled,
+            is_restarted: is_replaced && facts.service.activity == Activity::Running,
+        })
+    }
+
+    /// The steps, once systemd has loaded the package's unit.
+    fn steps(&self, platform: Platform) -> impl Iterator<Item = InstallStep> {
+        let run = |verb, failure| InstallStep::run(CommandLine::systemctl(&[verb, UNIT]), failure);
+        let reenable = self.is_reenabled.then(|| run("reenable", OnFailure::RollBack));
+        let restart = self.is_restarted.then(|| run("restart", OnFailure::RollBackStart(platform)));
+        reenable.into_iter().chain(restart)
+    }
+
+    /// What the rollback does, in reverse order, once our files are restored.
+    fn undo(&self) -> impl Iterator<Item = InstallStep> {
+        let undo = |words: &[&str]| InstallStep::undo(CommandLine::systemctl(words));
+        let restart = self.is_restarted.then(|| undo(&["restart", UNIT]));
+        let reenable = self.is_reenabled.then(|| undo(&["reenable", UNIT]));
+        let reload = self.is_reloaded.then(|| undo(&["daemon-reload"]));
+        restart.into_iter().chain(reenable).chain(reload)
+    }
 }
 
 /// Stops the service for good; the rollback starts it again.
@@ -129,6 +199,51 @@ fn purge(facts: &InstallFacts, layout: &Layout) -> Vec<InstallStep> {
     steps.extend(folders.map(|path| InstallStep::Discard { path: path.clone() }));
     steps.extend(account::removal(facts));
     steps
+}
+
+fn notes(facts: &InstallFacts, layout: &Layout, request: &RemovalRequest) -> Vec<String> {
+    let user = facts.platform.user();
+    let mut notes = Vec::new();
+    match facts.sharing_package() {
+        Some((_, package)) => notes.push(successor_note(facts, package)),
+        None if !request.is_purge => notes.push(kept_note(facts, layout)),
+        None if matches!(facts.account, AccountState::Exists { is_service_account: false, .. }) => {
+            notes.push(format!(
+                "The user {user} was kept, because it is no account as install creates it."
+            ));
+        }
+        None => {}
+    }
+    if facts.packages.values().any(|package| *package == Package::Homebrew) {
+        notes.push(format!("What {} has installed was not touched.", Package::Homebrew));
+    }
+    notes
+}
+
+/// The note on the service of a package. It needs the journal, the configuration, the key and the user, so
+/// nothing is said of removing them.
+fn successor_note(facts: &InstallFacts, package: &Package) -> String {
+    if !facts.has_packaged_unit() {
+        return format!(
+            "What {package} has installed was not touched; it uses the same journal, configuration and key."
+        );
+    }
+    let now = match (facts.service.activity, facts.service.boot) {
+        (_, BootStart::Masked) => {
+            format!("It is masked. To allow its start again: sudo systemctl unmask {NAME}")
+        }
+        (Activity::Running, BootStart::Enabled) => "It runs, now and after every boot.".to_owned(),
+        (Activity::Running, BootStart::Disabled) => format!(
+            "It runs until the next boot. To start it with every boot: sudo systemctl enable {NAME}"
+        ),
+        (Activity::Restarting, _) => "It did not run; see why: ispmon-agent status".to_owned(),
+        (Activity::Stopped, _) => {
+            format!("Start the package's service: sudo systemctl enable --now {NAME}")
+        }
+    };
+    format!(
+        "The service is now that of {package}, with the same journal, configuration and key. {now}"
+    )
 }
 
 /// The note on what stays and how to remove it by hand, because the program that could do it is removed.

@@ -86,17 +86,112 @@ fn files_of_a_package_are_never_removed() {
         !plan.steps.iter().any(|step| step.to_string().contains("/usr/lib/systemd/system")),
         "{plan:?}"
     );
-    assert!(plan.notes.iter().any(|note| note.contains("still installed")), "{:?}", plan.notes);
     assert!(removed(&facts, true).is_err(), "the journal is the package's too");
 }
 
-#[test]
-fn nothing_is_removed_where_nothing_is_installed() {
-    for is_purge in [false, true] {
-        let facts = InstallFacts { is_root: false, ..fresh(Platform::Linux) };
-        let plan = removed(&facts, is_purge).expect("there is nothing to refuse");
-        assert!(plan.is_empty() && plan.notes[0].contains("not installed here"), "{plan:?}");
+/// A system where a package was installed after `install`.
+fn beside_a_package() -> InstallFacts {
+    let mut facts = installed(Platform::Linux);
+    let package = Package::Debian("ispmon-agent".to_owned());
+    for path in ["/usr/bin/ispmon-agent", "/usr/lib/systemd/system/ispmon-agent.service"] {
+        facts.packages.insert(path.into(), package.clone());
     }
+    facts
+}
+
+#[test]
+fn the_service_goes_on_as_that_of_the_package() {
+    let plan = removed(&beside_a_package(), false).expect("it is removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    remove /etc/systemd/system/ispmon-agent.service
+    remove /usr/local/bin/ispmon-agent
+    remove /etc/sysusers.d/ispmon-agent.conf
+    remove /usr/local/lib/systemd/catalog/ispmon-agent.catalog
+    run systemctl daemon-reload
+    run systemctl reenable ispmon-agent.service
+    run systemctl restart ispmon-agent.service
+    run journalctl --update-catalog
+    ");
+    assert_eq!(
+        undone(&plan),
+        [
+            "run systemctl daemon-reload",
+            "run systemctl reenable ispmon-agent.service",
+            "run systemctl restart ispmon-agent.service",
+        ]
+    );
+    insta::assert_snapshot!(plan.notes.join("\n"), @"The service is now that of the package ispmon-agent, with the same journal, configuration and key. It runs, now and after every boot.");
+}
+
+#[test]
+fn the_service_of_a_package_is_not_started_if_ours_did_not_run() {
+    for (service, note) in [
+        (
+            ServiceState { activity: Activity::Stopped, boot: BootStart::Disabled, ..RUNNING },
+            "Start the package's service: sudo systemctl enable --now ispmon-agent",
+        ),
+        (
+            ServiceState { boot: BootStart::Disabled, ..RUNNING },
+            "To start it with every boot: sudo systemctl enable ispmon-agent",
+        ),
+        (
+            ServiceState { activity: Activity::Restarting, ..RUNNING },
+            "see why: ispmon-agent status",
+        ),
+    ] {
+        let facts = InstallFacts { service, ..beside_a_package() };
+        let plan = removed(&facts, false).expect("it is removed");
+        let commands = run(&plan).join(", ");
+        let is_running = service.activity == Activity::Running;
+        assert_eq!(commands.contains("restart"), is_running, "{commands}");
+        let is_enabled = service.boot == BootStart::Enabled;
+        assert_eq!(commands.contains("reenable"), is_enabled, "{commands}");
+        assert!(!commands.contains("disable") && !commands.contains("stop"), "{commands}");
+        assert!(plan.notes.len() == 1 && plan.notes[0].ends_with(note), "{:?}", plan.notes);
+    }
+}
+
+#[test]
+fn nothing_that_a_package_needs_is_removed_or_said_to_be_of_no_use() {
+    let facts = beside_a_package();
+    let plan = removed(&facts, false).expect("it is removed");
+    let text = format!("{}{}", outline(&plan), plan.notes.join("\n"));
+    for part in ["/var/lib/ispmon", "/etc/ispmon", "/run/ispmon", "userdel"] {
+        assert!(!text.contains(part), "{text}");
+    }
+    insta::assert_snapshot!(removed(&facts, true).expect_err("it is refused"), @"the package ispmon-agent (/usr/bin/ispmon-agent) uses the same configuration, key, journal and user, so nothing was changed. To remove these too, first remove it (sudo apt purge ispmon-agent), then run this again. To remove only what install has written: sudo /home/me/ispmon-agent uninstall");
+}
+
+/// As after `systemctl edit --full`, and with a program that `install` has not written.
+#[test]
+fn an_edited_unit_a_mask_and_a_link_of_the_administrator_stay() {
+    let layout = Layout::of(Platform::Linux);
+    let mut facts = beside_a_package();
+    facts.entries.remove(&layout.program);
+    let plan = removed(&facts, false).expect("the other files are removed");
+    assert!(!outline(&plan).contains("/etc/systemd/system"), "{plan:?}");
+    assert_eq!(run(&plan), ["run journalctl --update-catalog"]);
+    for platform in [Platform::Linux, Platform::MacOs] {
+        let mut facts = installed(platform);
+        let layout = facts.layout();
+        for path in [&layout.service, &layout.program] {
+            facts.entries.insert(path.clone(), PathEntry::Link("/dev/null".into()));
+        }
+        let plan = removed(&facts, false).expect("what is ours is removed");
+        assert!(!plan.steps.iter().any(|step| step.to_string().contains("ispmon-agent.service")));
+        assert!(!outline(&plan).contains("/usr/local/bin"), "{plan:?}");
+    }
+}
+
+#[test]
+fn without_our_unit_the_packages_service_is_restarted_with_its_own_program() {
+    let mut facts = beside_a_package();
+    facts.entries.remove(&facts.layout().service);
+    let plan = removed(&facts, false).expect("it is removed");
+    assert_eq!(
+        run(&plan),
+        ["run systemctl restart ispmon-agent.service", "run journalctl --update-catalog"]
+    );
 }
 
 #[test]
@@ -137,4 +232,13 @@ fn a_purge_names_everything_before_it_asks() {
     /run/ispmon
     the user ispmon
     ");
+}
+
+#[test]
+fn nothing_is_removed_where_nothing_is_installed() {
+    for is_purge in [false, true] {
+        let facts = InstallFacts { is_root: false, ..fresh(Platform::Linux) };
+        let plan = removed(&facts, is_purge).expect("there is nothing to refuse");
+        assert!(plan.is_empty() && plan.notes[0].contains("not installed here"), "{plan:?}");
+    }
 }
