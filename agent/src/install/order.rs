@@ -5,7 +5,7 @@ use super::{
     facts::{Activity, BootStart, InstallFacts, Package, ServiceState},
     layout::Platform,
     plan::CommandLine,
-    refusal::InstallRefusal,
+    refusal::{InstallRefusal, ManagerUse},
 };
 
 /// What the user wants the service to do.
@@ -47,7 +47,10 @@ pub struct OrderPlan {
 pub fn plan_order(facts: &InstallFacts, order: Order) -> Result<OrderPlan, InstallRefusal> {
     let state = facts.service;
     if let Some(obstacle) = &facts.obstacle {
-        return Err(InstallRefusal::NoManager(obstacle.clone()));
+        return Err(InstallRefusal::NoManager {
+            obstacle: obstacle.clone(),
+            needed_for: ManagerUse::Start,
+        });
     }
     if state.boot == BootStart::Masked && order != Order::Stop {
         return Err(InstallRefusal::Masked);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{
     description::{NAME, UNIT},
-    facts::{Obstacle, Package},
+    facts::{BootStart, InstallFacts, Obstacle, Package},
 };
 
 /// Why no plan is made.
@@ -24,8 +24,13 @@ pub enum InstallRefusal {
         command: String,
     },
     /// No service manager can be used.
-    #[error("{}", without_manager(.0))]
-    NoManager(Obstacle),
+    #[error("{}. {}", obstacle_reason(.obstacle), advice_without_manager(.obstacle, .needed_for))]
+    NoManager {
+        /// Why none can be used.
+        obstacle: Obstacle,
+        /// What it is needed for.
+        needed_for: ManagerUse,
+    },
     /// A package installed the service.
     #[error("ispmon-agent is installed by {package} ({}), so nothing was changed. {advice}", .path.display())]
     Packaged {
@@ -114,34 +119,82 @@ pub enum InstallRefusal {
     },
 }
 
-fn without_manager(obstacle: &Obstacle) -> String {
-    let run = "run it in the foreground with: ispmon-agent run";
+/// What a service manager is needed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManagerUse {
+    /// Installing the service.
+    Installation,
+    /// Starting or stopping an installed service.
+    Start,
+    /// Removing the service.
+    Removal {
+        /// The commands that remove its files by hand.
+        by_hand: String,
+    },
+}
+
+/// Why no service manager can be used, as a clause.
+fn obstacle_reason(obstacle: &Obstacle) -> String {
     match obstacle {
-        Obstacle::Chroot => format!(
-            "this is a chroot, in which no services are started. Install inside the running system, or {run}"
-        ),
-        Obstacle::Wsl => format!(
-            "systemd does not run in this Linux on Windows. Switch it on (systemd=true below [boot] in \
-             /etc/wsl.conf, then wsl --shutdown in Windows) and install again, or {run}"
-        ),
-        Obstacle::Container => format!(
-            "systemd does not run in this container. Make ispmon-agent run the container's command, or {run}"
-        ),
-        Obstacle::OtherManager(name) => format!(
-            "this system is run by {name}, and ispmon-agent can install itself under systemd only. Have \
-             {name} run it as a service, or {run}"
-        ),
+        Obstacle::Chroot => "this is a chroot, in which no services are started".to_owned(),
+        Obstacle::Wsl => "systemd does not run in this Linux on Windows".to_owned(),
+        Obstacle::Container => "systemd does not run in this container".to_owned(),
+        Obstacle::OtherManager(name) => {
+            format!(
+                "this system is run by {name}, and ispmon-agent can be a service of systemd only"
+            )
+        }
     }
 }
 
-/// How to start the service of a package.
-pub fn start_advice(package: &Package) -> String {
+/// What can be done without a service manager.
+fn advice_without_manager(obstacle: &Obstacle, needed_for: &ManagerUse) -> String {
+    let what = match needed_for {
+        ManagerUse::Installation => "install",
+        ManagerUse::Start => "start it",
+        ManagerUse::Removal { .. } => "uninstall",
+    };
+    let otherwise = match needed_for {
+        ManagerUse::Installation | ManagerUse::Start => {
+            "run it in the foreground with: ispmon-agent run".to_owned()
+        }
+        ManagerUse::Removal { by_hand } => format!("end it and remove its files with: {by_hand}"),
+    };
+    match (obstacle, needed_for) {
+        (Obstacle::Chroot, _) => {
+            format!("To {what}, do so inside the running system, or {otherwise}")
+        }
+        (Obstacle::Wsl, _) => format!(
+            "Switch it on (systemd=true below [boot] in /etc/wsl.conf, then wsl --shutdown in Windows) \
+             and {what} then, or {otherwise}"
+        ),
+        (_, ManagerUse::Removal { .. }) => format!("To uninstall, {otherwise}"),
+        (Obstacle::Container, _) => {
+            format!("Make ispmon-agent run the container's command, or {otherwise}")
+        }
+        (Obstacle::OtherManager(name), _) => {
+            format!("Have {name} run it as a service, or {otherwise}")
+        }
+    }
+}
+
+/// How to start the service of a package on this system.
+pub fn start_advice(package: &Package, facts: &InstallFacts) -> String {
+    if let Some(obstacle) = &facts.obstacle {
+        let reason = obstacle_reason(obstacle);
+        let advice = advice_without_manager(obstacle, &ManagerUse::Start);
+        return format!("It does not start by itself: {reason}. {advice}");
+    }
     match package {
         Package::Homebrew => {
             "To start it: brew services start ispmon-agent (with sudo in front, it also runs while nobody \
              is logged in)."
                 .to_owned()
         }
+        _ if facts.service.boot == BootStart::Masked => format!(
+            "It is masked. To start it, now and with every boot: sudo systemctl unmask {NAME} && sudo \
+             systemctl enable --now {NAME}"
+        ),
         _ => format!("To start it, now and with every boot: sudo systemctl enable --now {NAME}"),
     }
 }

@@ -391,6 +391,9 @@ def packaged(world):
     printed = refused(run(world, "install"), "installed by the package ispmon-agent", "sudo systemctl enable --now ispmon-agent")
     refused(run(world, "uninstall"), "sudo apt remove ispmon-agent")
     refused(run(world, "uninstall", "--purge", "--yes"), "sudo apt purge ispmon-agent")
+    done = in_a_chroot(world, "install")
+    refused(done, "this is a chroot", "run it in the foreground with: ispmon-agent run")
+    expect("systemctl" not in done.err, f"a chroot has no systemctl: {done.err}")
     unchanged(world, before)
     return printed
 

@@ -14,7 +14,7 @@ use crate::install::{
     facts::{AccountMaker, AccountState, Activity, BootStart, InstallFacts, Package, PathEntry},
     import::Imported,
     layout::{CATALOG_TEXT, Layout, PLIST_TEXT, Platform, PlatformPaths, SYSUSERS_TEXT, UNIT_TEXT},
-    refusal::{InstallRefusal, start_advice},
+    refusal::{InstallRefusal, ManagerUse, start_advice},
 };
 
 /// The options of an installation.
@@ -99,11 +99,14 @@ fn check(
         return Err(InstallRefusal::Packaged {
             path: path.clone(),
             package: package.clone(),
-            advice: start_advice(package),
+            advice: start_advice(package, facts),
         });
     }
     if let Some(obstacle) = &facts.obstacle {
-        return Err(InstallRefusal::NoManager(obstacle.clone()));
+        return Err(InstallRefusal::NoManager {
+            obstacle: obstacle.clone(),
+            needed_for: ManagerUse::Installation,
+        });
     }
     if let Some(version) = facts.systemd.filter(|version| *version < OLDEST_SYSTEMD) {
         return Err(InstallRefusal::OldSystemd { version });

@@ -8,7 +8,7 @@ use crate::install::{
     description::{LABEL, NAME, UNIT},
     facts::{AccountState, Activity, BootStart, InstallFacts, Package, PathEntry},
     layout::{Layout, Platform, PlatformPaths},
-    refusal::{InstallRefusal, removal_advice, removal_phrase},
+    refusal::{InstallRefusal, ManagerUse, removal_advice, removal_phrase},
 };
 
 /// The options of a removal.
@@ -41,7 +41,11 @@ pub fn plan_removal(
         return Ok(plan);
     }
     if let Some(obstacle) = &facts.obstacle {
-        return Err(InstallRefusal::NoManager(obstacle.clone()));
+        let by_hand = commands_by_hand(&installed, &purged);
+        return Err(InstallRefusal::NoManager {
+            obstacle: obstacle.clone(),
+            needed_for: ManagerUse::Removal { by_hand },
+        });
     }
     if !facts.is_root && !request.is_shown_only {
         return Err(InstallRefusal::NotRoot { command: request.command.clone() });
@@ -116,6 +120,26 @@ fn check_packages(
         }),
         _ => Ok(()),
     }
+}
+
+/// The commands that remove the same by hand.
+fn commands_by_hand(installed: &[PathBuf], purged: &[InstallStep]) -> String {
+    let mut paths: Vec<_> = installed.iter().map(|path| path.display().to_string()).collect();
+    let (mut others, mut folders) = (Vec::new(), Vec::new());
+    for step in purged {
+        match step {
+            InstallStep::Remove { path } | InstallStep::Discard { path } => {
+                paths.push(path.display().to_string());
+            }
+            InstallStep::RemoveFolder { path } => {
+                folders.push(format!("sudo rmdir {}", path.display()));
+            }
+            InstallStep::Run { command, .. } => others.push(format!("sudo {command}")),
+            _ => {}
+        }
+    }
+    let removal = (!paths.is_empty()).then(|| format!("sudo rm -r {}", paths.join(" ")));
+    removal.into_iter().chain(others).chain(folders).collect::<Vec<_>>().join(" && ")
 }
 
 /// How the service goes on with the unit of the same name that a package has installed.

@@ -367,6 +367,13 @@ fn refusals_have_advice() {
             ),
             ["installed by Homebrew", "brew services start ispmon-agent"],
         ),
+        (
+            InstallFacts {
+                service: ServiceState { boot: BootStart::Masked, ..ServiceState::default() },
+                ..packaged(unit, debian.clone())
+            },
+            ["It is masked", "unmask ispmon-agent && sudo systemctl enable --now ispmon-agent"],
+        ),
         (without(Obstacle::Chroot), ["this is a chroot", "ispmon-agent run"]),
         (without(Obstacle::Wsl), ["/etc/wsl.conf", "ispmon-agent run"]),
         (without(Obstacle::Container), ["does not run in this container", "ispmon-agent run"]),
@@ -403,6 +410,42 @@ fn refusals_have_advice() {
             assert!(refusal.to_string().contains(part), "{refusal}");
         }
     }
+}
+
+/// `sudo systemctl …` and `brew services …` would fail there.
+#[test]
+fn without_systemd_no_advice_names_a_command_of_it() {
+    let unit: std::path::PathBuf = "/usr/lib/systemd/system/ispmon-agent.service".into();
+    let packages = [
+        (unit.clone(), Package::Debian("ispmon-agent".to_owned())),
+        (unit, Package::Unknown),
+        ("/home/linuxbrew/.linuxbrew/Cellar/x/bin/ispmon-agent".into(), Package::Homebrew),
+    ];
+    let obstacles = [
+        Obstacle::Chroot,
+        Obstacle::Wsl,
+        Obstacle::Container,
+        Obstacle::OtherManager("runit".to_owned()),
+    ];
+    for obstacle in obstacles {
+        for package in packages.iter().cloned().map(Some).chain([None]) {
+            let mut facts = fresh(Platform::Linux);
+            facts.obstacle = Some(obstacle.clone());
+            facts.packages = package.into_iter().collect();
+            let refusal = plan_installation(&facts, &options(None, false)).expect_err("no manager");
+            let text = refusal.to_string();
+            assert!(!text.contains("systemctl") && !text.contains("brew services"), "{text}");
+            assert!(text.ends_with("or run it in the foreground with: ispmon-agent run"), "{text}");
+        }
+    }
+    let mut facts = fresh(Platform::Linux);
+    facts.obstacle = Some(Obstacle::OtherManager("runit".to_owned()));
+    facts.packages = [packages[0].clone()].into();
+    let refusal = plan_installation(&facts, &options(None, false)).expect_err("no manager");
+    insta::assert_snapshot!(refusal, @"ispmon-agent is installed by the package ispmon-agent (/usr/lib/systemd/system/ispmon-agent.service), so nothing was changed. It does not start by itself: this system is run by runit, and ispmon-agent can be a service of systemd only. Have runit run it as a service, or run it in the foreground with: ispmon-agent run");
+    facts.obstacle = Some(Obstacle::Container);
+    let refusal = plan_installation(&facts, &options(None, false)).expect_err("no manager");
+    insta::assert_snapshot!(refusal, @"ispmon-agent is installed by the package ispmon-agent (/usr/lib/systemd/system/ispmon-agent.service), so nothing was changed. It does not start by itself: systemd does not run in this container. Make ispmon-agent run the container's command, or run it in the foreground with: ispmon-agent run");
 }
 
 #[test]

@@ -235,6 +235,16 @@ fn a_purge_names_everything_before_it_asks() {
 }
 
 #[test]
+fn without_a_service_manager_the_commands_for_a_removal_by_hand_are_shown() {
+    let container = Some(Obstacle::Container);
+    let mut facts = InstallFacts { obstacle: container, ..installed(Platform::Linux) };
+    insta::assert_snapshot!(removed(&facts, false).expect_err("no manager"), @"systemd does not run in this container. To uninstall, end it and remove its files with: sudo rm -r /etc/systemd/system/ispmon-agent.service /usr/local/bin/ispmon-agent /etc/sysusers.d/ispmon-agent.conf /usr/local/lib/systemd/catalog/ispmon-agent.catalog");
+    insta::assert_snapshot!(removed(&facts, true).expect_err("no manager"), @"systemd does not run in this container. To uninstall, end it and remove its files with: sudo rm -r /etc/systemd/system/ispmon-agent.service /usr/local/bin/ispmon-agent /etc/sysusers.d/ispmon-agent.conf /usr/local/lib/systemd/catalog/ispmon-agent.catalog /etc/ispmon/agent.toml /etc/ispmon/heartbeat.key /var/lib/ispmon /run/ispmon && sudo userdel ispmon && sudo rmdir /etc/ispmon");
+    facts.obstacle = Some(Obstacle::Chroot);
+    insta::assert_snapshot!(removed(&facts, false).expect_err("no manager"), @"this is a chroot, in which no services are started. To uninstall, do so inside the running system, or end it and remove its files with: sudo rm -r /etc/systemd/system/ispmon-agent.service /usr/local/bin/ispmon-agent /etc/sysusers.d/ispmon-agent.conf /usr/local/lib/systemd/catalog/ispmon-agent.catalog");
+}
+
+#[test]
 fn nothing_is_removed_where_nothing_is_installed() {
     for is_purge in [false, true] {
         let facts = InstallFacts { is_root: false, ..fresh(Platform::Linux) };
