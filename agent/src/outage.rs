@@ -4,7 +4,7 @@
 //! - [`Evidence`] is what the probes, the kernel and the heartbeats report.
 //! - [`Incident`] is one failure from its start to its end, cut into [`Segment`]s of one cause each.
 //! - [`Gap`] is an unmonitored period: neither up nor down.
-//! - [`verdict()`] names the cause; [`OutageMachine`] turns evidence into transitions and plans the next
+//! - The verdict names the cause; [`OutageMachine`] turns evidence into transitions and plans the next
 //!   probes.
 //! - [`sentence`] turns transitions into sentences for users.
 //! - [`Transition`] is one change; the journal stores it before any other component receives it.

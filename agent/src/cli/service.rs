@@ -38,7 +38,7 @@ pub enum ServiceRequest {
         #[arg(long = "print")]
         is_shown_only: bool,
 
-        /// Remove the journal, the configuration, the key and the user too; asks first
+        /// Remove the journal, the configuration, the key and the user that install has created too; asks first
         #[arg(long = "purge")]
         is_purge: bool,
 

@@ -95,7 +95,7 @@ pub enum ClockEvent {
     /// The machine slept.
     Suspended {
         /// The last monitored moment before it; the end of the previous suspension when the machine was
-        /// awake for less than [`DARK_WAKE`] in between.
+        /// awake for less than a minute in between.
         from: Stamp,
         /// The first monitored moment after it.
         to: Stamp,
@@ -197,7 +197,7 @@ impl ClockComparison {
     ///
     /// The response was made between the two moments and `date` has whole seconds, so the true offset
     /// is known to that span plus one second. Only an offset outside of it by more than
-    /// [`DATE_TOLERANCE`] is corrected: to the system's own if that fits, else to the middle of the
+    /// `DATE_TOLERANCE` is corrected: to the system's own if that fits, else to the middle of the
     /// span.
     pub fn heartbeat_date(
         &mut self,

@@ -74,7 +74,7 @@ pub(in crate::outage) enum FamilySignal {
     LinkUp { now: Stamp, until: Stamp },
     /// A probe failed that was sent at `sent`.
     Doubted { sent: Stamp, what: Failed },
-    /// The newest round was good. `returned` is the first good answer of [`ROUNDS_TO_AGREE`] or more
+    /// The newest round was good. `returned` is the first good answer of [`super::ROUNDS_TO_AGREE`] or more
     /// good rounds in a row, all of which began after the failure.
     Good { answered: Stamp, returned: Option<Stamp> },
     /// A proof was completed at `finished`.
