@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
         "installation",
         "loopback",
         "printable",
+        "program",
         "runtime",
         "signals",
         "state_dir",

@@ -62,6 +62,7 @@ pub mod outbox;
 pub mod pause;
 pub mod printable;
 pub mod probe;
+pub mod program;
 pub mod report;
 pub mod resolver;
 pub mod runtime;
