@@ -45,6 +45,7 @@ pub mod duration;
 pub mod error_chain;
 pub mod event;
 pub mod exit;
+pub mod file_access;
 pub mod generate;
 pub mod heartbeat;
 pub mod history;
