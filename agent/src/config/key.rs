@@ -100,6 +100,12 @@ pub(super) enum StaleCredential {
          credentials, as in some containers, let the service read the file: sudo chown ispmon {file}", file = .0.display()
     )]
     NotLoaded(PathBuf),
+    /// Something else has the file's name, which systemd can load no key from.
+    #[error(
+        "{} is not a regular file, so systemd can hand over no function key from it; replace it by a file that \
+         holds the key, and restart the service: sudo systemctl restart ispmon-agent", .0.display()
+    )]
+    NotRegular(PathBuf),
 }
 
 /// Compares systemd's credential with the file that it was loaded from, as far as times and sizes allow for
@@ -110,15 +116,18 @@ pub(super) fn stale_credential(
     file: &Path,
 ) -> Option<StaleCredential> {
     let (loaded, now) = (fs::metadata(credential).ok()?, fs::metadata(file).ok()?);
+    if !now.is_file() {
+        return Some(StaleCredential::NotRegular(file.to_owned()));
+    }
     // A file with only a line break contains no key.
-    if now.len() <= 1 {
-        return None;
-    }
+    let holds_key = now.len() > 1;
     if !has_key {
-        return Some(StaleCredential::NotLoaded(file.to_owned()));
+        return holds_key.then(|| StaleCredential::NotLoaded(file.to_owned()));
     }
-    (now.modified().ok()? > loaded.modified().ok()?)
-        .then(|| StaleCredential::Changed(file.to_owned()))
+    let is_newer = now.modified().ok()? > loaded.modified().ok()?;
+    // A file that was moved here keeps its old time. Without a key in it, systemd may load another file.
+    let is_other = holds_key && now.len() != loaded.len();
+    (is_newer || is_other).then(|| StaleCredential::Changed(file.to_owned()))
 }
 
 /// Reads the text of a key file, even if other users may read it too.

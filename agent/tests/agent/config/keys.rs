@@ -194,7 +194,7 @@ fn a_key_that_is_not_in_the_credential_causes_a_warning() {
     file.set_modified(written - Duration::from_hours(1)).expect("times can be set");
     assert_eq!(key(&setup).as_deref(), Some("older"));
     insta::assert_snapshot!(setup.warnings(), @"The function key in [folder]/etc/heartbeat.key was changed after the service had started, which goes on with the older one; restart it: sudo systemctl restart ispmon-agent");
-    setup.write("credentials/heartbeat-key", "newer\n", 0o440);
+    setup.write("credentials/heartbeat-key", "services\n", 0o440);
     assert_eq!(setup.warnings(), "");
 }
 
@@ -218,4 +218,40 @@ fn a_plain_heartbeat_carries_no_key() {
     ));
     assert_eq!(key(&setup), None);
     insta::assert_snapshot!(setup.warnings(), @"heartbeat.key_file has no effect: a plain heartbeat carries no function key.");
+}
+
+#[test]
+fn something_else_with_the_name_of_the_key_file_is_not_taken_for_a_key() {
+    let mut setup = Setup::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    fs::create_dir(setup.folder().join("etc/heartbeat.key")).expect("a folder");
+    for credential in ["\n", "older\n"] {
+        setup.write("credentials/heartbeat-key", credential, 0o440);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(setup.warnings(), @"[folder]/etc/heartbeat.key is not a regular file, so systemd can hand over no function key from it; replace it by a file that holds the key, and restart the service: sudo systemctl restart ispmon-agent");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_was_moved_to_its_place_or_removed_causes_a_warning() {
+    let mut setup = Setup::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    let key_file = setup.write("etc/heartbeat.key", "another\n", 0o600);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    setup.write("credentials/heartbeat-key", "key\n", 0o440);
+    let file = File::open(&key_file).expect("the file exists");
+    let written = file.metadata().and_then(|metadata| metadata.modified()).expect("a time");
+    let hour = Duration::from_hours(1);
+    file.set_modified(written - hour).expect("times can be set");
+    assert!(setup.warnings().contains("was changed after the service had started"));
+    // Without a key in it, systemd may be set to load another file.
+    setup.write("etc/heartbeat.key", "", 0o600);
+    file.set_modified(written - hour).expect("times can be set");
+    assert_eq!(setup.warnings(), "");
+    file.set_modified(written + hour).expect("times can be set");
+    assert!(setup.warnings().contains("was changed after the service had started"));
 }
