@@ -143,8 +143,16 @@ impl SettingsCheck<'_> {
                 let origin = SettingOrigin::file(&sources.service_key);
                 return Some(KeySearch::at(origin, Ok(Some(key))));
             }
+            // An error names the file that the user can correct: the credential exists only while the
+            // service runs.
+            let origin = match &key {
+                Err(_) if sources.service_key.is_file() => {
+                    SettingOrigin::file(&sources.service_key)
+                }
+                _ => SettingOrigin::Credential(path),
+            };
             let key = key.map_err(|error| format!("the function key {error}"));
-            return Some(KeySearch::at(SettingOrigin::Credential(path), key));
+            return Some(KeySearch::at(origin, key));
         }
         let path = match &named_at {
             Some(_) => key_file?,

@@ -255,3 +255,14 @@ fn a_key_that_was_moved_to_its_place_or_removed_causes_a_warning() {
     file.set_modified(written + hour).expect("times can be set");
     assert!(setup.warnings().contains("was changed after the service had started"));
 }
+
+#[test]
+fn a_problem_of_the_credential_names_the_file_that_the_user_can_edit() {
+    let mut setup = Setup::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    setup.write("etc/heartbeat.key", "\"a-key\"\n", 0o600);
+    setup.write("credentials/heartbeat-key", "\"a-key\"\n", 0o440);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    insta::assert_snapshot!(setup.problems(), @"[folder]/etc/heartbeat.key: the function key has quotation marks around the key; leave them out, the file holds the key alone");
+}
