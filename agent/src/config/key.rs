@@ -31,11 +31,9 @@ pub(super) enum KeyError {
     /// The file cannot be read.
     #[error("cannot be used: {}", .0.reason())]
     Unreadable(RegularFileError),
-    /// Other users can read or replace the key.
-    #[error(
-        "is open to other users (its mode is {mode:o}); make it private with: chmod 600 {path}"
-    )]
-    Open { mode: u32, path: String },
+    /// Other users can read or replace the key. The command that makes it private depends on who needs it.
+    #[error("is open to other users (its mode is {mode:o})")]
+    Open { mode: u32, owner: u32 },
     /// The key is in quotation marks, as it would be in a configuration file.
     #[error("has quotation marks around the key; leave them out, the file holds the key alone")]
     Quoted,
@@ -50,7 +48,7 @@ pub(super) enum KeyError {
 impl KeyError {
     /// Whether the key exists, but this user may not read it.
     pub(super) fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Unreadable(RegularFileError::Forbidden))
+        matches!(self, Self::Unreadable(RegularFileError::Forbidden(_)))
     }
 
     /// Whether the file does not exist.
@@ -64,7 +62,7 @@ pub(super) fn read_file(path: &Path) -> Result<Option<FunctionKey>, KeyError> {
     let file = RegularFile::open(path).map_err(KeyError::Unreadable)?;
     let mode = file.metadata.mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::Open { mode, path: path.display().to_string() });
+        return Err(KeyError::Open { mode, owner: file.metadata.uid() });
     }
     key(file)
 }

@@ -3,6 +3,8 @@ use std::{
     time::Duration,
 };
 
+use ispmon_agent::installation::Prefix;
+
 use super::place::Setup;
 
 const URL: &str = "heartbeat.url = \"https://dl.example/api/ping\"\n";
@@ -220,6 +222,46 @@ fn a_plain_heartbeat_carries_no_key() {
     insta::assert_snapshot!(setup.warnings(), @"heartbeat.key_file has no effect: a plain heartbeat carries no function key.");
 }
 
+const KEY_IN_URL: &str = "heartbeat.url = \"https://dl.example/api/ping?code=secret\"\n";
+
+#[test]
+fn a_key_in_the_url_belongs_where_the_reader_of_the_configuration_finds_it() {
+    insta::assert_snapshot!(Setup::with_file(KEY_IN_URL).problems(), @r#"[folder]/agent.toml, line 1: heartbeat.url holds a function key ("code=" in its query), and addresses end up in logs; leave out the query, write what follows "code=" to a file, make it private with chmod 600, and name the file in heartbeat.key_file"#);
+    let setup = Setup::new();
+    setup.write("etc/agent.toml", KEY_IN_URL, 0o644);
+    let problems = setup.problems();
+    let [systemd, launchd] = [
+        "leave out the query, and write what follows \"code=\" to [folder]/etc/heartbeat.key, which systemd hands \
+         over to the service",
+        "leave out the query, write what follows \"code=\" to [folder]/etc/heartbeat.key, make it private with \
+         chmod 600, and name it in heartbeat.key_file",
+    ];
+    assert!(
+        problems.ends_with(if cfg!(target_os = "macos") { launchd } else { systemd }),
+        "{problems}"
+    );
+
+    let mut setup = Setup::new();
+    let prefix = Prefix::of(&setup.folder().join("Cellar/ispmon-agent/1.0.0/bin/ispmon-agent"));
+    setup.sources.default_files = prefix.iter().map(Prefix::config_file).collect();
+    setup.sources.homebrew = prefix;
+    setup.write("etc/ispmon/agent.toml", KEY_IN_URL, 0o644);
+    insta::assert_snapshot!(setup.problems(), @r#"[folder]/etc/ispmon/agent.toml, line 1: heartbeat.url holds a function key ("code=" in its query), and addresses end up in logs; leave out the query, write what follows "code=" to [folder]/etc/ispmon/heartbeat.key, make it private with chmod 600, and name it in heartbeat.key_file"#);
+}
+
+#[test]
+fn a_key_as_a_setting_belongs_there_too() {
+    insta::assert_snapshot!(Setup::with_file("heartbeat.key = \"secret\"\n").problems(), @"[folder]/agent.toml, line 1: there is no setting heartbeat.key: a function key stands in a file of its own; write it to a file, make it private with chmod 600, and name the file in heartbeat.key_file");
+    let setup = Setup::new();
+    setup.write("etc/agent.toml", "heartbeat.key = \"secret\"\n", 0o644);
+    let problems = setup.problems();
+    assert!(problems.contains("write it to [folder]/etc/heartbeat.key, "), "{problems}");
+    // The service's key file was deleted.
+    setup.write("etc/agent.toml", URL, 0o644);
+    let warnings = setup.warnings();
+    assert!(warnings.contains("write its key to [folder]/etc/heartbeat.key, "), "{warnings}");
+}
+
 #[test]
 fn something_else_with_the_name_of_the_key_file_is_not_taken_for_a_key() {
     let mut setup = Setup::new();
@@ -265,4 +307,13 @@ fn a_problem_of_the_credential_names_the_file_that_the_user_can_edit() {
     let folder = setup.folder().join("credentials").display().to_string();
     setup.variable("CREDENTIALS_DIRECTORY", &folder);
     insta::assert_snapshot!(setup.problems(), @"[folder]/etc/heartbeat.key: the function key has quotation marks around the key; leave them out, the file holds the key alone");
+}
+
+#[test]
+fn a_link_to_a_missing_key_file_is_not_taken_for_no_key() {
+    let setup = Setup::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    let link = setup.folder().join("etc/heartbeat.key");
+    std::os::unix::fs::symlink("../usb/heartbeat.key", link).expect("a link");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/etc/heartbeat.key: the key file [folder]/etc/heartbeat.key cannot be used: [folder]/etc/heartbeat.key is a symbolic link to [folder]/usb/heartbeat.key, which does not exist; create that, or remove the link");
 }
