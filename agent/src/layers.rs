@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "signals",
         "state_dir",
     ],
-    &["file_access", "pause", "resolver", "summary", "tls"],
+    &["file_access", "pause", "resolver", "summary", "tls", "unit"],
     &["control"],
     &["probe"],
     &["config"],
