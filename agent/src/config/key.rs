@@ -51,6 +51,11 @@ impl KeyError {
         matches!(self, Self::Unreadable(RegularFileError::Forbidden(_)))
     }
 
+    /// Whether something else has the file's name.
+    pub(super) fn is_not_regular(&self) -> bool {
+        matches!(self, Self::Unreadable(RegularFileError::NotRegular))
+    }
+
     /// Whether the file does not exist.
     pub(super) fn is_absent(&self) -> bool {
         matches!(self, Self::Unreadable(RegularFileError::Absent))
@@ -98,10 +103,10 @@ pub(super) enum StaleCredential {
          credentials, as in some containers, let the service read the file: sudo chown ispmon {file}", file = .0.display()
     )]
     NotLoaded(PathBuf),
-    /// Something else has the file's name, which systemd can load no key from.
+    /// Something else has the file's name.
     #[error(
-        "{} is not a regular file, so systemd can hand over no function key from it; replace it by a file that \
-         holds the key, and restart the service: sudo systemctl restart ispmon-agent", .0.display()
+        "{} is not a regular file, so it holds no function key; replace it by a file that holds the key, and \
+         restart the service: sudo systemctl restart ispmon-agent", .0.display()
     )]
     NotRegular(PathBuf),
 }

@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::{
     super::{
         Reader, Sources, environment,
-        key::{self, KeyError, SERVICE_KEY_FILE},
+        key::{self, KeyError, SERVICE_KEY_FILE, StaleCredential},
         key_place::{KeyPlace, is_of_service},
         layer::GivenValue,
         origin::SettingOrigin,
@@ -191,6 +191,11 @@ impl SettingsCheck<'_> {
         let key = match key::read_file(path) {
             Err(error) if named_at.is_none() && error.is_absent() => {
                 return Some(KeySearch::at(SettingOrigin::Default, Ok(None)));
+            }
+            // As for the service, which gets no key from it.
+            Err(error) if named_at.is_none() && error.is_not_regular() => {
+                self.warnings.push(StaleCredential::NotRegular(path.to_owned()).to_string());
+                return None;
             }
             Err(error) if error.is_forbidden() && (named_at.is_none() || !self.is_key_needed) => {
                 if self.is_key_needed {

@@ -1,9 +1,10 @@
 use std::{
     fs::{self, File},
+    os::unix::fs::chown,
     time::Duration,
 };
 
-use ispmon_agent::installation::Prefix;
+use ispmon_agent::{config::Reader, installation::Prefix};
 
 use super::place::Setup;
 
@@ -266,13 +267,15 @@ fn a_key_as_a_setting_belongs_there_too() {
 fn something_else_with_the_name_of_the_key_file_is_not_taken_for_a_key() {
     let mut setup = Setup::new();
     setup.write("etc/agent.toml", URL, 0o600);
+    fs::create_dir(setup.folder().join("etc/heartbeat.key")).expect("a folder");
+    let of_a_command = setup.warnings();
     let folder = setup.folder().join("credentials").display().to_string();
     setup.variable("CREDENTIALS_DIRECTORY", &folder);
-    fs::create_dir(setup.folder().join("etc/heartbeat.key")).expect("a folder");
     for credential in ["\n", "older\n"] {
         setup.write("credentials/heartbeat-key", credential, 0o440);
+        assert_eq!(setup.warnings(), of_a_command);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(setup.warnings(), @"[folder]/etc/heartbeat.key is not a regular file, so systemd can hand over no function key from it; replace it by a file that holds the key, and restart the service: sudo systemctl restart ispmon-agent");
+            insta::assert_snapshot!(setup.warnings(), @"[folder]/etc/heartbeat.key is not a regular file, so it holds no function key; replace it by a file that holds the key, and restart the service: sudo systemctl restart ispmon-agent");
         }
     }
 }
@@ -316,4 +319,23 @@ fn a_link_to_a_missing_key_file_is_not_taken_for_no_key() {
     let link = setup.folder().join("etc/heartbeat.key");
     std::os::unix::fs::symlink("../usb/heartbeat.key", link).expect("a link");
     insta::assert_snapshot!(setup.problems(), @"[folder]/etc/heartbeat.key: the key file [folder]/etc/heartbeat.key cannot be used: [folder]/etc/heartbeat.key is a symbolic link to [folder]/usb/heartbeat.key, which does not exist; create that, or remove the link");
+}
+
+#[test]
+fn a_key_of_another_user_is_made_private_for_the_service() {
+    let mut setup = setup_with_key("a-key", 0o640);
+    setup.sources.reader = Reader::Service;
+    let advice = "is open to other users (its mode is 640); make it private with: ";
+    let problems = setup.problems();
+    assert!(problems.ends_with(&format!("{advice}chmod 600 [folder]/heartbeat.key")), "{problems}");
+    if chown(setup.folder().join("heartbeat.key"), Some(4711), None).is_err() {
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: only root can change the owner of a file\n"),
+        );
+        return;
+    }
+    let problems = setup.problems();
+    let command = "sudo chown root [folder]/heartbeat.key && sudo chmod 600 [folder]/heartbeat.key";
+    assert!(problems.ends_with(&format!("{advice}{command}")), "{problems}");
 }
