@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::{
     cli::{self, CliAction, Invocation},
     clock,
-    config::{ConfigError, Loaded, Sources, load},
+    config::{ConfigError, Loaded, Reader, Sources, load},
     error_chain::ErrorChain,
     exit::Exit,
     heartbeat::ClientError,
@@ -41,7 +41,7 @@ pub fn execute(invocation: &Invocation) -> Exit {
     if let CliAction::Generate(request) = &invocation.action {
         return generate::generate(request);
     }
-    let sources =
+    let mut sources =
         match Sources::of_this_process(invocation.config_file.clone(), invocation.flags.clone()) {
             Ok(sources) => sources,
             Err(error) => {
@@ -50,6 +50,9 @@ pub fn execute(invocation: &Invocation) -> Exit {
                 ));
             }
         };
+    if invocation.action == CliAction::Run {
+        sources.reader = Reader::Service;
+    }
     // These concern the agent that already runs, whatever the configuration contains now.
     match &invocation.action {
         CliAction::Outages(request) => return history::outages(&sources, request),
@@ -81,12 +84,13 @@ pub fn execute(invocation: &Invocation) -> Exit {
     }
 }
 
-/// Reports the problems of the configuration, one line each.
+/// Reports the problems of the configuration, one line each. A configuration that this user may not read is
+/// not wrong.
 fn refuse(error: &ConfigError) -> Exit {
     for problem in error.problems() {
         print_error(problem);
     }
-    Exit::Configuration
+    if error.is_forbidden() { Exit::Failure } else { Exit::Configuration }
 }
 
 fn warn(loaded: &Loaded) {

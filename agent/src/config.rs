@@ -20,10 +20,12 @@ mod file;
 mod flags;
 mod host_name;
 mod key;
+mod key_place;
 mod layer;
 mod origin;
 mod problem;
 mod regular_file;
+mod remedy;
 pub mod sample;
 pub mod settings;
 mod suggestion;
@@ -36,12 +38,17 @@ pub use flags::Flags;
 pub use host_name::of_this_machine as host_name;
 pub use key::SERVICE_KEY_FILE;
 pub use problem::{ConfigError, ConfigProblem};
+pub use remedy::ReadRefusal;
 pub use settings::{
     FunctionKey, HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings,
     ProbeSettings, Settings,
 };
 
-use crate::installation::Prefix;
+use crate::{
+    file_access::{Account, PathWalk},
+    installation::Prefix,
+};
+use key_place::KeyPlace;
 use layer::Layer;
 use origin::SettingOrigin;
 use problem::Problems;
@@ -64,10 +71,21 @@ pub struct Sources {
     pub environment: BTreeMap<OsString, OsString>,
     /// The current folder, which relative paths start from and whose `.env` is read.
     pub folder: PathBuf,
-    /// The effective user id of the agent.
+    /// The effective user id of this process.
     pub user: u32,
+    /// Who reads them.
+    pub reader: Reader,
     /// The host name of this machine.
     pub host_name: String,
+}
+
+/// Who reads the configuration, which decides whose rights a message speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A command that a user runs.
+    Command,
+    /// The agent itself.
+    Service,
 }
 
 impl Sources {
@@ -86,6 +104,7 @@ impl Sources {
             environment: std::env::vars_os().collect(),
             folder: std::env::current_dir()?,
             user: rustix::process::geteuid().as_raw(),
+            reader: Reader::Command,
             host_name: host_name(),
         })
     }
@@ -135,10 +154,50 @@ pub fn load_without_key(sources: &Sources) -> Result<Loaded, ConfigError> {
 fn read(sources: &Sources, is_key_needed: bool) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
     let mut warnings = Vec::new();
-    let named = sources.config_file.as_deref().map(|path| sources.folder.join(path));
-    let base = file::read(named.as_deref(), &sources.default_files, &mut problems)
+    let base = file::read(sources, &mut problems)
         .or_else(|| dotenv::read(&sources.folder, sources.user, &mut problems, &mut warnings));
     merge_and_check(sources, base, is_key_needed, None, problems, warnings)
+}
+
+/// Whether the sources are those of the service that a package or `ispmon-agent install` has installed: its
+/// configuration file, and no other folder for its journal.
+pub fn are_of_service(sources: &Sources) -> bool {
+    let file = sources.config_file.as_deref().map(|path| sources.folder.join(path));
+    let state_dir = table::Setting::find("state_dir").is_some_and(|setting| {
+        sources.environment.contains_key(std::ffi::OsStr::new(&setting.variable()))
+    });
+    sources.homebrew.is_none()
+        && sources.flags.state_dir.is_none()
+        && !state_dir
+        && file.is_none_or(|path| key_place::is_of_service(&path, sources))
+}
+
+/// Why `account`, as which the service runs, may not read the configuration file; `None` if it may, or if
+/// the file is not the service's.
+pub fn refusal_of_configuration(sources: &Sources, account: &Account) -> Option<ReadRefusal> {
+    let path = file::of_service(sources)?;
+    let walk = PathWalk::of(&path);
+    let refusing = walk.first_refusal(account)?;
+    let remedy = remedy::for_configuration(Some(refusing), account, sources.service_key.parent());
+    Some(ReadRefusal::new(refusing, account, remedy))
+}
+
+/// Why `account`, as which the service runs, may not read the key file in `settings`; `None` if it may or need
+/// not, or if the configuration is not the service's.
+pub fn refusal_of_key(
+    sources: &Sources,
+    settings: &Settings,
+    account: &Account,
+) -> Option<ReadRefusal> {
+    let place = KeyPlace::of(&file::of_service(sources)?, sources);
+    let key_file = settings.heartbeat.key_file.as_deref()?;
+    if settings.heartbeat.kind == HeartbeatKind::Plain || place.is_handed_over(key_file) {
+        return None;
+    }
+    let walk = PathWalk::of(key_file);
+    let refusing = walk.first_refusal(account)?;
+    let remedy = remedy::for_key(Some(refusing), account, &place, sources.service_key.parent());
+    Some(ReadRefusal::new(refusing, account, remedy))
 }
 
 /// The settings in a `.env` that the user named, in the order of the table.
@@ -201,7 +260,7 @@ pub fn load_text(
     sources: &Sources,
 ) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
-    let mut base = file::of_text(path, text, &mut problems);
+    let mut base = file::of_text(path, text, sources, &mut problems);
     for setting in imported.iter().flat_map(|imported| imported.settings) {
         if let Some((_, origin)) = base.layer.get_mut(setting.key) {
             *origin = setting.origin.clone();

@@ -6,7 +6,8 @@
 //! has. The results of the running agent's own heartbeats are in its status.
 //!
 //! There is one file for each group of checks. Each gathers its facts with the rights of an ordinary user,
-//! and then judges them by a pure function.
+//! and then judges them by a pure function. Only whether the service's user may read its files, and whether
+//! the service uses the newest key, is checked better by root.
 
 mod agent;
 mod check;
@@ -20,20 +21,25 @@ mod logs;
 use std::path::{Path, PathBuf};
 
 pub use check::{CheckResult, DoctorCheck, DoctorReport};
-pub use configuration::Configuration;
 use configuration::ServiceKey;
+pub use configuration::{Configuration, ServiceRights};
 
 use crate::{
     clock::Stamp,
     config::{SERVICE_KEY_FILE, Settings},
     installation::ServiceCommands,
     status::{FoundStatus, Presence, StatusReadError},
+    unit::UnitState,
 };
 
 /// Input of all checks.
 pub struct DoctorInput {
     /// The configuration as this user can read it.
     pub configuration: Configuration,
+    /// What the service's user may not read of it.
+    pub rights: ServiceRights,
+    /// The service in systemd, if the agent is that service.
+    pub unit: Option<UnitState>,
     /// The status of the agent, and whether it runs.
     pub agent: Result<(FoundStatus, Presence), StatusReadError>,
     /// Possible folders of the journal, the likeliest first, for the case that no status names it.
@@ -54,9 +60,19 @@ pub async fn examine(case: &DoctorInput) -> DoctorReport {
     let mut report = DoctorReport::default();
     let started =
         status.filter(|(_, presence)| presence.is_running()).map(|(status, _)| status.started.wall);
-    let service_key = ServiceKey::gather(Path::new(SERVICE_KEY_FILE), started);
-    report.extend(configuration::judge(&case.configuration, service_key));
-    report.extend(agent::judge(&case.agent, settings, case.commands, &case.now));
+    let service_key = ServiceKey::gather(
+        Path::new(SERVICE_KEY_FILE),
+        Path::new(configuration::SERVICE_CREDENTIAL),
+        started,
+    );
+    report.extend(configuration::judge(&case.configuration, &case.rights, service_key));
+    report.extend(agent::judge(
+        &case.agent,
+        case.unit.as_ref(),
+        settings,
+        case.commands,
+        &case.now,
+    ));
     let record = journal::JournalFacts::gather(status, &case.state_dirs);
     report.extend(journal::judge(&record));
     report.extend(match settings {

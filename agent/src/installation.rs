@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// The name of the formula and of the program that it installs.
 const FORMULA: &str = "ispmon-agent";
+/// The user, and the group of the same name, that the service of a package or of `ispmon-agent install` runs
+/// as. The names of macOS system accounts begin with `_`.
+pub const SERVICE_USER: &str = if cfg!(target_os = "macos") { "_ispmon" } else { "ispmon" };
 /// The folder of ispmon in a prefix's `etc` and `var`.
 const FOLDER: &str = "ispmon";
 

@@ -26,6 +26,8 @@
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
 //! - [`tls`] holds the trusted roots, and decides what a certificate proves under a wrong clock.
 //! - [`resolver`] looks up names on a thread of its own, because a lookup can hang.
+//! - [`unit`] is the service as systemd sees it, [`program`] runs commands with a time limit,
+//!   [`file_access`] finds what prevents a user from reading a file.
 //! - [`clock`] is the only module that reads clocks, [`duration`] and [`error_chain`] format durations
 //!   and errors, [`printable`] makes foreign text safe for a terminal, [`summary`] holds the counters
 //!   of an hour, [`pause`] the limits of a pause, [`loopback`] detects addresses of this machine,
@@ -45,6 +47,7 @@ pub mod duration;
 pub mod error_chain;
 pub mod event;
 pub mod exit;
+pub mod file_access;
 pub mod generate;
 pub mod heartbeat;
 pub mod history;
@@ -62,6 +65,7 @@ pub mod outbox;
 pub mod pause;
 pub mod printable;
 pub mod probe;
+pub mod program;
 pub mod report;
 pub mod resolver;
 pub mod runtime;
@@ -72,6 +76,7 @@ pub mod state_dir;
 pub mod status;
 pub mod summary;
 pub mod tls;
+pub mod unit;
 
 /// Runs the program. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -338,6 +338,7 @@ fn reload(
     let Loaded { settings: new, warnings, .. } = match loaded {
         Ok(loaded) if loaded.settings == *settings => {
             ConfigUnchanged.emit();
+            log_warnings(&loaded.warnings);
             parts.manager.reloaded();
             return None;
         }

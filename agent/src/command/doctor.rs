@@ -6,7 +6,7 @@ use super::{fail_because, print, print_json, running::AgentPaths};
 use crate::{
     clock::Stamp,
     config::Sources,
-    doctor::{Configuration, DoctorInput, examine},
+    doctor::{Configuration, DoctorInput, ServiceRights, examine},
     exit::Exit,
     installation::ServiceCommands,
     runtime,
@@ -15,9 +15,14 @@ use crate::{
 /// Runs all checks and prints the results; succeeds when none failed.
 pub fn doctor(sources: &Sources, json: bool) -> Exit {
     let places = AgentPaths::of(sources);
+    let configuration = Configuration::read(sources);
+    let agent = places.find_with_presence();
+    let unit = AgentPaths::unit(sources, &agent);
     let case = DoctorInput {
-        configuration: Configuration::read(sources),
-        agent: places.find_with_presence(),
+        rights: ServiceRights::gather(sources, &configuration, unit.as_ref()),
+        configuration,
+        agent,
+        unit,
         state_dirs: places.state_dirs(),
         commands: ServiceCommands::of(sources.homebrew.as_ref()),
         now: Stamp::now(),

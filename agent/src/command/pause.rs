@@ -15,6 +15,7 @@ use crate::{
     printable::printable,
     runtime,
     status::text::DisplayContext,
+    unit::UnitDiagnosis,
 };
 
 /// The maximum time for the agent's answer: before it answers, it notifies the cloud, which may take 1.5 s.
@@ -58,10 +59,19 @@ fn control(sources: &Sources, request: ControlRequest) -> Exit {
     };
     match runtime::run(asking) {
         Ok(Ok(answer)) => report(&answer),
-        Ok(Err(Some(error))) => explain(&error, commands),
-        Ok(Err(None)) => {
-            fail(format_args!("the agent is not running. {}", commands.start_advice()))
+        Ok(Err(error @ (None | Some(ControlClientError::NotRunning(_))))) => {
+            let unit = AgentPaths::unit(sources, &places.find_with_presence());
+            match (unit.and_then(|unit| unit.diagnosis()), error) {
+                (Some(UnitDiagnosis { finding, advice }), _) => {
+                    fail(format_args!("the agent is not running: {finding}. {advice}"))
+                }
+                (None, Some(error)) => explain(&error, commands),
+                (None, None) => {
+                    fail(format_args!("the agent is not running. {}", commands.start_advice()))
+                }
+            }
         }
+        Ok(Err(Some(error))) => explain(&error, commands),
         Err(error) => fail_because(&error),
     }
 }

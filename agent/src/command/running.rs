@@ -1,12 +1,13 @@
 //! Finds the running agent, however it was started.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
-    config::{Sources, load_without_key},
+    config::{Sources, are_of_service, load_without_key},
     installation::Prefix,
     state_dir,
     status::{FoundStatus, Presence, StatusReadError, place},
+    unit::UnitState,
 };
 
 /// The paths at which an agent on this machine keeps its status file and control socket.
@@ -46,6 +47,19 @@ impl AgentPaths {
             let presence = Presence::now(&found.status);
             (found, presence)
         })
+    }
+
+    /// The service in systemd, if `agent` is the one that it runs or there is no other.
+    pub(super) fn unit(
+        sources: &Sources,
+        agent: &Result<(FoundStatus, Presence), StatusReadError>,
+    ) -> Option<UnitState> {
+        let is_other =
+            agent.as_ref().is_ok_and(|(found, _)| found.folder != Path::new(place::SERVICE_FOLDER));
+        if is_other || !are_of_service(sources) || cfg!(target_os = "macos") {
+            return None;
+        }
+        UnitState::gather()
     }
 
     /// The folders that may contain the journal, the most likely first. A running agent may keep it in a

@@ -14,6 +14,7 @@ use crate::{
         FoundStatus, Status, StatusReadError, place,
         text::{self, DisplayContext},
     },
+    unit::UnitDiagnosis,
 };
 
 /// The output of `--json`.
@@ -30,18 +31,26 @@ struct StatusOutput<'a> {
 /// Prints the status; succeeds when the agent runs.
 pub fn status(sources: &Sources, json: bool) -> Exit {
     let start_advice = ServiceCommands::of(sources.homebrew.as_ref()).start_advice();
-    let (found, presence) = match AgentPaths::of(sources).find_with_presence() {
+    let agent = AgentPaths::of(sources).find_with_presence();
+    let is_ended = agent.as_ref().is_ok_and(|(_, presence)| presence.is_ended());
+    let is_absent = matches!(agent, Err(StatusReadError::Absent(_)));
+    let unit =
+        if (is_ended || is_absent) && !json { AgentPaths::unit(sources, &agent) } else { None };
+    let diagnosis = unit.and_then(|unit| unit.diagnosis());
+    let (found, presence) = match agent {
         Ok(found) => found,
         Err(StatusReadError::Absent(_)) if json => {
             let shown = StatusOutput { presence: "absent", file: None, status: None };
             return unless_running(false, print_json(&shown));
         }
         Err(error @ StatusReadError::Absent(_)) => {
+            let (reason, advice) = match &diagnosis {
+                Some(UnitDiagnosis { finding, advice }) => (finding.clone(), advice.as_str()),
+                None => (error.to_string(), start_advice),
+            };
             return unless_running(
                 false,
-                print(|output| {
-                    writeln!(output, "The agent is not running: {error}.\n{start_advice}")
-                }),
+                print(|output| writeln!(output, "The agent is not running: {reason}.\n{advice}")),
             );
         }
         Err(error) => return fail_because(&error),
@@ -54,7 +63,8 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
         print_json(&shown)
     } else {
         let context = DisplayContext { now: Stamp::now(), zone: &zone(), presence };
-        print(|output| output.write_all(text::render(status, &context, start_advice).as_bytes()))
+        let text = text::render(status, &context, diagnosis.as_ref(), start_advice);
+        print(|output| output.write_all(text.as_bytes()))
     };
     unless_running(presence.is_running(), printed)
 }

@@ -53,7 +53,7 @@ impl SettingsCheck<'_> {
             "POST" => HeartbeatMethod::Post,
             _ => HeartbeatMethod::Get,
         };
-        let url = self.url();
+        let url = self.url(sources);
         let key_file = self.key_file(sources);
         let key = self.key(kind, url.as_ref(), key_file.as_deref(), sources);
         if let Some(url) = &url {

@@ -5,12 +5,15 @@ mod content;
 use std::path::{Path, PathBuf};
 
 use super::{
+    Reader, Sources,
+    key_place::{KeyPlace, is_of_service},
     layer::{FileLayer, Layer},
     origin::SettingOrigin,
     problem::Problems,
-    regular_file::{RegularFile, RegularFileError},
+    regular_file::{RegularFile, RegularFileError, may_not},
+    remedy,
 };
-use crate::installation::Prefix;
+use crate::{file_access::Account, installation::Prefix};
 
 /// The maximum size of a configuration file, in bytes. The sample with all its comments has a twentieth of
 /// that.
@@ -30,25 +33,27 @@ pub fn default_paths(homebrew: Option<&Prefix>) -> Vec<PathBuf> {
     own.into_iter().chain([PathBuf::from(SERVICE_CONFIG_FILE)]).collect()
 }
 
-/// Reads the file at `named`, which must exist, or otherwise the first of `defaults` that exists.
-pub(super) fn read(
-    named: Option<&Path>,
-    defaults: &[PathBuf],
-    problems: &mut Problems,
-) -> Option<FileLayer> {
-    let candidates = named.map_or_else(|| defaults.to_vec(), |path| vec![path.to_owned()]);
-    for path in candidates {
+/// Reads the file that `--config` names, which must exist, or otherwise the first default that exists.
+pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Option<FileLayer> {
+    let is_named = sources.config_file.is_some();
+    for path in candidates(sources) {
         let opened = RegularFile::open(&path);
-        if named.is_none() && matches!(opened, Err(RegularFileError::Absent)) {
+        if !is_named && matches!(opened, Err(RegularFileError::Absent)) {
             continue;
         }
         let is_public = opened.as_ref().is_ok_and(RegularFile::is_public);
         let layer = match opened.and_then(|file| file.read(MAX_BYTES)) {
-            Ok(text) => content::layer(&path, &text, problems),
-            // A file that exists but cannot be read is a problem: the user expects it to be used.
+            Ok(text) => content::layer(&path, &text, &KeyPlace::of(&path, sources), problems),
+            // A file that exists but cannot be read is a problem: the user expects it to be used. So is a
+            // link to a missing file.
             Err(error) => {
-                let sentence = format!("the configuration file cannot be used: {}", error.reason());
-                problems.add(&SettingOrigin::file(&path), sentence);
+                let sentence =
+                    format!("the configuration file cannot be used: {}", reason(&error, sources));
+                problems.add_unreadable(
+                    &SettingOrigin::file(&path),
+                    sentence,
+                    is_forbidden(&error, sources),
+                );
                 Layer::new()
             }
         };
@@ -57,8 +62,46 @@ pub(super) fn read(
     None
 }
 
+/// The paths to try, the first one first.
+fn candidates(sources: &Sources) -> Vec<PathBuf> {
+    let named = sources.config_file.as_deref().map(|path| sources.folder.join(path));
+    named.map_or_else(|| sources.default_files.clone(), |path| vec![path])
+}
+
+/// The configuration file of the service, if these sources refer to that one, whether or not it can be read.
+pub(super) fn of_service(sources: &Sources) -> Option<PathBuf> {
+    let mut candidates = candidates(sources).into_iter();
+    let path = candidates.find(|path| path.symlink_metadata().is_ok())?;
+    is_of_service(&path, sources).then_some(path)
+}
+
+fn is_forbidden(error: &RegularFileError, sources: &Sources) -> bool {
+    sources.reader == Reader::Command && matches!(error, RegularFileError::Forbidden(_))
+}
+
+/// Why the file cannot be used. For the service, which nobody can run with sudo, with the command that lets
+/// it read the file.
+fn reason(error: &RegularFileError, sources: &Sources) -> String {
+    match error {
+        RegularFileError::Forbidden(refusing) if sources.reader == Reader::Service => {
+            let account = Account::of_this_process();
+            let who = format!("the user {}, which the agent runs as,", account.name);
+            let refusing = refusing.as_deref();
+            let remedy =
+                remedy::for_configuration(refusing, &account, sources.service_key.parent());
+            format!("{}; {remedy}", may_not(refusing, &who))
+        }
+        _ => error.reason(),
+    }
+}
+
 /// The settings of a text that is to become the file at `path`.
-pub(super) fn of_text(path: &Path, text: &str, problems: &mut Problems) -> FileLayer {
-    let layer = content::layer(path, text, problems);
+pub(super) fn of_text(
+    path: &Path,
+    text: &str,
+    sources: &Sources,
+    problems: &mut Problems,
+) -> FileLayer {
+    let layer = content::layer(path, text, &KeyPlace::of(path, sources), problems);
     FileLayer { path: path.to_owned(), layer, is_public: false }
 }

@@ -31,11 +31,9 @@ pub(super) enum KeyError {
     /// The file cannot be read.
     #[error("cannot be used: {}", .0.reason())]
     Unreadable(RegularFileError),
-    /// Other users can read or replace the key.
-    #[error(
-        "is open to other users (its mode is {mode:o}); make it private with: chmod 600 {path}"
-    )]
-    Open { mode: u32, path: String },
+    /// Other users can read or replace the key. The command that makes it private depends on who needs it.
+    #[error("is open to other users (its mode is {mode:o})")]
+    Open { mode: u32, owner: u32 },
     /// The key is in quotation marks, as it would be in a configuration file.
     #[error("has quotation marks around the key; leave them out, the file holds the key alone")]
     Quoted,
@@ -50,7 +48,12 @@ pub(super) enum KeyError {
 impl KeyError {
     /// Whether the key exists, but this user may not read it.
     pub(super) fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Unreadable(RegularFileError::Forbidden))
+        matches!(self, Self::Unreadable(RegularFileError::Forbidden(_)))
+    }
+
+    /// Whether something else has the file's name.
+    pub(super) fn is_not_regular(&self) -> bool {
+        matches!(self, Self::Unreadable(RegularFileError::NotRegular))
     }
 
     /// Whether the file does not exist.
@@ -64,7 +67,7 @@ pub(super) fn read_file(path: &Path) -> Result<Option<FunctionKey>, KeyError> {
     let file = RegularFile::open(path).map_err(KeyError::Unreadable)?;
     let mode = file.metadata.mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::Open { mode, path: path.display().to_string() });
+        return Err(KeyError::Open { mode, owner: file.metadata.uid() });
     }
     key(file)
 }
@@ -100,6 +103,12 @@ pub(super) enum StaleCredential {
          credentials, as in some containers, let the service read the file: sudo chown ispmon {file}", file = .0.display()
     )]
     NotLoaded(PathBuf),
+    /// Something else has the file's name.
+    #[error(
+        "{} is not a regular file, so it holds no function key; replace it by a file that holds the key, and \
+         restart the service: sudo systemctl restart ispmon-agent", .0.display()
+    )]
+    NotRegular(PathBuf),
 }
 
 /// Compares systemd's credential with the file that it was loaded from, as far as times and sizes allow for
@@ -110,15 +119,18 @@ pub(super) fn stale_credential(
     file: &Path,
 ) -> Option<StaleCredential> {
     let (loaded, now) = (fs::metadata(credential).ok()?, fs::metadata(file).ok()?);
+    if !now.is_file() {
+        return Some(StaleCredential::NotRegular(file.to_owned()));
+    }
     // A file with only a line break contains no key.
-    if now.len() <= 1 {
-        return None;
-    }
+    let holds_key = now.len() > 1;
     if !has_key {
-        return Some(StaleCredential::NotLoaded(file.to_owned()));
+        return holds_key.then(|| StaleCredential::NotLoaded(file.to_owned()));
     }
-    (now.modified().ok()? > loaded.modified().ok()?)
-        .then(|| StaleCredential::Changed(file.to_owned()))
+    let is_newer = now.modified().ok()? > loaded.modified().ok()?;
+    // A file that was moved here keeps its old time. Without a key in it, systemd may load another file.
+    let is_other = holds_key && now.len() != loaded.len();
+    (is_newer || is_other).then(|| StaleCredential::Changed(file.to_owned()))
 }
 
 /// Reads the text of a key file, even if other users may read it too.

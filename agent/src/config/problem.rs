@@ -16,6 +16,11 @@ impl ConfigError {
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
+
+    /// Whether this user only lacks the right to read parts of the configuration.
+    pub fn is_forbidden(&self) -> bool {
+        self.problems.iter().all(ConfigProblem::is_forbidden)
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -35,6 +40,15 @@ impl fmt::Display for ConfigError {
 pub struct ConfigProblem {
     origin: SettingOrigin,
     sentence: String,
+    /// Whether it is only this user's lack of rights: with sudo the same configuration may be valid.
+    is_forbidden: bool,
+}
+
+impl ConfigProblem {
+    /// Whether this user only lacks the right to read a part of the configuration.
+    pub fn is_forbidden(&self) -> bool {
+        self.is_forbidden
+    }
 }
 
 impl fmt::Display for ConfigProblem {
@@ -49,7 +63,18 @@ pub(super) struct Problems(Vec<ConfigProblem>);
 
 impl Problems {
     pub(super) fn add(&mut self, origin: &SettingOrigin, sentence: impl fmt::Display) {
-        self.0.push(ConfigProblem { origin: origin.clone(), sentence: sentence.to_string() });
+        self.add_unreadable(origin, sentence, false);
+    }
+
+    /// Adds a problem of a file; `is_forbidden` is whether this user only lacks the right to read it.
+    pub(super) fn add_unreadable(
+        &mut self,
+        origin: &SettingOrigin,
+        sentence: impl fmt::Display,
+        is_forbidden: bool,
+    ) {
+        let sentence = sentence.to_string();
+        self.0.push(ConfigProblem { origin: origin.clone(), sentence, is_forbidden });
     }
 
     /// Succeeds when there is no problem.

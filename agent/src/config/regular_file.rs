@@ -4,10 +4,12 @@ use std::{
     fs::{File, Metadata},
     io::{self, Read},
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::{Mode, OFlags};
+
+use crate::file_access::{Account, PathEnd, PathPart, PathWalk};
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +17,23 @@ pub(super) enum RegularFileError {
     /// There is no such file.
     #[error("it does not exist")]
     Absent,
-    /// The user that the agent runs as may not read it.
-    #[error("the user that the agent runs as may not read it")]
-    Forbidden,
+    /// A symbolic link in the path leads to nothing: the file is on a disk that is not mounted, or was moved.
+    #[error(
+        "{} is a symbolic link to {}, which does not exist; create that, or remove the link",
+        link.display(), target.display()
+    )]
+    DanglingLink {
+        /// The link.
+        link: PathBuf,
+        /// What it leads to.
+        target: PathBuf,
+    },
+    /// Something in the middle of the path is not a folder.
+    #[error("{} is not a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// This user may not read the file, or not enter a folder of its path.
+    #[error("{}; run the command with sudo", may_not(.0.as_deref(), "you"))]
+    Forbidden(Option<Box<PathPart>>),
     /// The operating system reports another error.
     #[error("it cannot be read")]
     Io(#[source] io::Error),
@@ -32,6 +48,16 @@ pub(super) enum RegularFileError {
     NotText,
 }
 
+/// What `who` may not do; `None` where the part of the path that refuses is unknown.
+pub(super) fn may_not(refusing: Option<&PathPart>, who: &str) -> String {
+    match refusing {
+        Some(PathPart { path, is_folder: true, .. }) => {
+            format!("{who} may not enter the folder {}", path.display())
+        }
+        _ => format!("{who} may not read it"),
+    }
+}
+
 impl RegularFileError {
     /// The complete reason, including the operating system's.
     pub(super) fn reason(&self) -> String {
@@ -40,13 +66,27 @@ impl RegularFileError {
             _ => self.to_string(),
         }
     }
-}
 
-impl From<io::Error> for RegularFileError {
-    fn from(error: io::Error) -> Self {
+    /// The reason why the file at `path` was not opened.
+    fn at(path: &Path, error: io::Error) -> Self {
+        let walk = || std::path::absolute(path).map(|path| PathWalk::of(&path)).ok();
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent,
-            io::ErrorKind::PermissionDenied => Self::Forbidden,
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                match walk().map(|walk| walk.end) {
+                    Some(PathEnd::Missing { target, link: Some(link) }) => {
+                        Self::DanglingLink { link, target }
+                    }
+                    Some(PathEnd::NotAFolder(path)) => Self::NotAFolder(path),
+                    _ => Self::Absent,
+                }
+            }
+            // The superuser is refused only by other means than modes, and sudo would change nothing.
+            io::ErrorKind::PermissionDenied if !rustix::process::geteuid().is_root() => {
+                let walk = walk();
+                let account = Account::of_this_process();
+                let refusing = walk.as_ref().and_then(|walk| walk.first_refusal(&account));
+                Self::Forbidden(refusing.cloned().map(Box::new))
+            }
             _ => Self::Io(error),
         }
     }
@@ -63,9 +103,10 @@ impl RegularFile {
     /// Opens a file without blocking on a pipe.
     pub(super) fn open(path: &Path) -> Result<Self, RegularFileError> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
+        let file = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| RegularFileError::at(path, error.into()))?;
         let file = File::from(file);
-        let metadata = file.metadata()?;
+        let metadata = file.metadata().map_err(RegularFileError::Io)?;
         if !metadata.is_file() {
             return Err(RegularFileError::NotRegular);
         }
@@ -80,7 +121,7 @@ impl RegularFile {
     /// Reads a whole text of at most `most` bytes.
     pub(super) fn read(self, most: u64) -> Result<String, RegularFileError> {
         let mut bytes = Vec::new();
-        self.file.take(most + 1).read_to_end(&mut bytes)?;
+        self.file.take(most + 1).read_to_end(&mut bytes).map_err(RegularFileError::Io)?;
         if bytes.len() as u64 > most {
             return Err(RegularFileError::TooLong(most));
         }

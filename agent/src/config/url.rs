@@ -28,12 +28,8 @@ pub(super) enum UrlError {
     /// It contains a fragment, which is never sent to a server.
     #[error("holds a \"#\" and a text behind it, which is never sent; leave that out")]
     Fragment,
-    /// It contains a function key.
-    #[error(
-        "holds a function key (\"code=\" in its query), and addresses end up in logs; leave out \
-         the query, write what follows \"code=\" to a file, make it private with chmod 600, and \
-         name the file in heartbeat.key_file"
-    )]
+    /// It contains a function key. The advice where to write it depends on the source of the URL.
+    #[error("holds a function key (\"code=\" in its query), and addresses end up in logs")]
     KeyInQuery,
 }
 

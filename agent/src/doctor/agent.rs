@@ -9,6 +9,7 @@ use crate::{
     status::{
         ConnectivityStatus, FoundStatus, Presence, Status, StatusReadError, text::DisplayContext,
     },
+    unit::{UnitDiagnosis, UnitState},
 };
 
 const NAME: &str = "agent";
@@ -16,13 +17,20 @@ const SETTINGS: &str = "settings in use";
 
 pub(super) fn judge(
     agent: &Result<(FoundStatus, Presence), StatusReadError>,
+    unit: Option<&UnitState>,
     settings: Option<&Settings>,
     commands: ServiceCommands,
     now: &Stamp,
 ) -> Vec<DoctorCheck> {
-    let (found, presence) = match agent {
-        Ok((found, presence)) => (found, *presence),
-        Err(error) => {
+    // systemd knows why the newest start failed, the status only how the run before it ended.
+    let diagnosis = unit.and_then(UnitState::diagnosis).map(|UnitDiagnosis { finding, advice }| {
+        DoctorCheck::fail(NAME, format!("not running: {finding}")).action(advice)
+    });
+    let (found, presence) = match (agent, diagnosis) {
+        (Ok((_, presence)), Some(check)) if presence.is_ended() => return vec![check],
+        (Err(StatusReadError::Absent(_)), Some(check)) => return vec![check],
+        (Ok((found, presence)), _) => (found, *presence),
+        (Err(error), _) => {
             let detail = format!("not running: {}", crate::error_chain::ErrorChain(error));
             return vec![DoctorCheck::fail(NAME, detail).action(commands.start_advice())];
         }
@@ -43,6 +51,14 @@ pub(super) fn judge(
             .action(commands.enable_advice()),
     };
     let mut rows = vec![row];
+    let refused = unit.filter(|_| presence.is_running()).and_then(UnitState::refused_reload);
+    if let Some(refusal) = refused {
+        rows.push(
+            DoctorCheck::warn(SETTINGS, refusal)
+                .action("Correct the configuration, then: sudo systemctl reload ispmon-agent."),
+        );
+        return rows;
+    }
     if let Some(settings) = settings.filter(|_| presence.is_running()) {
         rows.push(in_use(status, settings, commands));
     }
@@ -101,7 +117,7 @@ mod tests {
         let now = status.written.later(Duration::from_secs(12));
         let found = FoundStatus { folder: "/run/ispmon".into(), status };
         let commands = ServiceCommands::Homebrew;
-        let checks = judge(&Ok((found, presence)), None, commands, &now);
+        let checks = judge(&Ok((found, presence)), None, None, commands, &now);
         rows(&checks)
             .replace(commands.start_advice(), "[start it]")
             .replace(commands.restart_advice(), "[restart it]")
@@ -117,8 +133,53 @@ mod tests {
         let rebooted = row(working_status(), Presence::Rebooted);
         assert!(rebooted.starts_with("FAIL agent: it was not started after the last boot"));
         let absent = Err(StatusReadError::Absent(vec!["/run/ispmon".into()]));
-        let checks = judge(&absent, None, ServiceCommands::Systemd, &working_status().written);
+        let checks =
+            judge(&absent, None, None, ServiceCommands::Systemd, &working_status().written);
         assert!(rows(&checks).starts_with("FAIL agent: not running: there is no status file in"));
+    }
+
+    #[test]
+    fn systemd_knows_why_the_newest_start_failed() {
+        let failed = UnitState {
+            load: "loaded".to_owned(),
+            active: "failed".to_owned(),
+            result: "exit-code".to_owned(),
+            exit_status: 78,
+            ..UnitState::default()
+        };
+        let row = |agent| {
+            let now = working_status().written;
+            rows(&judge(&agent, Some(&failed), None, ServiceCommands::Systemd, &now))
+        };
+        let found = |presence| {
+            Ok((FoundStatus { folder: "/run/ispmon".into(), status: working_status() }, presence))
+        };
+        let absent = Err(StatusReadError::Absent(vec!["/run/ispmon".into()]));
+        insta::assert_snapshot!(row(absent), @"FAIL agent: not running: it refused its configuration → See why: systemctl status ispmon-agent. Correct that, then: sudo systemctl start ispmon-agent.");
+        for presence in [Presence::Stopped, Presence::Gone, Presence::Rebooted] {
+            let start = "FAIL agent: not running: it refused its configuration → See why: ";
+            assert!(row(found(presence)).starts_with(start), "{presence:?}");
+        }
+        let running = row(found(Presence::Running));
+        assert!(running.starts_with("PASS agent: 0.1.0 runs as process 4711"), "{running}");
+    }
+
+    #[test]
+    fn a_configuration_that_was_refused_on_a_reload_is_a_warning() {
+        let refused = UnitState {
+            load: "loaded".to_owned(),
+            active: "active".to_owned(),
+            status_text: "Internet up since 12:03:07. The configuration of 2026-11-24 14:05:12 was refused, see \
+                          the log; the old one is in use."
+                .to_owned(),
+            ..UnitState::default()
+        };
+        let status = working_status();
+        let now = status.written;
+        let found = FoundStatus { folder: "/run/ispmon".into(), status };
+        let agent = Ok((found, Presence::Running));
+        let checks = judge(&agent, Some(&refused), None, ServiceCommands::Systemd, &now);
+        insta::assert_snapshot!(rows(&checks[1..]), @"WARN settings in use: The configuration of 2026-11-24 14:05:12 was refused, see the log; the old one is in use. → Correct the configuration, then: sudo systemctl reload ispmon-agent.");
     }
 
     #[test]

@@ -1,13 +1,6 @@
 //! Checks the clock, its synchronisation and the time zone.
 
-use std::{
-    io::Read,
-    path::Path,
-    process::{Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use jiff::tz::TimeZone;
 
@@ -16,6 +9,7 @@ use crate::{
     clock,
     duration::Readable,
     printable::printable,
+    program,
     status::{Presence, Status},
 };
 
@@ -52,38 +46,12 @@ fn synchronised() -> Option<bool> {
         return None;
     }
     let arguments = ["show", "--property=NTPSynchronized", "--value"];
-    match output("timedatectl", &arguments, LIMIT).as_deref().map(str::trim) {
+    match program::output("timedatectl", &arguments, LIMIT).as_deref().map(str::trim) {
         Some("yes") => Some(true),
         Some("no") => Some(false),
         // timesyncd creates this file when it has set the clock (systemd-timesyncd.service(8)).
         _ => Path::new("/run/systemd/timesync/synchronized").exists().then_some(true),
     }
-}
-
-/// Standard output of a program; `None` after `limit`, because the bus that the program uses may hang.
-fn output(program: &str, arguments: &[&str], limit: Duration) -> Option<String> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let mut stdout = child.stdout.take()?;
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = String::new();
-        if stdout.read_to_string(&mut text).is_ok() {
-            // The receiver is gone after the limit.
-            let _ = sender.send(text);
-        }
-    });
-    let text = receiver.recv_timeout(limit).ok();
-    if text.is_none() {
-        let _ = child.kill();
-    }
-    let _ = child.wait();
-    text
 }
 
 pub(super) fn judge(facts: &ClockFacts, status: Option<(&Status, Presence)>) -> Vec<DoctorCheck> {
@@ -183,13 +151,5 @@ mod tests {
         WARN time zone: none is known, so times are shown in UTC → Set it, for instance: sudo timedatectl set-timezone Europe/Berlin.
         ");
         insta::assert_snapshot!(facts(None, Some("Etc/UTC")).lines().next().unwrap_or_default(), @"SKIP time service: unknown on this system");
-    }
-
-    #[test]
-    fn a_program_that_hangs_or_is_missing_has_no_output() {
-        const PATIENCE: Duration = Duration::from_mins(1);
-        assert_eq!(output("/nonexistent/program", &[], PATIENCE), None);
-        assert_eq!(output("/bin/echo", &["yes"], PATIENCE).as_deref(), Some("yes\n"));
-        assert_eq!(output("/bin/sleep", &["600"], Duration::from_millis(50)), None);
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::DoctorCheck;
 use crate::{
     error_chain::ErrorChain,
+    file_access::{PathEnd, PathWalk},
     journal::{JournalReadError, Verified, verify},
     outage::NetworkFacts,
     status::{JournalStatus, Presence, Status},
@@ -21,11 +22,59 @@ const LEAST_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub(super) struct JournalFacts {
     folder: Option<PathBuf>,
+    /// What has the place of the folder, or of one above it.
+    obstacle: Option<Obstacle>,
     /// Result of reading the journal, if there is a folder.
     verified: Option<Result<Verified, JournalReadError>>,
     free_bytes: Option<u64>,
     /// The running agent's report on its journal.
     running: Option<JournalStatus>,
+}
+
+/// Something that prevents the folder from being created or used.
+#[derive(Debug)]
+enum Obstacle {
+    /// Not a folder.
+    File(PathBuf),
+    /// A link to something that does not exist.
+    Link {
+        /// The link.
+        link: PathBuf,
+        /// What it leads to.
+        target: PathBuf,
+    },
+}
+
+impl Obstacle {
+    fn of(folder: &Path) -> Option<Self> {
+        let walk = PathWalk::of(folder);
+        match walk.end {
+            PathEnd::Reached => {
+                let last = walk.parts.into_iter().next_back().filter(|part| !part.is_folder)?;
+                Some(Self::File(last.path))
+            }
+            PathEnd::NotAFolder(path) => Some(Self::File(path)),
+            PathEnd::Missing { target, link: Some(link) } => Some(Self::Link { link, target }),
+            PathEnd::Missing { .. } | PathEnd::Unknown(_) => None,
+        }
+    }
+
+    fn check(&self) -> DoctorCheck {
+        match self {
+            Self::File(path) => {
+                let path = path.display();
+                DoctorCheck::fail(NAME, format!("{path} is not a folder, so there is no place for it"))
+                    .action(format!(
+                        "Move it away: sudo mv {path} {path}.old. The folder is created when the agent starts."
+                    ))
+            }
+            Self::Link { link, target } => {
+                let (link, target) = (link.display(), target.display());
+                let detail = format!("{link} is a symbolic link to {target}, which does not exist");
+                DoctorCheck::fail(NAME, detail).action("Create that folder, or remove the link.")
+            }
+        }
+    }
 }
 
 impl JournalFacts {
@@ -38,6 +87,7 @@ impl JournalFacts {
         };
         let running = status.filter(|(_, presence)| presence.is_running());
         Self {
+            obstacle: folder.as_deref().and_then(Obstacle::of),
             verified: folder.as_deref().map(verify),
             free_bytes: folder.as_deref().and_then(free_bytes),
             running: running.map(|(status, _)| status.journal.clone()),
@@ -82,6 +132,9 @@ fn journal_check(facts: &JournalFacts, folder: &Path) -> DoctorCheck {
                 format!("Make sure that the agent's user can write to {place}.")
             }),
         );
+    }
+    if let Some(obstacle) = &facts.obstacle {
+        return obstacle.check();
     }
     match &facts.verified {
         None | Some(Err(JournalReadError::Absent { .. })) if facts.running.is_some() => {
@@ -137,6 +190,7 @@ mod tests {
     fn facts(verified: Option<Result<Verified, JournalReadError>>) -> JournalFacts {
         JournalFacts {
             folder: Some("/var/lib/ispmon".into()),
+            obstacle: None,
             verified,
             free_bytes: Some(12_345 << 20),
             running: None,
@@ -177,6 +231,25 @@ mod tests {
         insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL journal: the agent runs, but there is no journal in /var/lib/ispmon → See the agent's log for the reason.");
         full.folder = None;
         insta::assert_snapshot!(rows(&judge(&full)), @"FAIL journal: there is no folder for it: this user has no home → Name one with the setting state_dir.");
+    }
+
+    #[test]
+    fn what_has_the_place_of_the_folder_is_named() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let at = kept.path().canonicalize().expect("it exists");
+        let row = |path: &str| {
+            let found = JournalFacts { obstacle: Obstacle::of(&at.join(path)), ..facts(None) };
+            rows(&judge(&found)[..1]).replace(&at.display().to_string(), "[folder]")
+        };
+        std::fs::write(at.join("file"), "").expect("a file");
+        std::os::unix::fs::symlink("usb/ispmon", at.join("link")).expect("a link");
+        insta::assert_snapshot!(row("file"), @"FAIL journal: [folder]/file is not a folder, so there is no place for it → Move it away: sudo mv [folder]/file [folder]/file.old. The folder is created when the agent starts.");
+        assert_eq!(row("file/ispmon"), row("file"));
+        insta::assert_snapshot!(row("link"), @"FAIL journal: [folder]/link is a symbolic link to [folder]/usb/ispmon, which does not exist → Create that folder, or remove the link.");
+        assert_eq!(row("link/deep"), row("link"));
+        insta::assert_snapshot!(row("missing"), @"SKIP journal: there is none in /var/lib/ispmon yet");
+        std::fs::create_dir_all(at.join("usb/ispmon")).expect("folders");
+        assert_eq!(row("link"), row("missing"));
     }
 
     #[test]

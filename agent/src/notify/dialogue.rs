@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock::Stamp,
     status::{Status, text::DisplayContext},
+    unit::NOT_STARTED,
 };
 
 /// How much longer than its known waits a start may take.
@@ -95,7 +96,7 @@ impl NotifyMachine {
                 vec![Assignment::Ready, self.status_assignment(self.text())]
             }
             (Starting, Occurrence::StartFailed { reason }) => {
-                vec![self.status_assignment(format!("Not started: {reason}"))]
+                vec![self.status_assignment(format!("{NOT_STARTED}{reason}"))]
             }
             (Running | Reloading, Occurrence::ReloadRequested { monotonic }) => {
                 self.phase = Reloading;

@@ -11,6 +11,7 @@ use crate::{
     clock::Stamp,
     outage::{Cause, Scope},
     status::{ConnectivityStatus, HeartbeatStatus, IncidentStatus, Status, text::DisplayContext},
+    unit::{REFUSED_RELOAD_END, REFUSED_RELOAD_START},
 };
 
 /// Since when the internet has been up, given `before` from the previous status. A failed probe changes
@@ -26,7 +27,7 @@ pub(super) fn up_since(before: Option<Stamp>, status: &Status) -> Option<Stamp> 
 /// The sentence for a configuration that was reloaded at this moment and rejected.
 pub(super) fn refusal(at: &Stamp, zone: &TimeZone) -> String {
     let at = at.wall.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
-    format!("The configuration of {at} was refused, see the log; the old one is in use.")
+    format!("{REFUSED_RELOAD_START}{at}{REFUSED_RELOAD_END}")
 }
 
 /// The state as a sentence.

@@ -103,6 +103,7 @@ mod tests {
             environment: std::collections::BTreeMap::new(),
             folder: "/nonexistent".into(),
             user: 0,
+            reader: config::Reader::Service,
             host_name: "host".to_owned(),
         };
         config::load(&sources).expect("it is valid")

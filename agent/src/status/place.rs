@@ -18,7 +18,7 @@ pub const FILE_NAME: &str = "status.json";
 /// The name of the control socket beside it.
 pub const SOCKET_NAME: &str = "control.sock";
 /// The runtime folder of the service that the packages install.
-const SERVICE_FOLDER: &str = "/run/ispmon";
+pub const SERVICE_FOLDER: &str = "/run/ispmon";
 /// The maximum size of a status file in bytes; one with every field full has a tenth of that.
 const MAX_BYTES: u64 = 256 * 1024;
 

@@ -67,6 +67,11 @@ impl Presence {
         if self.is_running() { now } else { status.written }
     }
 
+    /// Whether the process that wrote the status has ended.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Stopped | Self::Gone | Self::Rebooted)
+    }
+
     /// Whether the agent runs, so that the status is current.
     pub fn is_running(self) -> bool {
         self == Self::Running

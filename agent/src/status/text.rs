@@ -13,6 +13,7 @@ use crate::{
     duration::Readable,
     outage::{Cause, Party, Scope},
     probe::Family,
+    unit::UnitDiagnosis,
 };
 
 /// The moment, time zone and presence for which a status is rendered.
@@ -26,23 +27,31 @@ pub struct DisplayContext<'a> {
     pub presence: Presence,
 }
 
-/// Renders the whole status; its first line answers "is the internet up?". `start_advice` tells the
-/// user how to start an agent that does not run.
-pub fn render(status: &Status, context: &DisplayContext<'_>, start_advice: &str) -> String {
+/// Renders the whole status; its first line answers "is the internet up?". For an agent that does not run,
+/// `diagnosis` is what systemd knows about it, and `start_advice` tells the user how to start it.
+pub fn render(
+    status: &Status,
+    context: &DisplayContext<'_>,
+    diagnosis: Option<&UnitDiagnosis>,
+    start_advice: &str,
+) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_all(status, context, start_advice, &mut text);
+    let _ = write_all(status, context, diagnosis, start_advice, &mut text);
     text
 }
 
 fn write_all(
     status: &Status,
     context: &DisplayContext<'_>,
+    diagnosis: Option<&UnitDiagnosis>,
     start_advice: &str,
     text: &mut String,
 ) -> std::fmt::Result {
     let device = &status.device;
-    match absence(status, context) {
+    let diagnosis = diagnosis.filter(|_| context.presence.is_ended());
+    let start_advice = diagnosis.map_or(start_advice, |diagnosis| &diagnosis.advice);
+    match absence(status, context, diagnosis) {
         None => writeln!(text, "{device}: {}", headline(status, context))?,
         Some(absence) => {
             writeln!(text, "{device}: {absence}\n{start_advice}")?;
@@ -66,7 +75,14 @@ fn write_all(
 }
 
 /// Why the status is not current; `None` when it is.
-fn absence(status: &Status, context: &DisplayContext<'_>) -> Option<String> {
+fn absence(
+    status: &Status,
+    context: &DisplayContext<'_>,
+    diagnosis: Option<&UnitDiagnosis>,
+) -> Option<String> {
+    if let Some(UnitDiagnosis { finding, .. }) = diagnosis {
+        return Some(format!("the agent is not running: {finding}."));
+    }
     let pid = status.pid;
     Some(match context.presence {
         Presence::Running => return None,

@@ -6,18 +6,20 @@ use reqwest::Url;
 
 use super::{
     super::{
-        KeySource, Sources, environment,
-        key::{self, KeyError, SERVICE_KEY_FILE},
+        KeySource, Reader, Sources, environment,
+        key::{self, KeyError, SERVICE_KEY_FILE, StaleCredential},
+        key_place::{KeyPlace, is_of_service},
         layer::GivenValue,
         origin::SettingOrigin,
-        resolve_path,
+        regular_file::{RegularFileError, may_not},
+        remedy, resolve_path,
         settings::{FunctionKey, HeartbeatKind},
         table::SettingKind,
-        url,
+        url::{self, UrlError},
     },
     SettingsCheck,
 };
-use crate::loopback::is_loopback;
+use crate::{file_access::Account, installation::SERVICE_USER, loopback::is_loopback};
 
 /// A key and the source it was read from.
 pub(super) struct FoundKey {
@@ -31,21 +33,44 @@ struct KeySearch {
     named_at: SettingOrigin,
     /// The file that contains the key.
     origin: SettingOrigin,
-    key: Result<Option<FunctionKey>, String>,
+    key: Result<Option<FunctionKey>, KeyProblem>,
+}
+
+/// Why a key cannot be used.
+struct KeyProblem {
+    sentence: String,
+    /// Whether this user only lacks the right to read it.
+    is_forbidden: bool,
+}
+
+impl KeyProblem {
+    fn new(sentence: String) -> Self {
+        Self { sentence, is_forbidden: false }
+    }
 }
 
 impl KeySearch {
     /// A key in a default location, which no setting names.
-    fn at(origin: SettingOrigin, key: Result<Option<FunctionKey>, String>) -> Self {
+    fn at(origin: SettingOrigin, key: Result<Option<FunctionKey>, KeyProblem>) -> Self {
         Self { named_at: origin.clone(), origin, key }
     }
 }
 
 impl SettingsCheck<'_> {
-    pub(super) fn url(&mut self) -> Option<Url> {
+    pub(super) fn url(&mut self, sources: &Sources) -> Option<Url> {
         let given = self.text("heartbeat.url")?;
         match url::parse(&given.text) {
             Ok(url) => Some(url),
+            Err(error @ UrlError::KeyInQuery) => {
+                let place = key_place(&given.origin, sources);
+                // The other places have a list of three steps.
+                let and = if matches!(place, KeyPlace::HandedOver(_)) { "and " } else { "" };
+                let sentence = format!(
+                    "heartbeat.url {error}; leave out the query, {and}write what follows \"code=\" {place}"
+                );
+                self.problems.add(&given.origin, sentence);
+                None
+            }
             Err(error) => {
                 self.problems.add(&given.origin, format!("heartbeat.url {error}"));
                 None
@@ -87,8 +112,8 @@ impl SettingsCheck<'_> {
         let KeySearch { named_at, origin, key } = self.find_key(key_file, sources)?;
         let key = match key {
             Ok(key) => key,
-            Err(sentence) => {
-                self.problems.add(&named_at, sentence);
+            Err(KeyProblem { sentence, is_forbidden }) => {
+                self.problems.add_unreadable(&named_at, sentence, is_forbidden);
                 return None;
             }
         };
@@ -113,8 +138,9 @@ impl SettingsCheck<'_> {
             match left_behind {
                 Some(left_behind) => self.warnings.push(left_behind.to_string()),
                 None if key.is_none() => {
+                    let place = self.key_place(sources);
                     let to_write = self.given_key.map(|key| key.path.as_path());
-                    self.warnings.push(missing_key(&origin, to_write));
+                    self.warnings.push(missing_key(&origin, &place, to_write));
                 }
                 None => {}
             }
@@ -141,7 +167,10 @@ impl SettingsCheck<'_> {
                 KeySource::Url => (url.unwrap_or(SettingOrigin::Default), "the function key"),
                 KeySource::File(path) => (SettingOrigin::file(path), "it"),
             };
-            return Some(KeySearch::at(origin, key.map_err(|error| format!("{what} {error}"))));
+            return Some(KeySearch::at(
+                origin,
+                key.map_err(|error| KeyProblem::new(format!("{what} {error}"))),
+            ));
         }
         let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
         let is_another_named = named_at.is_some() && key_file != Some(&sources.service_key);
@@ -152,8 +181,16 @@ impl SettingsCheck<'_> {
                 let origin = SettingOrigin::file(&sources.service_key);
                 return Some(KeySearch::at(origin, Ok(Some(key))));
             }
-            let key = key.map_err(|error| format!("the function key {error}"));
-            return Some(KeySearch::at(SettingOrigin::Credential(path), key));
+            // An error names the file that the user can correct: the credential exists only while the
+            // service runs.
+            let origin = match &key {
+                Err(_) if sources.service_key.is_file() => {
+                    SettingOrigin::file(&sources.service_key)
+                }
+                _ => SettingOrigin::Credential(path),
+            };
+            let key = key.map_err(|error| KeyProblem::new(format!("the function key {error}")));
+            return Some(KeySearch::at(origin, key));
         }
         let path = match &named_at {
             Some(_) => key_file?,
@@ -164,20 +201,44 @@ impl SettingsCheck<'_> {
             Err(error) if named_at.is_none() && error.is_absent() => {
                 return Some(KeySearch::at(SettingOrigin::Default, Ok(None)));
             }
+            // As for the service, which gets no key from it.
+            Err(error) if named_at.is_none() && error.is_not_regular() => {
+                self.warnings.push(StaleCredential::NotRegular(path.to_owned()).to_string());
+                return None;
+            }
             Err(error) if error.is_forbidden() && (named_at.is_none() || !self.is_key_needed) => {
                 if self.is_key_needed {
-                    self.warnings.push(format!(
-                        "The function key in {} is for root and the service alone, so that the function will \
-                         refuse what this user sends; use sudo.",
-                        path.display()
-                    ));
+                    self.warnings.push(match sources.reader {
+                        Reader::Command => format!(
+                            "The function key in {} is for root and the service alone, so that the function \
+                             will refuse what this user sends; use sudo.",
+                            path.display()
+                        ),
+                        Reader::Service => format!(
+                            "The function will refuse the heartbeats, because the key file {} {}.",
+                            path.display(),
+                            key_sentence(&error, path, &KeyPlace::Anywhere, sources)
+                        ),
+                    });
                 }
                 return None;
             }
-            key => key.map_err(|error| format!("the key file {} {error}", path.display())),
+            key => key.map_err(|error| {
+                let sentence = key_sentence(&error, path, &self.key_place(sources), sources);
+                KeyProblem {
+                    sentence: format!("the key file {} {sentence}", path.display()),
+                    is_forbidden: error.is_forbidden() && sources.reader == Reader::Command,
+                }
+            }),
         };
         let found = KeySearch::at(SettingOrigin::file(path), key);
         Some(KeySearch { named_at: named_at.unwrap_or_else(|| found.origin.clone()), ..found })
+    }
+
+    /// Where the key for the configured URL belongs.
+    fn key_place(&self, sources: &Sources) -> KeyPlace {
+        let url = self.text("heartbeat.url");
+        url.map_or(KeyPlace::Anywhere, |given| key_place(&given.origin, sources))
     }
 
     fn is_address_of_service(&self, sources: &Sources) -> bool {
@@ -233,16 +294,62 @@ fn hide_command(path: &Path, sources: &Sources) -> String {
     let file = path.display();
     if is_of_service(path, sources) {
         // The group of the service has the same name as its user.
-        let group = if cfg!(target_os = "macos") { "_ispmon" } else { "ispmon" };
-        format!("sudo chgrp {group} {file} && sudo chmod 640 {file}")
+        format!("sudo chgrp {SERVICE_USER} {file} && sudo chmod 640 {file}")
     } else {
         format!("chmod o-r {file}")
     }
 }
 
-/// Whether a configuration file is the service's, which is in the same folder as its key.
-fn is_of_service(path: &Path, sources: &Sources) -> bool {
-    path.parent() == sources.service_key.parent()
+/// Where the key for a setting from this source belongs.
+fn key_place(origin: &SettingOrigin, sources: &Sources) -> KeyPlace {
+    match origin {
+        SettingOrigin::File { path, .. } => KeyPlace::of(path, sources),
+        _ => KeyPlace::Anywhere,
+    }
+}
+
+/// What is wrong with the key file at `path`, after its name, and what can be done about it; `place` is where
+/// the key belongs.
+fn key_sentence(error: &KeyError, path: &Path, place: &KeyPlace, sources: &Sources) -> String {
+    match error {
+        KeyError::Unreadable(RegularFileError::Forbidden(refusing))
+            if sources.reader == Reader::Service =>
+        {
+            let account = Account::of_this_process();
+            let who = format!("the user {}, which the agent runs as,", account.name);
+            let refusing = refusing.as_deref();
+            let remedy = remedy::for_key(refusing, &account, place, sources.service_key.parent());
+            format!("cannot be used: {}; {remedy}", may_not(refusing, &who))
+        }
+        KeyError::Open { owner, .. } => {
+            // systemd reads the file that it hands over as root.
+            let is_handed_over = place.is_handed_over(path);
+            let reader = account_of_service(place, sources).filter(|_| !is_handed_over);
+            let path = path.display();
+            let command = match reader {
+                // Without the rights of group and others, the service could not read root's file.
+                Some(account) if *owner != account.uid => {
+                    format!("sudo chown {} {path} && sudo chmod 600 {path}", account.name)
+                }
+                _ => format!("chmod 600 {path}"),
+            };
+            format!("{error}; make it private with: {command}")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// The user that needs the key: that of the service, where the configuration is the service's.
+fn account_of_service(place: &KeyPlace, sources: &Sources) -> Option<Account> {
+    match (sources.reader, place) {
+        (Reader::Service, _) => Some(Account::of_this_process()),
+        (Reader::Command, KeyPlace::HandedOver(key) | KeyPlace::Beside(key))
+            if *key == sources.service_key =>
+        {
+            Account::named(SERVICE_USER)
+        }
+        (Reader::Command, _) => None,
+    }
 }
 
 /// The credential that systemd passes to the service.
@@ -255,16 +362,16 @@ fn is_dotenv(origin: &SettingOrigin) -> bool {
     matches!(origin, SettingOrigin::DotEnv { .. })
 }
 
-/// Advice for a missing function key; `place` is where it was searched for, `to_write` the key file of a
-/// configuration that is not written yet.
-fn missing_key(place: &SettingOrigin, to_write: Option<&Path>) -> String {
+/// Advice for a missing function key; `origin` is where it was searched for, `place` where it belongs, `to_write`
+/// the key file of a configuration that is not written yet.
+fn missing_key(origin: &SettingOrigin, place: &KeyPlace, to_write: Option<&Path>) -> String {
     if let Some(path) = to_write {
         return format!(
             "There is no function key, so the function will refuse the heartbeats; write its key to {}.",
             path.display()
         );
     }
-    match place {
+    match origin {
         SettingOrigin::File { path, .. } => format!(
             "The key file {} is empty, so the function will refuse the heartbeats; write its key there.",
             path.display()
@@ -274,8 +381,8 @@ fn missing_key(place: &SettingOrigin, to_write: Option<&Path>) -> String {
              file that the service loads it from, {SERVICE_KEY_FILE}.",
             path.display()
         ),
-        _ => "There is no function key, so the function will refuse the heartbeats; write its key to a \
-              file of its own and name that in heartbeat.key_file."
-            .to_owned(),
+        _ => format!(
+            "There is no function key, so the function will refuse the heartbeats; write its key {place}."
+        ),
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::super::{
+    key_place::KeyPlace,
     layer::Layer,
     origin::SettingOrigin,
     problem::{Problems, quoted},
@@ -14,9 +15,14 @@ use super::super::{
 
 /// The settings in the text of the file at `path`. Invalid TOML, and every key that is no setting, is a
 /// problem.
-pub(super) fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
+pub(super) fn layer(
+    path: &Path,
+    text: &str,
+    key_place: &KeyPlace,
+    problems: &mut Problems,
+) -> Layer {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reader = ContentReader { path, text, problems, layer: Layer::new() };
+    let mut reader = ContentReader { path, text, key_place, problems, layer: Layer::new() };
     for error in &errors {
         let origin = reader.origin(error.span().map(|span| span.start));
         // The message describes the grammar and never quotes the text, which may contain a secret.
@@ -32,6 +38,8 @@ pub(super) fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
 struct ContentReader<'a> {
     path: &'a Path,
     text: &'a str,
+    /// Where the function key belongs.
+    key_place: &'a KeyPlace,
     problems: &'a mut Problems,
     layer: Layer,
 }
@@ -60,7 +68,7 @@ impl ContentReader<'_> {
                         format!("{name} is a section and takes no value; begin it with [{name}]");
                     self.problems.add(&origin, sentence);
                 }
-                (None, _) => self.problems.add(&origin, unknown(&path)),
+                (None, _) => self.problems.add(&origin, unknown(&path, self.key_place)),
             }
         }
     }
@@ -117,13 +125,12 @@ fn is_section(path: &[&str]) -> bool {
     matches!(path, [section] if sections().any(|known| known == *section))
 }
 
-fn unknown(path: &[&str]) -> String {
+fn unknown(path: &[&str], key_place: &KeyPlace) -> String {
     let shown = path.iter().map(|key| shown(key)).collect::<Vec<_>>().join(".");
     let last = path.last().map(|key| key.to_lowercase()).unwrap_or_default();
     if ["key", "function_key", "functionkey", "token", "secret"].contains(&last.as_str()) {
         return format!(
-            "there is no setting {shown}: a function key stands in a file of its own, which \
-             heartbeat.key_file names"
+            "there is no setting {shown}: a function key stands in a file of its own; write it {key_place}"
         );
     }
     let known = SETTINGS.iter().map(|setting| setting.key);

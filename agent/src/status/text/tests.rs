@@ -134,7 +134,7 @@ fn the_remainder_of_an_outage_does_not_contradict_that_the_internet_works() {
 fn shown(status: &Status, presence: Presence) -> String {
     let zone = TimeZone::fixed(jiff::tz::offset(1));
     let now = status.written.later(Duration::from_secs(12));
-    render(status, &DisplayContext { now, zone: &zone, presence }, "[how to start it]")
+    render(status, &DisplayContext { now, zone: &zone, presence }, None, "[how to start it]")
 }
 
 #[test]
@@ -301,7 +301,34 @@ fn times_of_this_boot_follow_a_step_of_the_clock() {
     // The clock was an hour slow until now.
     let mut now = status.written.later(Duration::from_secs(12));
     now.wall = "2026-11-24T11:01:12Z".parse().expect("a time");
-    let text =
-        render(&status, &DisplayContext { now, zone: &zone, presence: Presence::Running }, "");
+    let text = render(
+        &status,
+        &DisplayContext { now, zone: &zone, presence: Presence::Running },
+        None,
+        "",
+    );
     assert!(text.contains("since 2026-11-24 10:56:40+00:00 (4 min 32 s so far)"), "{text}");
+}
+
+#[test]
+fn what_systemd_knows_replaces_how_the_last_run_ended() {
+    let status = status();
+    let zone = TimeZone::UTC;
+    let diagnosis = UnitDiagnosis {
+        finding: "its service is masked".to_owned(),
+        advice: "[how to unmask it]".to_owned(),
+    };
+    let first_lines = |presence| {
+        let context = DisplayContext { now: status.written, zone: &zone, presence };
+        let text = render(&status, &context, Some(&diagnosis), "[how to start it]");
+        text.lines().take(2).collect::<Vec<_>>().join("\n")
+    };
+    for presence in [Presence::Stopped, Presence::Gone, Presence::Rebooted] {
+        assert_eq!(
+            first_lines(presence),
+            "dl-home: the agent is not running: its service is masked.\n[how to unmask it]"
+        );
+    }
+    assert!(first_lines(Presence::Running).starts_with("dl-home: the internet works."));
+    assert!(first_lines(Presence::Hanging(Duration::from_mins(20))).contains("hangs"));
 }

@@ -178,3 +178,79 @@ fn doctor_works_without_root() {
     assert!(row(&ran, "agent").starts_with("PASS"), "{}", ran.output);
     assert!(row(&ran, "heartbeat").starts_with("PASS"), "{}", ran.output);
 }
+
+#[test]
+fn a_configuration_that_this_user_may_not_read_is_no_fault_of_it() {
+    let machine = configured("127.0.0.1:1");
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(machine.path().join("agent.toml"), private).expect("the mode can be set");
+    let Some(ran) = machine.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {
+        return skipped("only root can run a program as another user");
+    };
+    let row = row(&ran, "configuration");
+    assert!(row.starts_with("SKIP"), "{}", ran.output);
+    assert!(row.ends_with("you may not read it; run the command with sudo"), "{row}");
+}
+
+#[test]
+fn a_file_in_the_place_of_the_state_folder_fails() {
+    let machine = configured("127.0.0.1:1");
+    fs::remove_dir(machine.state_dir()).expect("it is empty");
+    fs::write(machine.state_dir(), "").expect("the file is written");
+    let ran = doctor(&machine);
+    let row = row(&ran, "journal");
+    assert!(row.starts_with("FAIL") && row.contains("/state is not a folder, so"), "{row}");
+    assert!(!ran.output.contains("chmod"), "{}", ran.output);
+}
+
+/// Runs a command of the agent about the service, on a machine whose systemctl prints this.
+#[cfg(target_os = "linux")]
+fn with_systemctl(properties: &str, arguments: &[&str]) -> Option<CommandOutput> {
+    if ["/etc/ispmon", "/run/ispmon", "/var/lib/ispmon"].iter().any(|path| Path::new(path).exists())
+    {
+        skipped("this machine has an agent of its own");
+        return None;
+    }
+    let machine = TestMachine::new();
+    fs::write(machine.path().join("properties"), properties).expect("the file is written");
+    // Written by another process: a program that another test starts at this moment would inherit the file
+    // open for writing, and running it would fail ("text file busy").
+    let script = "mkdir bin && printf '#!/bin/sh\\ncat properties\\n' >bin/systemctl && chmod +x bin/systemctl";
+    let mut shell = std::process::Command::new("/bin/sh");
+    let written = shell.args(["-c", script]).current_dir(machine.path()).status();
+    assert!(written.expect("the shell starts").success());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ispmon-agent"));
+    command.args(arguments).current_dir(machine.path()).env_clear();
+    command.env("HOME", machine.path()).env("TZ", "UTC");
+    command.env("PATH", format!("{}:/usr/bin:/bin", machine.path().join("bin").display()));
+    Some(super::place::run(command))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn doctor_status_and_pause_say_what_systemd_knows_about_the_service() {
+    let properties = "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainStatus=78\n\
+                      UnitFileState=enabled\nStatusText=Not started: agent.toml, line 2: wrong.\nUser=ispmon\n";
+    let finding = "it refused its configuration: agent.toml, line 2: wrong";
+    let advice = "Correct that, then: sudo systemctl start ispmon-agent.";
+    let Some(ran) = with_systemctl(properties, &["doctor"]) else { return };
+    let line = row(&ran, "agent");
+    assert!(
+        line.starts_with("FAIL") && line.ends_with(&format!("not running: {finding}")),
+        "{line}"
+    );
+    assert!(ran.output.contains(&format!("→ {advice}")), "{}", ran.output);
+    let ran = with_systemctl(properties, &["status"]).expect("it was no other machine before");
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.output, format!("The agent is not running: {finding}.\n{advice}\n"));
+    let ran = with_systemctl(properties, &["pause", "1h"]).expect("it was no other machine before");
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.errors.ends_with(&format!("the agent is not running: {finding}. {advice}\n")),
+        "{}",
+        ran.errors
+    );
+    // Without systemd the advice is the general one.
+    let ran = with_systemctl("", &["status"]).expect("it was no other machine before");
+    assert!(ran.output.contains("there is no status file in"), "{}", ran.output);
+}

@@ -1,7 +1,10 @@
 use std::{
     fs::{self, File},
+    os::unix::fs::chown,
     time::Duration,
 };
+
+use ispmon_agent::{config::Reader, installation::Prefix};
 
 use super::place::Setup;
 
@@ -194,7 +197,7 @@ fn a_key_that_is_not_in_the_credential_causes_a_warning() {
     file.set_modified(written - Duration::from_hours(1)).expect("times can be set");
     assert_eq!(key(&setup).as_deref(), Some("older"));
     insta::assert_snapshot!(setup.warnings(), @"The function key in [folder]/etc/heartbeat.key was changed after the service had started, which goes on with the older one; restart it: sudo systemctl restart ispmon-agent");
-    setup.write("credentials/heartbeat-key", "newer\n", 0o440);
+    setup.write("credentials/heartbeat-key", "services\n", 0o440);
     assert_eq!(setup.warnings(), "");
 }
 
@@ -218,4 +221,121 @@ fn a_plain_heartbeat_carries_no_key() {
     ));
     assert_eq!(key(&setup), None);
     insta::assert_snapshot!(setup.warnings(), @"heartbeat.key_file has no effect: a plain heartbeat carries no function key.");
+}
+
+const KEY_IN_URL: &str = "heartbeat.url = \"https://dl.example/api/ping?code=secret\"\n";
+
+#[test]
+fn a_key_in_the_url_belongs_where_the_reader_of_the_configuration_finds_it() {
+    insta::assert_snapshot!(Setup::with_file(KEY_IN_URL).problems(), @r#"[folder]/agent.toml, line 1: heartbeat.url holds a function key ("code=" in its query), and addresses end up in logs; leave out the query, write what follows "code=" to a file, make it private with chmod 600, and name the file in heartbeat.key_file"#);
+    let setup = Setup::new();
+    setup.write("etc/agent.toml", KEY_IN_URL, 0o644);
+    let problems = setup.problems();
+    let [systemd, launchd] = [
+        "leave out the query, and write what follows \"code=\" to [folder]/etc/heartbeat.key, which systemd hands \
+         over to the service",
+        "leave out the query, write what follows \"code=\" to [folder]/etc/heartbeat.key, make it private with \
+         chmod 600, and name it in heartbeat.key_file",
+    ];
+    assert!(
+        problems.ends_with(if cfg!(target_os = "macos") { launchd } else { systemd }),
+        "{problems}"
+    );
+
+    let mut setup = Setup::new();
+    let prefix = Prefix::of(&setup.folder().join("Cellar/ispmon-agent/1.0.0/bin/ispmon-agent"));
+    setup.sources.default_files = prefix.iter().map(Prefix::config_file).collect();
+    setup.sources.homebrew = prefix;
+    setup.write("etc/ispmon/agent.toml", KEY_IN_URL, 0o644);
+    insta::assert_snapshot!(setup.problems(), @r#"[folder]/etc/ispmon/agent.toml, line 1: heartbeat.url holds a function key ("code=" in its query), and addresses end up in logs; leave out the query, write what follows "code=" to [folder]/etc/ispmon/heartbeat.key, make it private with chmod 600, and name it in heartbeat.key_file"#);
+}
+
+#[test]
+fn a_key_as_a_setting_belongs_there_too() {
+    insta::assert_snapshot!(Setup::with_file("heartbeat.key = \"secret\"\n").problems(), @"[folder]/agent.toml, line 1: there is no setting heartbeat.key: a function key stands in a file of its own; write it to a file, make it private with chmod 600, and name the file in heartbeat.key_file");
+    let setup = Setup::new();
+    setup.write("etc/agent.toml", "heartbeat.key = \"secret\"\n", 0o644);
+    let problems = setup.problems();
+    assert!(problems.contains("write it to [folder]/etc/heartbeat.key, "), "{problems}");
+    // The service's key file was deleted.
+    setup.write("etc/agent.toml", URL, 0o644);
+    let warnings = setup.warnings();
+    assert!(warnings.contains("write its key to [folder]/etc/heartbeat.key, "), "{warnings}");
+}
+
+#[test]
+fn something_else_with_the_name_of_the_key_file_is_not_taken_for_a_key() {
+    let mut setup = Setup::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    fs::create_dir(setup.folder().join("etc/heartbeat.key")).expect("a folder");
+    let of_a_command = setup.warnings();
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    for credential in ["\n", "older\n"] {
+        setup.write("credentials/heartbeat-key", credential, 0o440);
+        assert_eq!(setup.warnings(), of_a_command);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(setup.warnings(), @"[folder]/etc/heartbeat.key is not a regular file, so it holds no function key; replace it by a file that holds the key, and restart the service: sudo systemctl restart ispmon-agent");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_was_moved_to_its_place_or_removed_causes_a_warning() {
+    let mut setup = Setup::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    let key_file = setup.write("etc/heartbeat.key", "another\n", 0o600);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    setup.write("credentials/heartbeat-key", "key\n", 0o440);
+    let file = File::open(&key_file).expect("the file exists");
+    let written = file.metadata().and_then(|metadata| metadata.modified()).expect("a time");
+    let hour = Duration::from_hours(1);
+    file.set_modified(written - hour).expect("times can be set");
+    assert!(setup.warnings().contains("was changed after the service had started"));
+    // Without a key in it, systemd may be set to load another file.
+    setup.write("etc/heartbeat.key", "", 0o600);
+    file.set_modified(written - hour).expect("times can be set");
+    assert_eq!(setup.warnings(), "");
+    file.set_modified(written + hour).expect("times can be set");
+    assert!(setup.warnings().contains("was changed after the service had started"));
+}
+
+#[test]
+fn a_problem_of_the_credential_names_the_file_that_the_user_can_edit() {
+    let mut setup = Setup::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    setup.write("etc/heartbeat.key", "\"a-key\"\n", 0o600);
+    setup.write("credentials/heartbeat-key", "\"a-key\"\n", 0o440);
+    let folder = setup.folder().join("credentials").display().to_string();
+    setup.variable("CREDENTIALS_DIRECTORY", &folder);
+    insta::assert_snapshot!(setup.problems(), @"[folder]/etc/heartbeat.key: the function key has quotation marks around the key; leave them out, the file holds the key alone");
+}
+
+#[test]
+fn a_link_to_a_missing_key_file_is_not_taken_for_no_key() {
+    let setup = Setup::new();
+    setup.write("etc/agent.toml", URL, 0o600);
+    let link = setup.folder().join("etc/heartbeat.key");
+    std::os::unix::fs::symlink("../usb/heartbeat.key", link).expect("a link");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/etc/heartbeat.key: the key file [folder]/etc/heartbeat.key cannot be used: [folder]/etc/heartbeat.key is a symbolic link to [folder]/usb/heartbeat.key, which does not exist; create that, or remove the link");
+}
+
+#[test]
+fn a_key_of_another_user_is_made_private_for_the_service() {
+    let mut setup = setup_with_key("a-key", 0o640);
+    setup.sources.reader = Reader::Service;
+    let advice = "is open to other users (its mode is 640); make it private with: ";
+    let problems = setup.problems();
+    assert!(problems.ends_with(&format!("{advice}chmod 600 [folder]/heartbeat.key")), "{problems}");
+    if chown(setup.folder().join("heartbeat.key"), Some(4711), None).is_err() {
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: only root can change the owner of a file\n"),
+        );
+        return;
+    }
+    let problems = setup.problems();
+    let command = "sudo chown root [folder]/heartbeat.key && sudo chmod 600 [folder]/heartbeat.key";
+    assert!(problems.ends_with(&format!("{advice}{command}")), "{problems}");
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ispmon_agent::config::{ConfigError, Flags, Loaded, Sources, load};
+use ispmon_agent::config::{ConfigError, Flags, Loaded, Reader, Sources, load};
 use tempfile::TempDir;
 
 /// A temporary folder, and sources that refer only to that folder.
@@ -29,6 +29,7 @@ impl Setup {
             environment: BTreeMap::new(),
             folder: folder.path().to_owned(),
             user: rustix::process::geteuid().as_raw(),
+            reader: Reader::Command,
             host_name: "dl-home.example".to_owned(),
         };
         Self { folder, sources }
@@ -91,6 +92,9 @@ impl Setup {
     }
 
     pub(crate) fn anonymous(&self, text: &str) -> String {
-        text.replace(&self.folder.path().display().to_string(), "[folder]")
+        // On macOS the path of a temporary folder begins with a link.
+        let real = self.folder.path().canonicalize().expect("it exists").display().to_string();
+        text.replace(&real, "[folder]")
+            .replace(&self.folder.path().display().to_string(), "[folder]")
     }
 }

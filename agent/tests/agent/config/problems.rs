@@ -1,4 +1,4 @@
-use std::{os::unix::net::UnixListener, process::Command};
+use std::{fs, os::unix::net::UnixListener, process::Command};
 
 use proptest::prelude::*;
 
@@ -43,7 +43,7 @@ path = \"/x\"
     [folder]/agent.toml, line 9: heartbeat.timeout is "10 min", which is too long; it takes a duration from 100ms to 5min
     [folder]/agent.toml, line 10: heartbeat.backoff_base is a list; it takes a duration from 10ms to 1min
     [folder]/agent.toml, line 11: heartbeat.quiet_after_stop is "until tomorrow", which is no duration such as "90s", "5 min" or a number of seconds; it takes a duration from 0s to 24h
-    [folder]/agent.toml, line 12: there is no setting heartbeat.key: a function key stands in a file of its own, which heartbeat.key_file names
+    [folder]/agent.toml, line 12: there is no setting heartbeat.key: a function key stands in a file of its own; write it to a file, make it private with chmod 600, and name the file in heartbeat.key_file
     [folder]/agent.toml, line 14: there is no setting logs; did you mean log?
     [folder]/agent.toml, line 17: there is no setting log.file; `ispmon-agent config --sample` explains all
     variable ISPMON_HEARTBEAT_KEY: there is no such setting: a function key never stands in a variable, but in a file of its own that heartbeat.key_file names
@@ -305,4 +305,26 @@ fn an_anchor_can_be_set_without_tls() {
     let shown: Vec<String> = anchors.iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["tcp://192.0.2.1:443", "192.0.2.2:443", "tcp://[2001:db8::1]:853"]);
     assert_eq!(anchors.iter().map(|anchor| anchor.tls).collect::<Vec<_>>(), [false, true, false]);
+}
+
+#[test]
+fn a_link_to_a_missing_file_is_not_taken_for_no_configuration() {
+    let setup = Setup::new();
+    fs::create_dir(setup.folder().join("etc")).expect("a folder");
+    let link = setup.folder().join("etc/agent.toml");
+    std::os::unix::fs::symlink("/nonexistent/ispmon/agent.toml", &link).expect("a link");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/etc/agent.toml: the configuration file cannot be used: [folder]/etc/agent.toml is a symbolic link to /nonexistent/ispmon/agent.toml, which does not exist; create that, or remove the link");
+    // The folder can be a link too, for instance to a disk that is not mounted.
+    fs::remove_dir_all(setup.folder().join("etc")).expect("it is ours");
+    std::os::unix::fs::symlink("usb/etc", setup.folder().join("etc")).expect("a link");
+    insta::assert_snapshot!(setup.problems(), @"[folder]/etc/agent.toml: the configuration file cannot be used: [folder]/etc is a symbolic link to [folder]/usb/etc, which does not exist; create that, or remove the link");
+    fs::create_dir_all(setup.folder().join("usb/etc")).expect("folders");
+    assert_eq!(setup.loaded().file, None, "the link works, and there is no file behind it");
+}
+
+#[test]
+fn a_file_in_the_place_of_the_folder_is_not_taken_for_no_configuration() {
+    let setup = Setup::new();
+    setup.write("etc", "", 0o644);
+    insta::assert_snapshot!(setup.problems(), @"[folder]/etc/agent.toml: the configuration file cannot be used: [folder]/etc is not a folder");
 }

@@ -197,32 +197,107 @@ fn a_dotenv_file_of_another_user_is_ignored_with_a_warning() {
     );
 }
 
+/// The program, run by a user who is not root; that user's name and group.
+fn as_ordinary_user(setup: &Setup, arguments: &[&str]) -> (Command, [String; 2]) {
+    const NOBODY: u32 = 65_534;
+    let mut command = agent(setup, arguments);
+    let mut user = Vec::new();
+    // Root can read every file, so another user runs a copy of the program in a folder open to all.
+    if rustix::process::geteuid().is_root() {
+        let copy = setup.folder().join("ispmon-agent");
+        if !copy.exists() {
+            // Copied by another process: a program that another test starts at this moment would inherit
+            // the copy open for writing, and starting it would fail ("text file busy").
+            let copied =
+                Command::new("cp").arg(env!("CARGO_BIN_EXE_ispmon-agent")).arg(&copy).status();
+            assert!(copied.expect("cp starts").success());
+        }
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(setup.folder(), open).expect("the mode can be set");
+        command = Command::new(copy);
+        command.args(arguments).current_dir(setup.folder()).env_clear();
+        command.uid(NOBODY).gid(NOBODY);
+        user = vec!["nobody".to_owned()];
+    }
+    let name = |flag: &str| {
+        let output = Command::new("id").args([flag, "-n"]).args(&user).output().expect("id starts");
+        String::from_utf8(output.stdout).expect("a name").trim().to_owned()
+    };
+    (command, [name("-u"), name("-g")])
+}
+
 #[test]
 fn an_unreadable_key_file_is_distinguished_from_a_missing_one() {
-    const NOBODY: u32 = 65_534;
     let setup = Setup::new();
     let configuration =
         "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
     setup.write("agent.toml", configuration, 0o644);
     setup.write("key", "a-key", 0o000);
-    let mut command = agent(&setup, &["--config", "agent.toml", "config"]);
-    // Root can read every file, so another user runs a copy of the program in a folder open to all.
-    if rustix::process::geteuid().is_root() {
-        let copy = setup.folder().join("ispmon-agent");
-        // Copied by another process: a program that another test starts at this moment would inherit
-        // the copy open for writing, and starting it would fail ("text file busy").
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ispmon-agent")).arg(&copy).status();
-        assert!(copied.expect("cp starts").success());
-        let open = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(setup.folder(), open).expect("the mode can be set");
-        command = Command::new(copy);
-        command.args(["--config", "agent.toml", "config"]).current_dir(setup.folder()).env_clear();
-        command.uid(NOBODY).gid(NOBODY);
+    for command in ["config", "ping"] {
+        let (command, _) = as_ordinary_user(&setup, &["--config", "agent.toml", command]);
+        let (code, output, errors) = run(command);
+        assert_eq!((code, output.as_str()), (Some(1), ""), "the configuration itself is valid");
+        assert!(
+            errors.ends_with("cannot be used: you may not read it; run the command with sudo\n"),
+            "{errors}"
+        );
     }
+    let (command, [user, _]) = as_ordinary_user(&setup, &["--config", "agent.toml", "run"]);
     let (code, output, errors) = run(command);
     assert_eq!((code, output.as_str()), (Some(78), ""));
+    let expected = format!(
+        "cannot be used: the user {user}, which the agent runs as, may not read it; allow it with: sudo chown {user} \
+         [folder]/key\n"
+    );
+    let errors = setup.anonymous(&errors);
+    assert!(errors.ends_with(&expected), "{errors}");
+}
+
+#[test]
+fn an_unreadable_configuration_is_a_matter_of_rights_for_a_user_and_has_a_remedy_for_the_service() {
+    let setup = Setup::new();
+    setup.write("etc/agent.toml", "device = \"dl-home\"\n", 0o000);
+    let refused = |command: &str| {
+        let (command, names) = as_ordinary_user(&setup, &["--config", "etc/agent.toml", command]);
+        let (code, output, errors) = run(command);
+        assert_eq!(output, "");
+        (code, setup.anonymous(&errors), names)
+    };
+    for command in ["config", "ping"] {
+        let (code, errors, _) = refused(command);
+        assert_eq!(code, Some(1), "{errors}");
+        assert!(
+            errors.ends_with("agent.toml: the configuration file cannot be used: you may not read it; run the command with sudo\n"),
+            "{errors}"
+        );
+    }
+    let (code, errors, [user, group]) = refused("run");
+    assert_eq!(code, Some(78), "{errors}");
+    let remedy = format!(
+        "the user {user}, which the agent runs as, may not read it; allow it with: sudo chgrp {group} \
+         [folder]/etc/agent.toml && sudo chmod 640 [folder]/etc/agent.toml\n"
+    );
+    assert!(errors.ends_with(&remedy), "{errors}");
+
+    // The part that refuses is named, which may be a folder.
+    setup.write("etc/agent.toml", "device = \"dl-home\"\n", 0o644);
+    let private = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(setup.folder().join("etc"), mode).expect("it is ours");
+    };
+    private(0o000);
+    let (code, errors, _) = refused("config");
+    assert_eq!(code, Some(1), "{errors}");
     assert!(
-        errors.contains("cannot be used: the user that the agent runs as may not read it"),
+        errors
+            .ends_with(": you may not enter the folder [folder]/etc; run the command with sudo\n"),
         "{errors}"
     );
+    let (code, errors, [user, _]) = refused("run");
+    assert_eq!(code, Some(78), "{errors}");
+    let remedy = format!(
+        "the user {user}, which the agent runs as, may not enter the folder [folder]/etc; move the file to /etc/ispmon\n"
+    );
+    assert!(errors.ends_with(&remedy), "{errors}");
+    private(0o755);
 }

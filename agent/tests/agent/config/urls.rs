@@ -107,5 +107,5 @@ fn plain_heartbeats_may_go_over_http() {
 #[test]
 fn a_missing_key_causes_a_warning() {
     let setup = setup("heartbeat.url = \"https://dl.example/api/ping\"\n");
-    insta::assert_snapshot!(setup.warnings(), @"There is no function key, so the function will refuse the heartbeats; write its key to a file of its own and name that in heartbeat.key_file.");
+    insta::assert_snapshot!(setup.warnings(), @"There is no function key, so the function will refuse the heartbeats; write its key to a file, make it private with chmod 600, and name the file in heartbeat.key_file.");
 }

@@ -155,3 +155,17 @@ fn many_reloads_end_with_the_last_configuration() {
         "the last configuration is never used"
     );
 }
+
+#[test]
+fn warnings_are_logged_even_if_no_setting_has_changed() {
+    let folder = Folder::with("device = 'dl-home'\n[heartbeat]\nexpect = 'OK'\n");
+    let mut agent = folder.run();
+    agent.wait_for_log("heartbeat.expect has no effect");
+    agent.signal(Signal::HUP);
+    agent.wait_for_log("nothing in it has changed");
+    agent.wait_for_log("heartbeat.expect has no effect");
+    agent.signal(Signal::TERM);
+    let (status, log) = agent.wait_for_exit();
+    assert!(status.success(), "{status}");
+    assert_eq!(log.matches("heartbeat.expect has no effect").count(), 2, "{log}");
+}
