@@ -26,7 +26,7 @@
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
 //! - [`tls`] holds the trusted roots, and decides what a certificate proves under a wrong clock.
 //! - [`resolver`] looks up names on a thread of its own, because a lookup can hang.
-//! - [`unit`] is the service as systemd sees it, [`program`] runs commands with a time limit,
+//! - [`unit`](mod@unit) is the service as systemd sees it, [`program`] runs commands with a time limit,
 //!   [`file_access`] finds what prevents a user from reading a file.
 //! - [`clock`] is the only module that reads clocks, [`duration`] and [`error_chain`] format durations
 //!   and errors, [`printable`] makes foreign text safe for a terminal, [`summary`] holds the counters
