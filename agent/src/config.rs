@@ -45,7 +45,7 @@ pub use settings::{
 };
 
 use crate::{
-    file_access::{Account, PathWalk},
+    file_access::{PathWalk, SystemAccount},
     installation::Prefix,
 };
 use key_place::KeyPlace;
@@ -174,7 +174,7 @@ pub fn are_of_service(sources: &Sources) -> bool {
 
 /// Why `account`, as which the service runs, may not read the configuration file; `None` if it may, or if
 /// the file is not the service's.
-pub fn refusal_of_configuration(sources: &Sources, account: &Account) -> Option<ReadRefusal> {
+pub fn refusal_of_configuration(sources: &Sources, account: &SystemAccount) -> Option<ReadRefusal> {
     let path = file::of_service(sources)?;
     let walk = PathWalk::of(&path);
     let refusing = walk.first_refusal(account)?;
@@ -187,7 +187,7 @@ pub fn refusal_of_configuration(sources: &Sources, account: &Account) -> Option<
 pub fn refusal_of_key(
     sources: &Sources,
     settings: &Settings,
-    account: &Account,
+    account: &SystemAccount,
 ) -> Option<ReadRefusal> {
     let place = KeyPlace::of(&file::of_service(sources)?, sources);
     let key_file = settings.heartbeat.key_file.as_deref()?;
@@ -236,11 +236,11 @@ pub struct KeyToWrite {
     /// Its content, which may be empty; `None` if this user may not read it.
     pub text: Option<String>,
     /// Where the content was read.
-    pub source: KeySource,
+    pub source: ImportedKeySource,
 }
 
 /// Where the content of a key file that is not written yet was read.
-pub enum KeySource {
+pub enum ImportedKeySource {
     /// In the URL of the `.env`.
     Url,
     /// In this file.

@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 /// A user whose rights are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
+pub struct SystemAccount {
     /// Its name, or its number where it has no name.
     pub name: String,
     /// The name or number of its main group.
@@ -36,7 +36,7 @@ pub struct Account {
     pub groups: Vec<u32>,
 }
 
-impl Account {
+impl SystemAccount {
     /// The user that this process runs as.
     pub fn of_this_process() -> Self {
         let uid = rustix::process::geteuid().as_raw();
@@ -158,7 +158,7 @@ impl PathWalk {
     }
 
     /// The first part that `account` may not read or enter.
-    pub fn first_refusal(&self, account: &Account) -> Option<&PathPart> {
+    pub fn first_refusal(&self, account: &SystemAccount) -> Option<&PathPart> {
         self.parts.iter().find(|part| !account.may_pass(part))
     }
 
@@ -235,9 +235,9 @@ mod tests {
 
     use super::*;
 
-    fn account(uid: u32, groups: &[u32]) -> Account {
+    fn account(uid: u32, groups: &[u32]) -> SystemAccount {
         let (name, group) = ("ispmon".to_owned(), "ispmon".to_owned());
-        Account { name, group, uid, groups: groups.to_vec() }
+        SystemAccount { name, group, uid, groups: groups.to_vec() }
     }
 
     fn part(is_folder: bool, owner: u32, group: u32, mode: u32) -> PathPart {
@@ -337,9 +337,9 @@ mod tests {
 
     #[test]
     fn accounts_are_looked_up_by_name() {
-        let root = Account::named("root").expect("every system has it");
+        let root = SystemAccount::named("root").expect("every system has it");
         assert_eq!((root.uid, root.groups.contains(&0)), (0, true));
-        assert_eq!(Account::named("nobody-of-this-name"), None);
-        assert_eq!(Account::of_this_process().uid, rustix::process::geteuid().as_raw());
+        assert_eq!(SystemAccount::named("nobody-of-this-name"), None);
+        assert_eq!(SystemAccount::of_this_process().uid, rustix::process::geteuid().as_raw());
     }
 }

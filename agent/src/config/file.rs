@@ -13,7 +13,7 @@ use super::{
     regular_file::{RegularFile, RegularFileError, may_not},
     remedy,
 };
-use crate::{file_access::Account, installation::Prefix};
+use crate::{file_access::SystemAccount, installation::Prefix};
 
 /// The maximum size of a configuration file, in bytes. The sample with all its comments has a twentieth of
 /// that.
@@ -84,7 +84,7 @@ fn is_forbidden(error: &RegularFileError, sources: &Sources) -> bool {
 fn reason(error: &RegularFileError, sources: &Sources) -> String {
     match error {
         RegularFileError::Forbidden(refusing) if sources.reader == Reader::Service => {
-            let account = Account::of_this_process();
+            let account = SystemAccount::of_this_process();
             let who = format!("the user {}, which the agent runs as,", account.name);
             let refusing = refusing.as_deref();
             let remedy =

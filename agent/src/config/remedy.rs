@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::key_place::KeyPlace;
-use crate::file_access::{Account, PathPart};
+use crate::file_access::{PathPart, SystemAccount};
 
 /// What the service's user may not read, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct ReadRefusal {
 }
 
 impl ReadRefusal {
-    pub(super) fn new(refusing: &PathPart, account: &Account, remedy: String) -> Self {
+    pub(super) fn new(refusing: &PathPart, account: &SystemAccount, remedy: String) -> Self {
         let PathPart { path, mode, .. } = refusing;
         let what = if refusing.is_folder { "enter the folder" } else { "read" };
         let finding = format!(
@@ -36,7 +36,7 @@ impl ReadRefusal {
 /// sentence about that user. `service_folder` is the folder of the service's configuration.
 pub(super) fn for_configuration(
     refusing: Option<&PathPart>,
-    account: &Account,
+    account: &SystemAccount,
     service_folder: Option<&Path>,
 ) -> String {
     match refusing {
@@ -55,7 +55,7 @@ pub(super) fn for_configuration(
 /// the file has to belong to the service's user, unless systemd hands it over.
 pub(super) fn for_key(
     refusing: Option<&PathPart>,
-    account: &Account,
+    account: &SystemAccount,
     place: &KeyPlace,
     service_folder: Option<&Path>,
 ) -> String {

@@ -11,7 +11,7 @@ use crate::{
         Settings, Sources, are_of_service, load, load_without_key, refusal_of_configuration,
         refusal_of_key,
     },
-    file_access::Account,
+    file_access::SystemAccount,
     installation::SERVICE_USER,
     unit::UnitState,
 };
@@ -74,7 +74,7 @@ impl ServiceRights {
             return Self::default();
         }
         // systemd reports a missing user.
-        let Some(account) = Account::named(user) else { return Self::default() };
+        let Some(account) = SystemAccount::named(user) else { return Self::default() };
         Self {
             configuration: refusal_of_configuration(sources, &account),
             key: configuration
@@ -385,7 +385,7 @@ mod tests {
         };
         let ispmon = ["ispmon"; 2].map(str::to_owned);
         let [name, group] = ispmon;
-        let account = Account { name, group, uid: 4_000_000, groups: vec![4_000_000] };
+        let account = SystemAccount { name, group, uid: 4_000_000, groups: vec![4_000_000] };
         let judged = |key_file: &Path| {
             let configuration = loaded(key_file.to_str());
             let settings = configuration.settings().expect("it is valid");

@@ -23,7 +23,7 @@ const LEAST_BYTES: u64 = 4 << 20;
 pub(super) struct JournalFacts {
     folder: Option<PathBuf>,
     /// What has the place of the folder, or of one above it.
-    obstacle: Option<Obstacle>,
+    obstacle: Option<FolderObstacle>,
     /// Result of reading the journal, if there is a folder.
     verified: Option<Result<Verified, JournalReadError>>,
     free_bytes: Option<u64>,
@@ -33,7 +33,7 @@ pub(super) struct JournalFacts {
 
 /// Something that prevents the folder from being created or used.
 #[derive(Debug)]
-enum Obstacle {
+enum FolderObstacle {
     /// Not a folder.
     File(PathBuf),
     /// A link to something that does not exist.
@@ -45,7 +45,7 @@ enum Obstacle {
     },
 }
 
-impl Obstacle {
+impl FolderObstacle {
     fn of(folder: &Path) -> Option<Self> {
         let walk = PathWalk::of(folder);
         match walk.end {
@@ -87,7 +87,7 @@ impl JournalFacts {
         };
         let running = status.filter(|(_, presence)| presence.is_running());
         Self {
-            obstacle: folder.as_deref().and_then(Obstacle::of),
+            obstacle: folder.as_deref().and_then(FolderObstacle::of),
             verified: folder.as_deref().map(verify),
             free_bytes: folder.as_deref().and_then(free_bytes),
             running: running.map(|(status, _)| status.journal.clone()),
@@ -238,7 +238,8 @@ mod tests {
         let kept = tempfile::tempdir().expect("a folder");
         let at = kept.path().canonicalize().expect("it exists");
         let row = |path: &str| {
-            let found = JournalFacts { obstacle: Obstacle::of(&at.join(path)), ..facts(None) };
+            let found =
+                JournalFacts { obstacle: FolderObstacle::of(&at.join(path)), ..facts(None) };
             rows(&judge(&found)[..1]).replace(&at.display().to_string(), "[folder]")
         };
         std::fs::write(at.join("file"), "").expect("a file");

@@ -9,7 +9,7 @@ use std::{
 use reqwest::Url;
 
 use crate::config::{
-    self, ConfigError, ImportedFrom, KeySource, KeyToWrite, Loaded, Sources, sample,
+    self, ConfigError, ImportedFrom, ImportedKeySource, KeyToWrite, Loaded, Sources, sample,
 };
 
 use super::{
@@ -95,7 +95,7 @@ pub fn import(
             && let Some((url, code)) = without_key(&setting.text)
         {
             setting.text = url;
-            found = Some((code, KeySource::Url));
+            found = Some((code, ImportedKeySource::Url));
         }
     }
     let mut texts: Vec<_> =
@@ -112,7 +112,7 @@ pub fn import(
     let key = found.as_ref().map(|(key, _)| key.clone());
     let (text, source) = match found {
         Some((key, source)) => (Some(key), source),
-        None => (kept_key(key_file), KeySource::File(layout.key.clone())),
+        None => (kept_key(key_file), ImportedKeySource::File(layout.key.clone())),
     };
     let from =
         ImportedFrom { settings: &settings, key: KeyToWrite { path: layout.key, text, source } };
@@ -124,9 +124,9 @@ pub fn import(
 }
 
 /// Reads the key file that a `.env` names.
-fn read_key(from: &Path, named: &str) -> Result<(String, KeySource), ImportError> {
+fn read_key(from: &Path, named: &str) -> Result<(String, ImportedKeySource), ImportError> {
     match config::dotenv_key_file(from, named) {
-        (path, Ok(text)) => Ok((text.trim().to_owned(), KeySource::File(path))),
+        (path, Ok(text)) => Ok((text.trim().to_owned(), ImportedKeySource::File(path))),
         (path, Err(source)) => Err(ImportError::KeyFile { from: from.to_owned(), path, source }),
     }
 }

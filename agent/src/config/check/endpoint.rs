@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::{
     super::{
-        KeySource, Reader, Sources, environment,
+        ImportedKeySource, Reader, Sources, environment,
         key::{self, KeyError, SERVICE_KEY_FILE, StaleCredential},
         key_place::{KeyPlace, is_of_service},
         layer::GivenValue,
@@ -19,7 +19,7 @@ use super::{
     },
     SettingsCheck,
 };
-use crate::{file_access::Account, installation::SERVICE_USER, loopback::is_loopback};
+use crate::{file_access::SystemAccount, installation::SERVICE_USER, loopback::is_loopback};
 
 /// A key and the source it was read from.
 pub(super) struct FoundKey {
@@ -164,8 +164,10 @@ impl SettingsCheck<'_> {
             let key = key::parse(given.text.as_ref()?);
             let url = self.text("heartbeat.url").map(|given| given.origin);
             let (origin, what) = match &given.source {
-                KeySource::Url => (url.unwrap_or(SettingOrigin::Default), "the function key"),
-                KeySource::File(path) => (SettingOrigin::file(path), "it"),
+                ImportedKeySource::Url => {
+                    (url.unwrap_or(SettingOrigin::Default), "the function key")
+                }
+                ImportedKeySource::File(path) => (SettingOrigin::file(path), "it"),
             };
             return Some(KeySearch::at(
                 origin,
@@ -315,7 +317,7 @@ fn key_sentence(error: &KeyError, path: &Path, place: &KeyPlace, sources: &Sourc
         KeyError::Unreadable(RegularFileError::Forbidden(refusing))
             if sources.reader == Reader::Service =>
         {
-            let account = Account::of_this_process();
+            let account = SystemAccount::of_this_process();
             let who = format!("the user {}, which the agent runs as,", account.name);
             let refusing = refusing.as_deref();
             let remedy = remedy::for_key(refusing, &account, place, sources.service_key.parent());
@@ -340,13 +342,13 @@ fn key_sentence(error: &KeyError, path: &Path, place: &KeyPlace, sources: &Sourc
 }
 
 /// The user that needs the key: that of the service, where the configuration is the service's.
-fn account_of_service(place: &KeyPlace, sources: &Sources) -> Option<Account> {
+fn account_of_service(place: &KeyPlace, sources: &Sources) -> Option<SystemAccount> {
     match (sources.reader, place) {
-        (Reader::Service, _) => Some(Account::of_this_process()),
+        (Reader::Service, _) => Some(SystemAccount::of_this_process()),
         (Reader::Command, KeyPlace::HandedOver(key) | KeyPlace::Beside(key))
             if *key == sources.service_key =>
         {
-            Account::named(SERVICE_USER)
+            SystemAccount::named(SERVICE_USER)
         }
         (Reader::Command, _) => None,
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     clock::{Scale, StoryClock},
-    host::event::{HandlerEnd, Invocation, Rejection},
+    host::event::{HandlerEnd, InvocationResult, Rejection},
     mail::{Mail, MailError},
     rules::Notification,
     telemetry::item::Severity,
@@ -29,7 +29,7 @@ pub enum CloudEvent {
         reason: String,
     },
     /// A function was invoked.
-    Invoked(Invocation),
+    Invoked(InvocationResult),
     /// A request was refused without invoking the function.
     Rejected(Rejection),
     /// The function wrote a heartbeat's line.

@@ -33,7 +33,7 @@ pub enum HostEvent {
     /// The handler exited by itself.
     HandlerEnded(HandlerEnd),
     /// A function was invoked.
-    Invoked(Invocation),
+    Invoked(InvocationResult),
     /// A request was refused without invoking a function.
     Rejected(Rejection),
     /// An item was sent to Application Insights.
@@ -55,7 +55,7 @@ pub struct HandlerEnd {
 
 /// An invocation of a function.
 #[derive(Clone, Debug)]
-pub struct Invocation {
+pub struct InvocationResult {
     /// The function's name.
     pub function: String,
     /// The request's method.

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     body,
-    event::{HostEvent, Invocation, Rejection},
+    event::{HostEvent, InvocationResult, Rejection},
     exchange::{self, ExchangeError},
     forward::{self, FunctionInvocation},
     report::{self, Invoked},
@@ -182,7 +182,7 @@ async fn invoke(
         let item = report::request(&invoked, status, success, took, handler, &shared.identity);
         shared.record(report::CATEGORY, Severity::Information, item);
         let Invoked { function, method, .. } = invoked;
-        shared.emit(HostEvent::Invoked(Invocation { function, method, status }));
+        shared.emit(HostEvent::Invoked(InvocationResult { function, method, status }));
         answer
     });
     // Fails only when the runtime shuts down.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     cloud::{CloudEvent, HandedOver, HeartbeatRow},
     host::{
-        event::{HandlerEnd, Invocation, Rejection},
+        event::{HandlerEnd, InvocationResult, Rejection},
         restart::Consequence,
     },
     telemetry::item::Severity,
@@ -36,8 +36,8 @@ pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<St
         }
         CloudEvent::HostStopped { reason } => format!("The Functions host has stopped: {reason}."),
         // The heartbeat, the function's other lines and a refusal have lines of their own.
-        CloudEvent::Invoked(Invocation { status: 200, .. }) => return None,
-        CloudEvent::Invoked(Invocation { function, method, status }) => {
+        CloudEvent::Invoked(InvocationResult { status: 200, .. }) => return None,
+        CloudEvent::Invoked(InvocationResult { function, method, status }) => {
             format!("{method} to {function}: the answer was {status}.")
         }
         CloudEvent::Rejected(Rejection { method, path, status, caller }) => {
@@ -158,7 +158,7 @@ mod tests {
                 started: now() - SignedDuration::from_mins(20),
                 ended: now() - SignedDuration::from_secs(3),
             }),
-            CloudEvent::Invoked(Invocation {
+            CloudEvent::Invoked(InvocationResult {
                 function: function(),
                 method: hyper::Method::POST,
                 status: 400,
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_event_covered_by_another_line_prints_nothing() {
-        let invoked = CloudEvent::Invoked(Invocation {
+        let invoked = CloudEvent::Invoked(InvocationResult {
             function: "Ping".to_owned(),
             method: hyper::Method::POST,
             status: 200,
