@@ -180,7 +180,8 @@ def extract(folder):
         texts["-".join(path.relative_to(root).parts)] = text
     for name, text in texts.items():
         # The checker knows the tables of a component, not those of its workspace.
-        table = WORKSPACE_TABLES.get(text.partition("\n")[0])
+        first = next(line for line in text.splitlines() if not line.startswith("//"))
+        table = WORKSPACE_TABLES.get(first)
         if table:
             text = f"let {table};\n{text}"
         path = folder / name
