@@ -241,13 +241,13 @@ impl Monitor {
             MonitorMessage::Heartbeat { started, outcome } => {
                 self.heartbeat(started, &outcome, now);
             }
-            MonitorMessage::Pause { pause, noted } => {
+            MonitorMessage::Pause { until, noted } => {
                 self.record_open_incidents(now);
                 // By the clock of this task, so that the gap begins where the incidents end.
                 let since = self.pause.map_or(now, |current| current.since);
-                self.pause = Some(pause.starting(since));
+                self.pause = Some(Pause::new(since, until));
                 self.tally.lock().stop_monitoring(now);
-                self.recorder.write_and_notify(Entry::Paused { until: pause.until }, now, noted);
+                self.recorder.write_and_notify(Entry::Paused { until }, now, noted);
             }
             MonitorMessage::Resume => {
                 if let Some(pause) = self.pause.take() {

@@ -239,12 +239,11 @@ impl Service {
         let (caller, zone) = (reply.caller(), clock::local_zone());
         AgentPaused { until: &until, caller: &caller, zone: &zone }.emit();
         let since = current.map_or_else(|| self.parts.clock.now(), |current| current.since);
-        let pause = Pause::new(since, until);
-        let current = CurrentPause::new(pause);
+        let current = CurrentPause::new(Pause::new(since, until));
         let is_announced = current.wait_for_announcement();
         self.pause = Some(current);
         let (noted, is_noted) = oneshot::channel();
-        self.parts.notify_monitor(MonitorMessage::Pause { pause, noted });
+        self.parts.notify_monitor(MonitorMessage::Pause { until, noted });
         let can_announce = self.reporter.as_ref().and_then(Reporter::announcing_client).is_some();
         // In a task of its own: waiting before the reply must not delay the service.
         tokio::spawn(async move {

@@ -11,12 +11,11 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Tally;
 use crate::{
-    clock::Clock,
+    clock::{Clock, Stamp},
     config::settings::ProbeSettings,
     heartbeat::HeartbeatOutcome,
     journal::{Journal, Recovered},
     notify::ServiceManager,
-    pause::Pause,
     resolver::Resolver,
     status::{HandOverProblem, Publisher},
 };
@@ -33,8 +32,8 @@ pub enum MonitorMessage {
     },
     /// Stop monitoring until [`MonitorMessage::Resume`].
     Pause {
-        /// The pause, to be recorded.
-        pause: Pause,
+        /// When the pause ends by itself.
+        until: Stamp,
         /// Notified when the journal has stored the pause, or cannot.
         noted: oneshot::Sender<()>,
     },
