@@ -177,7 +177,7 @@ pub fn are_of_service(sources: &Sources) -> bool {
 pub fn refusal_of_configuration(sources: &Sources, account: &SystemAccount) -> Option<ReadRefusal> {
     let path = file::of_service(sources)?;
     let walk = PathWalk::of(&path);
-    let refusing = walk.first_refusal(account)?;
+    let refusing = walk.first_refusal(&account.rights)?;
     let remedy = remedy::for_configuration(Some(refusing), account, sources.service_key.parent());
     Some(ReadRefusal::new(refusing, account, remedy))
 }
@@ -195,7 +195,7 @@ pub fn refusal_of_key(
         return None;
     }
     let walk = PathWalk::of(key_file);
-    let refusing = walk.first_refusal(account)?;
+    let refusing = walk.first_refusal(&account.rights)?;
     let remedy = remedy::for_key(Some(refusing), account, &place, sources.service_key.parent());
     Some(ReadRefusal::new(refusing, account, remedy))
 }

@@ -23,39 +23,51 @@ const MAX_LINKS: usize = 40;
 /// Time limit for the command that looks up an account, whose directory may be on another machine.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// A user whose rights are judged.
+/// What decides which files a user may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRights {
+    /// The number of the user.
+    pub uid: u32,
+    /// The numbers of all its groups.
+    pub groups: Vec<u32>,
+}
+
+/// A user with the names that a command about its rights needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemAccount {
     /// Its name, or its number where it has no name.
     pub name: String,
     /// The name or number of its main group.
     pub group: String,
-    /// Its number.
-    pub uid: u32,
-    /// The numbers of all its groups.
-    pub groups: Vec<u32>,
+    /// Its rights.
+    pub rights: UserRights,
 }
 
 impl SystemAccount {
-    /// The user that this process runs as.
+    /// The user that this process runs as. Runs a program to find its names.
     pub fn of_this_process() -> Self {
-        let uid = rustix::process::geteuid().as_raw();
-        let gid = rustix::process::getegid().as_raw();
-        let others = rustix::process::getgroups().unwrap_or_default();
+        let rights = UserRights::of_this_process();
         let name = |flag, number: u32| id(&[flag, "-n"]).unwrap_or_else(|| number.to_string());
-        let groups = [gid].into_iter().chain(others.into_iter().map(Gid::as_raw));
-        Self { name: name("-u", uid), group: name("-g", gid), uid, groups: groups.collect() }
+        let gid = rustix::process::getegid().as_raw();
+        Self { name: name("-u", rights.uid), group: name("-g", gid), rights }
     }
 
     /// The user with this name; `None` when there is none.
     pub fn named(name: &str) -> Option<Self> {
         let groups = id(&["-G", name])?;
-        Some(Self {
-            name: name.to_owned(),
-            group: id(&["-g", "-n", name])?,
-            uid: id(&["-u", name])?.parse().ok()?,
-            groups: groups.split_whitespace().filter_map(|group| group.parse().ok()).collect(),
-        })
+        let groups = groups.split_whitespace().filter_map(|group| group.parse().ok()).collect();
+        let rights = UserRights { uid: id(&["-u", name])?.parse().ok()?, groups };
+        Some(Self { name: name.to_owned(), group: id(&["-g", "-n", name])?, rights })
+    }
+}
+
+impl UserRights {
+    /// The rights of this process.
+    pub fn of_this_process() -> Self {
+        let gid = rustix::process::getegid();
+        let others = rustix::process::getgroups().unwrap_or_default();
+        let groups = [gid].into_iter().chain(others).map(Gid::as_raw).collect();
+        Self { uid: rustix::process::geteuid().as_raw(), groups }
     }
 
     /// Whether the mode of a file or folder lets this user read the file or enter the folder. An access
@@ -157,14 +169,15 @@ impl PathWalk {
         walk
     }
 
-    /// The first part that `account` may not read or enter.
-    pub fn first_refusal(&self, account: &SystemAccount) -> Option<&PathPart> {
-        self.parts.iter().find(|part| !account.may_pass(part))
+    /// The first part that a user with these rights may not read or enter.
+    pub fn first_refusal(&self, rights: &UserRights) -> Option<&PathPart> {
+        self.parts.iter().find(|part| !rights.may_pass(part))
     }
 
     fn go(&mut self, path: &Path) -> Result<(), PathEnd> {
         let mut at = PathBuf::from("/");
-        self.look_at(&at)?;
+        let root = fs::symlink_metadata(&at).map_err(PathEnd::Unknown)?;
+        self.parts.push(PathPart::new(&at, &root));
         // Each name with the link of the original path that it comes from.
         let mut rest = names(path, None);
         let mut links = 0;
@@ -208,12 +221,6 @@ impl PathWalk {
         }
         Ok(())
     }
-
-    fn look_at(&mut self, path: &Path) -> Result<(), PathEnd> {
-        let metadata = fs::symlink_metadata(path).map_err(PathEnd::Unknown)?;
-        self.parts.push(PathPart::new(path, &metadata));
-        Ok(())
-    }
 }
 
 /// The names in a path, in its order.
@@ -235,9 +242,8 @@ mod tests {
 
     use super::*;
 
-    fn account(uid: u32, groups: &[u32]) -> SystemAccount {
-        let (name, group) = ("ispmon".to_owned(), "ispmon".to_owned());
-        SystemAccount { name, group, uid, groups: groups.to_vec() }
+    fn user(uid: u32, groups: &[u32]) -> UserRights {
+        UserRights { uid, groups: groups.to_vec() }
     }
 
     fn part(is_folder: bool, owner: u32, group: u32, mode: u32) -> PathPart {
@@ -246,7 +252,7 @@ mod tests {
 
     #[test]
     fn rights_are_those_of_the_owner_else_of_the_group_else_of_the_others() {
-        let ispmon = account(990, &[990, 991]);
+        let ispmon = user(990, &[990, 991]);
         for (is_folder, owner, group, mode, expected) in [
             (false, 0, 0, 0o644, true),
             (false, 0, 0, 0o600, false),
@@ -265,7 +271,7 @@ mod tests {
             let part = part(is_folder, owner, group, mode);
             assert_eq!(ispmon.may_pass(&part), expected, "{part:?}");
         }
-        assert!(account(0, &[0]).may_pass(&part(false, 990, 990, 0)), "root may read everything");
+        assert!(user(0, &[0]).may_pass(&part(false, 990, 990, 0)), "root may read everything");
         let listed = PathPart { has_list: true, ..part(false, 0, 0, 0o600) };
         assert!(ispmon.may_pass(&listed), "its list may name the user");
     }
@@ -285,7 +291,7 @@ mod tests {
     #[test]
     fn the_first_part_that_refuses_is_found_behind_links_too() {
         let (_kept, at) = folder();
-        let stranger = account(4_000_000, &[4_000_000]);
+        let stranger = user(4_000_000, &[4_000_000]);
         fs::create_dir_all(at.join("private/deep")).expect("folders");
         fs::write(at.join("private/deep/file"), "").expect("a file");
         symlink("private/deep/../deep/file", at.join("link")).expect("a link");
@@ -338,8 +344,11 @@ mod tests {
     #[test]
     fn accounts_are_looked_up_by_name() {
         let root = SystemAccount::named("root").expect("every system has it");
-        assert_eq!((root.uid, root.groups.contains(&0)), (0, true));
+        assert_eq!((root.rights.uid, root.rights.groups.contains(&0)), (0, true));
         assert_eq!(SystemAccount::named("nobody-of-this-name"), None);
-        assert_eq!(SystemAccount::of_this_process().uid, rustix::process::geteuid().as_raw());
+        assert_eq!(
+            SystemAccount::of_this_process().rights.uid,
+            rustix::process::geteuid().as_raw()
+        );
     }
 }

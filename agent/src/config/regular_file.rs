@@ -9,7 +9,7 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::file_access::{PathEnd, PathPart, PathWalk, SystemAccount};
+use crate::file_access::{PathEnd, PathPart, PathWalk, UserRights};
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +83,8 @@ impl RegularFileError {
             // The superuser is refused only by other means than modes, and sudo would change nothing.
             io::ErrorKind::PermissionDenied if !rustix::process::geteuid().is_root() => {
                 let walk = walk();
-                let account = SystemAccount::of_this_process();
-                let refusing = walk.as_ref().and_then(|walk| walk.first_refusal(&account));
+                let rights = UserRights::of_this_process();
+                let refusing = walk.as_ref().and_then(|walk| walk.first_refusal(&rights));
                 Self::Forbidden(refusing.cloned().map(Box::new))
             }
             _ => Self::Io(error),

@@ -389,7 +389,11 @@ mod tests {
         };
         let ispmon = ["ispmon"; 2].map(str::to_owned);
         let [name, group] = ispmon;
-        let account = SystemAccount { name, group, uid: 4_000_000, groups: vec![4_000_000] };
+        let account = SystemAccount {
+            name,
+            group,
+            rights: crate::file_access::UserRights { uid: 4_000_000, groups: vec![4_000_000] },
+        };
         let judged = |key_file: &Path| {
             let configuration = loaded(key_file.to_str());
             let settings = configuration.settings().expect("it is valid");

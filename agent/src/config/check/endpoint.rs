@@ -330,7 +330,7 @@ fn key_sentence(error: &KeyError, path: &Path, place: &KeyPlace, sources: &Sourc
             let path = path.display();
             let command = match reader {
                 // Without the rights of group and others, the service could not read root's file.
-                Some(account) if *owner != account.uid => {
+                Some(account) if *owner != account.rights.uid => {
                     format!("sudo chown {} {path} && sudo chmod 600 {path}", account.name)
                 }
                 _ => format!("chmod 600 {path}"),
