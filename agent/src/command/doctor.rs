@@ -21,9 +21,9 @@ pub fn doctor(sources: &Sources, json: bool) -> Exit {
     let case = DoctorInput {
         rights: ServiceRights::gather(sources, &configuration, unit.as_ref()),
         configuration,
+        state_dirs: places.state_dirs(&agent),
         agent,
         unit,
-        state_dirs: places.state_dirs(),
         commands: ServiceCommands::of(sources.homebrew.as_ref()),
         now: Stamp::now(),
     };

@@ -8,7 +8,11 @@ use std::{
 
 use ispmon_wire::JournalHead;
 
-use super::{fail, fail_because, print, print_error, running::AgentPaths, zone};
+use super::{
+    fail, fail_because, print, print_error,
+    running::{AgentPaths, FoundAgent},
+    zone,
+};
 use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
     clock::{self, Stamp},
@@ -93,11 +97,12 @@ impl FoundJournal {
     /// default folders are still searched.
     fn of(sources: &Sources) -> Result<Self, Exit> {
         let places = AgentPaths::of(sources);
-        let folders = places.state_dirs();
+        let agent = places.find_with_presence();
+        let folders = places.state_dirs(&agent);
         let mut first_error = None;
         for folder in &folders {
             match JournalReader::open(folder) {
-                Ok(reader) => return Ok(Self::read(folder, reader, seen_until(&places, folder))),
+                Ok(reader) => return Ok(Self::read(folder, reader, seen_until(&agent, folder))),
                 Err(JournalReadError::Absent { .. }) => {}
                 Err(error) => {
                     first_error.get_or_insert(error);
@@ -178,8 +183,8 @@ impl FoundJournal {
 /// Until when the agent that writes to a folder is known to have monitored. While it runs, its status
 /// decides, so that an open incident has the same length here and in `status`; otherwise the timestamp that
 /// the agent writes every minute.
-fn seen_until(places: &AgentPaths, folder: &Path) -> Option<Stamp> {
-    let running = places.find_with_presence().ok().filter(|(found, presence)| {
+fn seen_until(agent: &FoundAgent, folder: &Path) -> Option<Stamp> {
+    let running = agent.as_ref().ok().filter(|(found, presence)| {
         presence.is_running() && place::is_same_folder(&found.status.state_dir, folder)
     });
     match running {

@@ -19,7 +19,7 @@ use crate::{
 /// Verifies the journal; fails when it is damaged or missing.
 pub fn verify_journal(sources: &Sources) -> Exit {
     let places = AgentPaths::of(sources);
-    let folders = places.state_dirs();
+    let folders = places.state_dirs(&places.find_with_presence());
     for folder in &folders {
         match verify(folder) {
             Ok(verified) => {

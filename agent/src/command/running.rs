@@ -17,6 +17,9 @@ pub(super) struct AgentPaths {
     state_dirs: Vec<PathBuf>,
 }
 
+/// The agent's status, and whether it runs.
+pub(super) type FoundAgent = Result<(FoundStatus, Presence), StatusReadError>;
+
 impl AgentPaths {
     /// The paths for the current settings. When the configuration has problems, or this user may not read
     /// it, the default paths are used.
@@ -42,7 +45,7 @@ impl AgentPaths {
     }
 
     /// The agent's status, and whether it runs.
-    pub(super) fn find_with_presence(&self) -> Result<(FoundStatus, Presence), StatusReadError> {
+    pub(super) fn find_with_presence(&self) -> FoundAgent {
         self.find().map(|found| {
             let presence = Presence::now(&found.status);
             (found, presence)
@@ -50,10 +53,7 @@ impl AgentPaths {
     }
 
     /// The service in systemd, if `agent` is the one that it runs or there is no other.
-    pub(super) fn unit(
-        sources: &Sources,
-        agent: &Result<(FoundStatus, Presence), StatusReadError>,
-    ) -> Option<UnitState> {
+    pub(super) fn unit(sources: &Sources, agent: &FoundAgent) -> Option<UnitState> {
         let is_other =
             agent.as_ref().is_ok_and(|(found, _)| found.folder != Path::new(place::SERVICE_FOLDER));
         if is_other || !are_of_service(sources) || cfg!(target_os = "macos") {
@@ -62,16 +62,16 @@ impl AgentPaths {
         UnitState::gather()
     }
 
-    /// The folders that may contain the journal, the most likely first. A running agent may keep it in a
+    /// The folders that may contain the journal, the most likely first. `agent`, if it runs, may keep it in a
     /// folder that no setting names here: its service can have another environment.
-    pub(super) fn state_dirs(&self) -> Vec<PathBuf> {
+    pub(super) fn state_dirs(&self, agent: &FoundAgent) -> Vec<PathBuf> {
         let mut folders = self.state_dirs.clone();
         if self.state_dir.is_none()
-            && let Ok((FoundStatus { status, .. }, presence)) = self.find_with_presence()
+            && let Ok((FoundStatus { status, .. }, presence)) = agent
             && presence.is_running()
         {
             folders.retain(|folder| *folder != status.state_dir);
-            folders.insert(0, status.state_dir);
+            folders.insert(0, status.state_dir.clone());
         }
         folders
     }
