@@ -36,12 +36,14 @@ pub(super) fn creation(facts: &InstallFacts) -> Vec<InstallStep> {
             )]
         }
         AccountMaker::Useradd => {
+            // The home is also what an account of the service is recognized by.
+            let home = facts.layout().state_dir.display().to_string();
             let arguments = [
                 "--system",
                 "--user-group",
                 "--no-create-home",
                 "--home-dir",
-                "/var/lib/ispmon",
+                &home,
                 "--shell",
                 "/usr/sbin/nologin",
                 user,
